@@ -1,0 +1,34 @@
+"""Settings that every test shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "fixed",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=60,
+    print_blob=False,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("fixed")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_threads() -> None:
+    """Tests are many and small; those that need threads ask for them."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """For a test that sets the number of threads: puts it back."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)

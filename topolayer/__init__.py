@@ -1,0 +1,38 @@
+"""Differentiable persistent homology for PyTorch.
+
+A *filtration* says what is filtered, a *backend* how persistence is computed; the result is a *barcode*, on
+which a *penalty* is a plain function; a *regularizer* applies penalties to named layers of a model.
+"""
+
+from importlib.metadata import version as _version
+
+from topolayer._activations import channel_norm, few_maxima
+from topolayer._backends import Backend, IndexPairs, RankBackend, backends, register_backend
+from topolayer._barcode import Barcode, EssentialBars
+from topolayer._filtrations import Alpha, Cubical, Freudenthal, LowerStar, Rips
+from topolayer._penalties import algebraic, total_persistence
+from topolayer._persistence import persistence
+from topolayer._regularizer import Regularizer
+
+__version__ = _version("topolayer")
+
+__all__ = [
+    "Alpha",
+    "Backend",
+    "Barcode",
+    "Cubical",
+    "EssentialBars",
+    "Freudenthal",
+    "IndexPairs",
+    "LowerStar",
+    "RankBackend",
+    "Regularizer",
+    "Rips",
+    "algebraic",
+    "backends",
+    "channel_norm",
+    "few_maxima",
+    "persistence",
+    "register_backend",
+    "total_persistence",
+]

@@ -1,0 +1,88 @@
+"""Penalties on the activation of a layer: project channels to one number per pixel, then penalize the barcode."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from topolayer._filtrations import Freudenthal
+from topolayer._penalties import total_persistence
+from topolayer._persistence import persistence
+
+
+def channel_norm(h: Tensor, dim: int = 1) -> Tensor:
+    """The 2-norm of the channels at every pixel: equation (3) of the paper.
+
+    Args:
+        h: floating-point tensor with channels on axis `dim`. Half precision is raised to float32 first:
+            squares would overflow.
+        dim: the axis of the channels.
+
+    Returns:
+        `h.shape` without axis `dim`, float32 or float64. At the zero vector, common after a ReLU, the first
+        and second derivative are 0, not NaN.
+
+    Raises:
+        TypeError: `h` is no floating-point tensor.
+        ValueError: `h` has no axis `dim`.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> tl.channel_norm(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+        tensor([5., 0.])
+    """
+    if not isinstance(h, Tensor) or not h.is_floating_point():
+        got = h.dtype if isinstance(h, Tensor) else type(h).__name__
+        raise TypeError(f"h: expected a floating-point tensor, got {got}")
+    if not -h.ndim <= dim < h.ndim:
+        raise ValueError(f"dim: expected an axis of h, got {dim} for shape {tuple(h.shape)}")
+    if h.dtype != torch.float64:
+        h = h.float()
+    squares = (h * h).sum(dim)
+    zero = squares == 0
+    # The root is taken of 1 there, and its result left out: both branches of `where` have finite derivatives.
+    return torch.where(zero, 0, torch.where(zero, 1, squares).sqrt())
+
+
+def few_maxima(h: Tensor, *, k: int = 8, p: float = 2) -> Tensor:
+    """Penalizes all but the k most prominent maxima of an activation's magnitude: equations (3) and (1) of the paper.
+
+    The superlevel barcode, in dimension 0, of the channel norms on the Freudenthal triangulation; the sum of
+    `length ** p` over all but the k longest bars. The maximum that never dies is one of the k.
+
+    Args:
+        h: (B, C, H, W) activation of a layer; (B, C, D, H, W) for volumes.
+        k: how many maxima to spare.
+        p: power of the lengths.
+
+    Returns:
+        (B,) one number per sample, float32 or float64. A sample in which anything is NaN or infinite gets
+        NaN, and so does its gradient, so that a gradient scaler can skip the step.
+
+    Raises:
+        TypeError, ValueError: `h` is no floating-point tensor of four or five axes; `k` or `p` is out of
+            range.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> h = torch.rand(4, 16, 24, 32, requires_grad=True)
+        >>> tl.few_maxima(h, k=8).mean().backward()
+    """
+    magnitude = channel_norm(h)
+    if h.ndim not in (4, 5):
+        raise ValueError(
+            f"h: expected shape (B, C, H, W) or (B, C, D, H, W), got {tuple(h.shape)}; "
+            "for one sample add an axis with h[None]"
+        )
+    finite = torch.isfinite(magnitude.detach()).flatten(1).all(dim=1)
+    if not bool(finite.all()):
+        penalty = magnitude.new_zeros(len(h))
+        good, bad = finite.nonzero()[:, 0], (~finite).nonzero()[:, 0]
+        penalty = penalty.index_put((good,), _superfluous(magnitude[good], k=k, p=p))
+        return penalty.index_put((bad,), magnitude[bad].flatten(1).sum(dim=1) * torch.nan)
+    return _superfluous(magnitude, k=k, p=p)
+
+
+def _superfluous(magnitude: Tensor, *, k: int, p: float) -> Tensor:
+    barcode = persistence(Freudenthal(magnitude, ndim=magnitude.ndim - 1, superlevel=True))
+    return total_persistence(barcode, p=p, k=k)

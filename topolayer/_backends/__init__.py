@@ -1,0 +1,79 @@
+"""How persistence is computed: the registry of backends, in order of preference."""
+
+from __future__ import annotations
+
+import difflib
+
+from topolayer._backends.gudhi_ import GudhiBackend
+from topolayer._backends.native import NativeBackend
+from topolayer._backends.protocol import Backend, IndexPairs
+from topolayer._backends.ranks import RankBackend
+from topolayer._backends.ripser_ import RipserBackend
+from topolayer._filtrations import Filtration
+
+__all__ = ["Backend", "IndexPairs", "RankBackend", "backends", "choose_backend", "register_backend"]
+
+_registry: dict[str, Backend] = {b.name: b for b in (NativeBackend(), RipserBackend(), GudhiBackend())}
+
+
+def backends() -> dict[str, Backend]:
+    """The registered backends by name, in the order in which `persistence` looks for one. A copy.
+
+    Example:
+        >>> import topolayer as tl
+        >>> tl.backends()["native"]
+        <native: Freudenthal, Cubical, LowerStar, Rips in dimension 0>
+    """
+    return dict(_registry)
+
+
+def register_backend(backend: Backend) -> None:
+    """Makes a backend available under its name. Passing the object itself to `persistence` does the same for one call.
+
+    Raises:
+        TypeError: the object does not follow the protocol `Backend`.
+        ValueError: the name is taken.
+    """
+    _check_protocol(backend)
+    if backend.name in _registry:
+        raise ValueError(
+            f"backend: the name {backend.name!r} is taken by {_registry[backend.name]!r}; choose another one"
+        )
+    _registry[backend.name] = backend
+
+
+def choose_backend(backend: str | Backend | None, filtration: Filtration, dims: tuple[int, ...]) -> Backend:
+    """The backend that was asked for, or the first that can do it. Raises ValueError or TypeError if there is none."""
+    if backend is None:
+        for candidate in _registry.values():
+            if candidate.unsupported(filtration, dims) is None:
+                return candidate
+        raise ValueError(f"backend: none can compute dimensions {dims} of {filtration!r}; {_reasons(filtration, dims)}")
+    if isinstance(backend, str):
+        if backend not in _registry:
+            near = difflib.get_close_matches(backend, _registry, n=1)
+            hint = f", did you mean {near[0]!r}?" if near else ";"
+            raise ValueError(f"backend: unknown name {backend!r}{hint} known are {', '.join(map(repr, _registry))}")
+        backend = _registry[backend]
+    _check_protocol(backend)
+    reason = backend.unsupported(filtration, dims)
+    if reason is not None:
+        able = [name for name, b in _registry.items() if b.unsupported(filtration, dims) is None]
+        raise ValueError(
+            f"backend: {backend.name!r} cannot compute dimensions {dims} of {filtration!r}: {reason}. "
+            f"Those that can: {', '.join(map(repr, able)) or 'none'}"
+        )
+    return backend
+
+
+def _check_protocol(backend: object) -> None:
+    if isinstance(backend, type) or not isinstance(backend, Backend) or not isinstance(backend.name, str):
+        what = f"the class {backend.__name__}" if isinstance(backend, type) else type(backend).__name__
+        raise TypeError(
+            "backend: expected a name, None, or an object with a `name` and the methods `unsupported` and `pairs`, "
+            f"got {what}"
+        )
+
+
+def _reasons(filtration: Filtration, dims: tuple[int, ...]) -> str:
+    return "; ".join(f"{name}: {b.unsupported(filtration, dims)}" for name, b in _registry.items())

@@ -1,0 +1,71 @@
+"""What a backend is: a map from a filtration to index pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from topolayer._filtrations import Filtration
+
+
+@dataclass(frozen=True, eq=False)
+class IndexPairs:
+    """Which entry of the filtration values gives birth to each bar, and which one kills it.
+
+    Indices are flat into all of `filtration.values`, batch included, in C order. All tensors are int64, on
+    any one device. The order of bars is free, and bars of length zero may be among them, unless `canonical`
+    says that `persistence` need not look.
+
+    Attributes:
+        finite: (n, 2) birth and death of the bars that die.
+        finite_dims, finite_samples: (n,) their homology dimensions and flat batch indices.
+        essential: (m,) birth of the bars that do not.
+        essential_dims, essential_samples: (m,) the same for them.
+        canonical: bars are already as in a `Barcode`: by sample, dimension, death, birth, none of length
+            zero.
+
+    Raises:
+        TypeError, ValueError: a tensor has another dtype or shape.
+    """
+
+    finite: Tensor
+    finite_dims: Tensor
+    finite_samples: Tensor
+    essential: Tensor
+    essential_dims: Tensor
+    essential_samples: Tensor
+    canonical: bool = False
+
+    def __post_init__(self) -> None:
+        for name in (f.name for f in fields(self) if f.name != "canonical"):
+            tensor = getattr(self, name)
+            if not isinstance(tensor, Tensor) or tensor.dtype != torch.int64:
+                got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
+                raise TypeError(f"IndexPairs.{name}: expected an int64 tensor, got {got}")
+            bars = len(self.finite if name.startswith("finite") else self.essential)
+            shape = (bars, 2) if name == "finite" else (bars,)
+            if tensor.shape != shape:
+                raise ValueError(f"IndexPairs.{name}: expected shape {shape}, got {tuple(tensor.shape)}")
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A way to compute persistence. It sees filtrations off the autograd graph, and returns nothing but indices.
+
+    `persistence` has checked that all values are finite before it calls `pairs`. A backend that finds out by
+    itself, and then calls `filtration.check_finite()`, may say so by a class attribute `checks_finite = True`
+    and save the time.
+    """
+
+    name: str
+
+    def unsupported(self, filtration: Filtration, dims: tuple[int, ...]) -> str | None:
+        """Why this backend cannot compute these dimensions of this filtration; None if it can."""
+        ...
+
+    def pairs(self, filtration: Filtration, dims: tuple[int, ...]) -> IndexPairs:
+        """The index pairs of all samples in these dimensions."""
+        ...

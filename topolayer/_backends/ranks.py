@@ -1,0 +1,109 @@
+"""The rank adapter: any library that computes diagrams of values becomes a backend with exact index pairs."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from topolayer._backends.protocol import IndexPairs
+from topolayer._filtrations import Filtration, Rips
+
+Ranks = NDArray[np.float64]
+
+
+class RankBackend(ABC):
+    """Base of backends that wrap a library which maps filtration values to diagrams of values.
+
+    The library never sees the values. It gets each value's *rank* in the total order (value, dimension,
+    position), and gives a diagram of ranks; a rank is an index. So ties, precision, superlevel filtrations
+    and missing generators are dealt with here, once.
+
+    Subclasses give `name`, `unsupported` and `diagram`.
+
+    Example:
+        >>> import cripser, numpy as np, topolayer as tl
+        >>> class Cripser(tl.RankBackend):
+        ...     name = "cripser"
+        ...
+        ...     def unsupported(self, filtration, dims):
+        ...         return None if isinstance(filtration, tl.Cubical) else "it computes cubical complexes
+        only" ...
+        ...     def diagram(self, filtration, ranks, dims):
+        ...         compute = cripser.computePH if filtration.construction == "V" else cripser.computePH_T
+        ...         bars = compute(ranks, maxdim=max(dims))[:, :3]
+        ...         return np.where(bars > ranks.size, np.inf, bars)  # essential bars die at the largest double
+    """
+
+    name: str
+
+    @abstractmethod
+    def unsupported(self, filtration: Filtration, dims: tuple[int, ...]) -> str | None:
+        """Why this backend cannot compute these dimensions of this filtration; None if it can."""
+
+    @abstractmethod
+    def diagram(self, filtration: Filtration, ranks: Ranks, dims: tuple[int, ...]) -> ArrayLike:
+        """The diagram of one sample, as rows (dimension, birth rank, death rank); the death of an essential bar is inf.
+
+        Args:
+            filtration: says what cells there are (construction, simplices, ...); its values are not to be
+                used.
+            ranks: float64 array of whole numbers, all different, to be filtered as a *sublevel* filtration
+                whatever the original was. Grids: shaped like the grid. LowerStar: (vertices,). Alpha:
+                (simplices,). Rips: symmetric (n, n) with vertices on the diagonal, inf where there is no
+                edge.
+            dims: the dimensions asked for; others may be among the rows and are left out.
+        """
+
+    def pairs(self, filtration: Filtration, dims: tuple[int, ...]) -> IndexPairs:
+        """The index pairs of all samples in these dimensions."""
+        order = _order(filtration)
+        ranks = _ranks(filtration, order).reshape(-1, *filtration.sample_shape)
+        rows = [np.empty((0, 4))]
+        for sample in range(filtration.samples):
+            bars = np.asarray(self.diagram(filtration, ranks[sample], dims), dtype=np.float64).reshape(-1, 3)
+            rows.append(np.insert(bars[np.isin(bars[:, 0], dims)], 0, sample, axis=1))
+        bars = np.concatenate(rows)
+        samples, dimensions = torch.from_numpy(bars[:, :2].astype(np.int64)).T
+        first_index = samples * math.prod(filtration.sample_shape)
+        finite = torch.from_numpy(np.isfinite(bars[:, 3]))
+        birth_death = torch.from_numpy(np.where(np.isfinite(bars[:, 2:]), bars[:, 2:], 0).astype(np.int64))
+        pairs = first_index[:, None] + order.cpu()[samples[:, None], birth_death]
+        return IndexPairs(
+            finite=pairs[finite],
+            finite_dims=dimensions[finite],
+            finite_samples=samples[finite],
+            essential=pairs[~finite, 0],
+            essential_dims=dimensions[~finite],
+            essential_samples=samples[~finite],
+        )
+
+
+def _order(filtration: Filtration) -> Tensor:
+    """(samples, ranks) int64: which entry of a sample's values has each rank."""
+    values = filtration.values.reshape(filtration.samples, -1) + 0.0  # -0.0 becomes +0.0: no sort may tell them apart
+    if isinstance(filtration, Rips):
+        points = filtration.sample_shape[0]
+        entry = torch.arange(points * points, device=values.device).reshape(points, points)
+        row, column = torch.triu_indices(points, points, offset=1, device=values.device)
+        edge = entry[row, column]
+        edges = edge[values[:, edge].argsort(dim=1, stable=True)]
+        return torch.cat([entry.diagonal().expand(len(values), -1), edges], dim=1)
+    return (-values if filtration.superlevel else values).argsort(dim=1, stable=True)
+
+
+def _ranks(filtration: Filtration, order: Tensor) -> Ranks:
+    """(samples, values) the rank of every entry, inf for those that are not in the filtration."""
+    samples, count = order.shape
+    size = math.prod(filtration.sample_shape)
+    place = torch.arange(count, dtype=torch.float64, device=order.device).expand(samples, -1)
+    ranks = torch.full((samples, size), math.inf, dtype=torch.float64, device=order.device).scatter(1, order, place)
+    if isinstance(filtration, Rips):
+        ranks.masked_fill_(filtration.values.reshape(samples, size) > filtration.threshold, math.inf)
+        square = ranks.reshape(samples, *filtration.sample_shape)
+        ranks = torch.minimum(square, square.mT)
+    return ranks.cpu().numpy()

@@ -1,0 +1,258 @@
+"""The result: births and deaths of bars, gathered from the filtration values and thereby differentiable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Bars:
+    """What finite and essential bars have in common."""
+
+    births: Tensor
+    dims: Tensor
+    sample: Tensor
+    batch_shape: tuple[int, ...]
+    grid_shape: tuple[int, ...] | None
+
+    def __len__(self) -> int:
+        return len(self.births)
+
+    def sum(self, terms: Tensor) -> Tensor:
+        """Adds up one term per bar to one number per sample: (bars,) -> (*batch,), 0 for a sample without bars.
+
+        Example:
+            >>> import torch, topolayer as tl
+            >>> barcode = tl.persistence(tl.Freudenthal(torch.tensor([[0.0, 2.0, 1.0, 5.0]])[:, None]))
+            >>> barcode.sum(barcode.lengths**2)
+            tensor([1.])
+        """
+        self._check_terms(terms)
+        sums = terms.new_zeros(math.prod(self.batch_shape)).index_add(0, self.sample, terms)
+        return sums.reshape(self.batch_shape)
+
+    def _check_terms(self, terms: Tensor) -> None:
+        if not isinstance(terms, Tensor):
+            raise TypeError(f"terms: expected a tensor with one entry per bar, got {type(terms).__name__}")
+        if terms.shape != self.births.shape:
+            raise ValueError(f"terms: expected shape ({len(self)},), one entry per bar, got {tuple(terms.shape)}")
+
+    def _chosen(self, dim: int | None, sample: int | None) -> Tensor:
+        """(bars,) bool: the bars of one dimension and one sample, None meaning any."""
+        chosen = torch.ones_like(self.dims, dtype=torch.bool)
+        if dim is not None:
+            chosen &= self.dims == dim
+        if sample is not None:
+            count = math.prod(self.batch_shape)
+            if not 0 <= sample < count:
+                raise ValueError(f"sample: expected a flat batch index from 0 to {count - 1}, got {sample}")
+            chosen &= self.sample == sample
+        return chosen
+
+    def _on_grid(self, indices: Tensor) -> Tensor:
+        if self.grid_shape is None:
+            raise ValueError("coordinates: only bars of a grid (Freudenthal, Cubical) have them; use the flat indices")
+        position = indices % math.prod(self.grid_shape)
+        return torch.stack(torch.unravel_index(position, self.grid_shape), dim=-1)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EssentialBars(_Bars):
+    """Bars that never die: each is a birth alone. Shapes are (bars,).
+
+    Attributes:
+        births: values at birth, on the autograd graph, in the input's units.
+        indices: int64, flat indices of the births into `filtration.values`.
+        dims: homology dimension of each bar.
+        sample: flat batch index of each bar.
+    """
+
+    indices: Tensor
+
+    @cached_property
+    def coordinates(self) -> Tensor:
+        """(bars, ndim) int64: where on the grid each bar is born."""
+        return self._on_grid(self.indices)
+
+    def __repr__(self) -> str:
+        return f"EssentialBars({len(self)} bars)"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Barcode(_Bars):
+    """The bars that die, of all samples and dimensions in one flat list; shapes are (bars,) unless said otherwise.
+
+    Bars are ordered by sample, dimension, death and birth in filtration order; those of length zero are left
+    out. Any PyTorch
+    function of births and deaths is differentiable: each is an entry of the filtration values, gathered
+        (Section 3 of the paper).
+
+    Attributes:
+        births, deaths: values at birth and death, on the autograd graph, in the input's units. birth >= death
+            in a superlevel filtration, birth <= death in a sublevel one.
+        pairs: (bars, 2) int64, flat indices of birth and death into `filtration.values`.
+        dims: homology dimension of each bar.
+        sample: flat batch index of each bar.
+        essential: the bars that never die, kept apart.
+        batch_shape: the batch axes of the filtration.
+        grid_shape: the grid of one sample, None if the filtration has none.
+        superlevel: whether high values come first.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> image = torch.tensor([[3.0, 0.0, 2.0], [0.0, 0.0, 0.0], [1.0, 0.0, 4.0]], requires_grad=True)
+        >>> barcode = tl.persistence(tl.Cubical(image, superlevel=True))
+        >>> barcode.lengths, barcode.ranks, barcode.essential.births
+        (tensor([3., 2., 1.], grad_fn=<SubBackward0>), tensor([1, 2, 3]), tensor([4.],
+        grad_fn=<IndexSelectBackward0>))
+        >>> barcode.coordinates[0]  # born at pixel (0, 0), dies at (0, 1)
+        tensor([[0, 0],
+                [0, 1]])
+    """
+
+    deaths: Tensor
+    pairs: Tensor
+    essential: EssentialBars
+    superlevel: bool
+    _known_ranks: Tensor | None = None
+
+    @cached_property
+    def lengths(self) -> Tensor:
+        """(bars,) length |birth - death| of each bar, on the autograd graph, > 0."""
+        return self.births - self.deaths if self.superlevel else self.deaths - self.births
+
+    @cached_property
+    def ranks(self) -> Tensor:
+        """(bars,) int64: place by length within the bar's sample and dimension, from 0.
+
+        Essential bars are the longest and come first, so the longest finite bar of a connected image has rank
+        1. Of equal lengths the earlier birth comes first, then the earlier death.
+        """
+        if self._known_ranks is not None:
+            return self._known_ranks
+        with torch.no_grad():
+            group, groups = self._groups(self.sample, self.dims), self._groups_count()
+            births = -self.births if self.superlevel else self.births
+            # Bars of a group are in the order of deaths already, and the sort is stable.
+            order = lexsort([group, -self.lengths, births, self.pairs[:, 0]])
+            sizes = torch.bincount(group, minlength=groups)
+            first = sizes.cumsum(0) - sizes
+            place = torch.empty_like(order)
+            place[order] = torch.arange(len(order), device=order.device)
+            return place - first[group] + self.essential_counts
+
+    @cached_property
+    def essential_counts(self) -> Tensor:
+        """(bars,) int64: how many essential bars there are in each bar's sample and dimension."""
+        group = self._groups(self.essential.sample, self.essential.dims)
+        counts = torch.bincount(group, minlength=self._groups_count())
+        return counts[self._groups(self.sample, self.dims)]
+
+    @cached_property
+    def coordinates(self) -> Tensor:
+        """(bars, 2, ndim) int64: where on the grid each bar is born, [:, 0], and dies, [:, 1]."""
+        return self._on_grid(self.pairs)
+
+    def select(self, mask: Tensor | None = None, *, dim: int | None = None, sample: int | None = None) -> Barcode:
+        """Some of the bars, with the ranks they have here.
+
+        Args:
+            mask: (bars,) bool, of the finite bars; essential bars are not affected.
+            dim: keep this homology dimension.
+            sample: keep this sample, a flat batch index.
+
+        Returns:
+            A barcode with the same batch shape.
+
+        Raises:
+            TypeError, ValueError: `mask` is not a bool tensor of shape (bars,), or there is no such sample.
+
+        Example:
+            >>> import torch, topolayer as tl
+            >>> barcode = tl.persistence(tl.Freudenthal(torch.rand(4, 16, 16)), dims=(0, 1))
+            >>> prominent_loops = barcode.select(barcode.lengths > 0.5, dim=1)
+        """
+        chosen = self._chosen(dim, sample)
+        if mask is not None:
+            if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+                got = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
+                raise TypeError(f"mask: expected a bool tensor of shape ({len(self)},), got {got}")
+            if mask.shape != chosen.shape:
+                raise ValueError(f"mask: expected shape ({len(self)},), one entry per bar, got {tuple(mask.shape)}")
+            chosen &= mask
+        kept = chosen.nonzero()[:, 0]
+        essential = self.essential
+        if dim is not None or sample is not None:
+            still = essential._chosen(dim, sample).nonzero()[:, 0]
+            essential = replace(
+                essential,
+                births=essential.births[still],
+                indices=essential.indices[still],
+                dims=essential.dims[still],
+                sample=essential.sample[still],
+            )
+        return replace(
+            self,
+            births=self.births[kept],
+            deaths=self.deaths[kept],
+            pairs=self.pairs[kept],
+            dims=self.dims[kept],
+            sample=self.sample[kept],
+            essential=essential,
+            _known_ranks=self.ranks[kept],
+        )
+
+    def padded(self, terms: Tensor, *, fill: float = 0.0) -> tuple[Tensor, Tensor]:
+        """One row per sample instead of one flat list, for code that wants a rectangle.
+
+        Args:
+            terms: (bars,), one entry per bar, for instance `barcode.lengths`.
+            fill: what stands where a sample has fewer bars than the longest row.
+
+        Returns:
+            (*batch, max_bars) the terms, in the barcode's order, and (*batch, max_bars) bool, true where
+            there is a bar.
+
+        Example:
+            >>> import torch, topolayer as tl
+            >>> barcode = tl.persistence(tl.Freudenthal(torch.rand(4, 16, 16)))
+            >>> lengths, mask = barcode.padded(barcode.lengths)
+        """
+        self._check_terms(terms)
+        samples = math.prod(self.batch_shape)
+        counts = torch.bincount(self.sample, minlength=samples)
+        width = int(counts.max()) if samples else 0
+        # Bars come by sample, so a bar's column is its distance from the first one of its sample.
+        column = torch.arange(len(self), device=terms.device) - (counts.cumsum(0) - counts)[self.sample]
+        rows = terms.new_full((samples, width), fill).index_put((self.sample, column), terms)
+        mask = torch.arange(width, device=terms.device) < counts[:, None]
+        return rows.reshape(*self.batch_shape, width), mask.reshape(*self.batch_shape, width)
+
+    def __repr__(self) -> str:
+        batch = f" in a batch of shape {self.batch_shape}" if self.batch_shape else ""
+        return f"Barcode({len(self)} finite and {len(self.essential)} essential bars{batch})"
+
+    def _groups(self, sample: Tensor, dims: Tensor) -> Tensor:
+        """A number for each pair of sample and dimension."""
+        return sample * self._dims_bound + dims
+
+    def _groups_count(self) -> int:
+        return math.prod(self.batch_shape) * self._dims_bound
+
+    @cached_property
+    def _dims_bound(self) -> int:
+        return 1 + int(torch.cat([self.dims, self.essential.dims, self.dims.new_zeros(1)]).max())
+
+
+def lexsort(keys: Sequence[Tensor]) -> Tensor:
+    """Stable order by the first key, ties by the second, and so on: (n,) tensors -> (n,) int64."""
+    order = torch.arange(len(keys[0]), device=keys[0].device)
+    for key in reversed(keys):
+        order = order[key[order].argsort(stable=True)]
+    return order

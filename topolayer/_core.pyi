@@ -1,0 +1,24 @@
+"""The C++ core. Indices are flat into the whole array of values; bars come in the order that `Barcode` documents."""
+
+import enum
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+class Connectivity(enum.Enum):
+    FREUDENTHAL = 0
+    VERTICES = 1
+    TOP_CELLS = 2
+
+_Float: TypeAlias = np.floating[Any]
+_Indices: TypeAlias = NDArray[np.int64]
+# finite (n, 2), finite bars per sample, essential (m,), essential bars per sample, whether all values were finite
+_Bars: TypeAlias = tuple[_Indices, _Indices, _Indices, _Indices, bool]
+
+def grid_h0(
+    values: NDArray[_Float], shape: Sequence[int], connectivity: Connectivity, superlevel: bool, threads: int
+) -> _Bars: ...
+def graph_h0(values: NDArray[_Float], edges: _Indices, superlevel: bool, threads: int) -> _Bars: ...
+def rips_h0(distances: NDArray[_Float], threshold: float, threads: int) -> _Bars: ...

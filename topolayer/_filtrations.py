@@ -1,0 +1,374 @@
+"""What is filtered: a tensor of filtration values that is still on the autograd graph, and the cells it belongs to."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, Self
+
+import torch
+from torch import Tensor
+
+from topolayer._complexes import Simplices, alpha_values, delaunay, freudenthal_simplices, with_faces
+
+
+class Filtration:
+    """Common ground of the filtrations. `values` has the batch axes first; pairs are flat indices into it."""
+
+    values: Tensor
+    superlevel: bool = False
+
+    @property
+    def value_axes(self) -> int:
+        """How many of the last axes of `values` belong to one sample."""
+        return 1
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return tuple(self.values.shape[: self.values.ndim - self.value_axes])
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of one sample's values."""
+        return tuple(self.values.shape[self.values.ndim - self.value_axes :])
+
+    @property
+    def samples(self) -> int:
+        """Number of samples in the batch."""
+        return math.prod(self.batch_shape)
+
+    @property
+    def top_dimension(self) -> int | None:
+        """The highest dimension in which there can be bars, None if there is no limit."""
+        raise NotImplementedError
+
+    def detach(self) -> Self:
+        """The same filtration off the autograd graph: what a backend gets to see."""
+        detached = copy.copy(self)
+        object.__setattr__(detached, "values", self.values.detach())
+        return detached
+
+    def check_finite(self) -> None:
+        """Raises ValueError where a value is NaN or infinite. Backends may leave this to `persistence`."""
+        _check_finite("values", self.values)
+
+    def __repr__(self) -> str:
+        shape = ", ".join(map(str, self.values.shape))
+        level = ", superlevel=True" if self.superlevel else ""
+        return f"{type(self).__name__}(<{self.values.dtype} of shape ({shape})>{level})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Grid(Filtration):
+    values: Tensor
+    ndim: int = field(default=2, kw_only=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", _floating("values", self.values))
+        if isinstance(self.ndim, bool) or not isinstance(self.ndim, int):
+            raise TypeError(f"ndim: expected an int, got {type(self.ndim).__name__}")
+        if self.ndim not in (1, 2, 3):
+            raise ValueError(f"ndim: expected 1, 2 or 3 grid axes, got {self.ndim}")
+        if self.values.ndim < self.ndim:
+            raise ValueError(
+                f"values: expected at least {self.ndim} axes, the grid's, got shape {tuple(self.values.shape)}; "
+                f"pass ndim={self.values.ndim} if all axes belong to the grid"
+            )
+        if 0 in self.grid_shape:
+            raise ValueError(f"values: expected a grid with at least one entry, got shape {tuple(self.values.shape)}")
+
+    @property
+    def grid_shape(self) -> tuple[int, ...]:
+        return self.sample_shape
+
+    @property
+    def top_dimension(self) -> int:
+        return self.ndim - 1
+
+    @property
+    def value_axes(self) -> int:
+        return self.ndim
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Freudenthal(_Grid):
+    """Lower-star filtration of the Freudenthal triangulation of a grid: the paper's complex (Section 3).
+
+    In 2D each pixel has 6 neighbours, the diagonal ones (i-1, j-1) and (i+1, j+1) among them, in 3D a voxel
+    has 14.
+
+    Args:
+        values: floating-point tensor (*batch, *grid), any number of batch axes.
+        ndim: how many of the last axes are the grid: 1, 2 or 3.
+        superlevel: sweep from high values to low ones, so that maxima give birth to components.
+
+    Raises:
+        TypeError, ValueError: `values` is no floating-point tensor, has too few axes, or an empty grid.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> tl.Freudenthal(torch.rand(8, 24, 32), superlevel=True)
+        Freudenthal(<torch.float32 of shape (8, 24, 32)>, superlevel=True)
+    """
+
+    superlevel: bool = field(default=False, kw_only=True)
+
+    @cached_property
+    def simplices(self) -> Simplices:
+        """The maximal simplices, rows of positions in the grid."""
+        return freudenthal_simplices(self.grid_shape)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Cubical(_Grid):
+    """Filtration of the cubical complex of a grid.
+
+    Args:
+        values: floating-point tensor (*batch, *grid), any number of batch axes.
+        ndim: how many of the last axes are the grid: 1, 2 or 3.
+        construction: "V": pixels are vertices, and a pixel is connected with those it shares a side with (2D:
+            4, 3D: 6); "T": pixels are top-dimensional cells, and a corner in common is enough (8, 26).
+        superlevel: sweep from high values to low ones.
+
+    Raises:
+        TypeError, ValueError: `values` is no floating-point tensor, has too few axes, or an empty grid;
+            unknown construction.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> diagonal = torch.eye(2)
+        >>> [len(tl.persistence(tl.Cubical(diagonal, construction=c, superlevel=True))) for c in "VT"]
+        [1, 0]
+    """
+
+    construction: Literal["V", "T"] = field(default="V", kw_only=True)
+    superlevel: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.construction not in ("V", "T"):
+            raise ValueError(
+                f'construction: expected "V" (pixels are vertices) or "T" (pixels are cells), got {self.construction!r}'
+            )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LowerStar(Filtration):
+    """Lower-star (or upper-star) filtration of any simplicial complex: a function on the vertices of a graph or mesh.
+
+    Args:
+        values: floating-point tensor (*batch, vertices), the function.
+        simplices: integer tensor (m, d + 1), or a sequence of such with any d: the simplices' vertices.
+            Maximal ones suffice; every vertex is present, used or not.
+        superlevel: sweep from high values to low ones.
+
+    Raises:
+        TypeError, ValueError: `values` is no floating-point tensor or has no vertex; `simplices` is no
+            integer tensor of two axes, names a vertex that is not there, or one twice in a simplex.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> path = torch.tensor([[0, 1], [1, 2]])
+        >>> tl.persistence(tl.LowerStar(torch.tensor([0.0, 3.0, 1.0]), path)).deaths
+        tensor([3.])
+    """
+
+    values: Tensor
+    simplices: tuple[Tensor, ...] | Sequence[Tensor] | Tensor
+    superlevel: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", _floating("values", self.values))
+        if self.values.ndim < 1 or self.values.shape[-1] == 0:
+            raise ValueError(
+                f"values: expected shape (*batch, vertices) with at least one vertex, got {tuple(self.values.shape)}"
+            )
+        given = [self.simplices] if isinstance(self.simplices, Tensor) else self.simplices
+        if not isinstance(given, (list, tuple)):
+            raise TypeError(f"simplices: expected a tensor or a sequence of tensors, got {type(given).__name__}")
+        for simplices in given:
+            _check_simplices(simplices, vertices=self.values.shape[-1])
+        object.__setattr__(self, "simplices", tuple(given))
+
+    @property
+    def top_dimension(self) -> int:
+        return max((simplices.shape[1] - 1 for simplices in self.simplices), default=0)
+
+    def arrays(self) -> list[Simplices]:
+        """The simplices as NumPy arrays."""
+        return [simplices.cpu().long().numpy() for simplices in self.simplices]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Rips(Filtration):
+    """Vietoris-Rips filtration: a simplex enters with its longest edge, a vertex at exactly 0 and with gradient 0.
+
+    Args:
+        distances: floating-point tensor (*batch, n, n). Entries (i, j) with i < j are read; those with i > j
+            only to see whether the matrix is symmetric up to rounding; the diagonal not at all.
+        threshold: longest edge there is, inclusive. Bars that are alive at it are essential.
+
+    Raises:
+        TypeError, ValueError: `distances` is no floating-point tensor, not square, not symmetric, negative or
+            not finite; `threshold` is negative or NaN.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> points = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 3.0]])
+        >>> tl.persistence(tl.Rips(torch.cdist(points, points))).deaths
+        tensor([1., 3.])
+    """
+
+    distances: Tensor
+    threshold: float = field(default=math.inf, kw_only=True)
+    values: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        distances = _floating("distances", self.distances)
+        shape = tuple(distances.shape)
+        if len(shape) < 2 or shape[-1] != shape[-2] or shape[-1] == 0:
+            raise ValueError(f"distances: expected square matrices of shape (*batch, n, n), got {shape}")
+        if isinstance(self.threshold, bool) or not isinstance(self.threshold, (int, float)):
+            raise TypeError(f"threshold: expected a number, got {type(self.threshold).__name__}")
+        if not self.threshold >= 0:
+            raise ValueError(f"threshold: expected a number >= 0, got {self.threshold}")
+        diagonal = torch.eye(shape[-1], dtype=torch.bool, device=distances.device)
+        object.__setattr__(self, "values", distances.masked_fill(diagonal, 0))
+        _check_distances(self.values.detach())
+
+    @property
+    def value_axes(self) -> int:
+        return 2
+
+    @property
+    def top_dimension(self) -> None:
+        return None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Alpha(Filtration):
+    """Alpha filtration of one point cloud: the Delaunay triangulation, by squared radius.
+
+    A simplex whose smallest circumsphere has no point inside (it is *Gabriel*) enters at the squared radius
+    of that sphere, any other one with its first coface. The triangulation is computed in float64 and is
+    piecewise constant; the gradient is that of the radii.
+
+    Args:
+        points: floating-point tensor (n, d), distinct and not all in one hyperplane.
+
+    Attributes:
+        values: (number of simplices,) squared radii, vertices first, then edges, and so on.
+        simplices: a tensor (m, k + 1) of vertices for each dimension k, in the same order.
+
+    Raises:
+        TypeError, ValueError: `points` is no floating-point tensor of two axes, not finite, has duplicates,
+            or lies in a hyperplane.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> square = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+        >>> bars = tl.persistence(tl.Alpha(square), dims=1)
+        >>> bars.births, bars.deaths
+        (tensor([0.2500]), tensor([0.5000]))
+    """
+
+    points: Tensor
+    values: Tensor = field(init=False)
+    simplices: tuple[Tensor, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        points = _floating("points", self.points)
+        if points.ndim != 2 or 0 in points.shape:
+            raise ValueError(
+                f"points: expected one cloud of shape (n, d), n and d >= 1, got {tuple(points.shape)}"
+            )
+        _check_finite("points", points)
+        cloud = points.detach().double().cpu()
+        _, group, counts = torch.unique(cloud, dim=0, return_inverse=True, return_counts=True)
+        if len(counts) < len(cloud):
+            twice = (group == int(counts.argmax())).nonzero().flatten()[:2].tolist()
+            raise ValueError(
+                f"points: expected distinct points, got duplicates: {twice[0]} and {twice[1]} are equal "
+                f"({len(cloud) - len(counts)} too many in all); use points.unique(dim=0)"
+            )
+        maximal = delaunay(cloud.numpy())
+        complex_ = with_faces([maximal], vertices=len(cloud), top=maximal.shape[1] - 1)
+        object.__setattr__(self, "simplices", tuple(torch.from_numpy(s).to(points.device) for s in complex_))
+        object.__setattr__(self, "values", alpha_values(points, complex_).to(points.dtype))
+
+    @property
+    def top_dimension(self) -> int:
+        return max(self.points.shape[1] - 1, 0)
+
+
+def _floating(name: str, tensor: object) -> Tensor:
+    """The tensor itself if it is float32 or float64, raised to float32 if it has half precision; else an error."""
+    if not isinstance(tensor, Tensor):
+        raise TypeError(
+            f"{name}: expected a torch.Tensor, got {type(tensor).__name__}; convert it with torch.as_tensor"
+        )
+    if tensor.dtype in (torch.float32, torch.float64):
+        return tensor
+    if tensor.dtype in (torch.float16, torch.bfloat16):
+        return tensor.float()
+    remedy = "take .real or .abs()" if tensor.is_complex() else f"convert it with {name}.float()"
+    raise TypeError(f"{name}: expected a floating-point tensor, got {tensor.dtype}; {remedy}")
+
+
+def _check_finite(name: str, tensor: Tensor) -> None:
+    bad = ~torch.isfinite(tensor.detach())
+    if not bool(bad.any()):
+        return
+    first = tuple(int(i) for i in bad.nonzero()[0])
+    raise ValueError(
+        f"{name}: expected finite numbers, got {int(bad.sum())} that are NaN or infinite, the first at index {first} "
+        f"({float(tensor[first])}); mask them, for instance with torch.nan_to_num"
+    )
+
+
+def _check_simplices(simplices: object, *, vertices: int) -> None:
+    if not isinstance(simplices, Tensor):
+        raise TypeError(
+            f"simplices: expected integer tensors of shape (m, d + 1), got {type(simplices).__name__}; "
+            "convert it with torch.as_tensor"
+        )
+    if simplices.is_floating_point() or simplices.is_complex() or simplices.dtype == torch.bool:
+        raise TypeError(f"simplices: expected an integer tensor, got {simplices.dtype}; convert it with .long()")
+    if simplices.ndim != 2 or simplices.shape[1] == 0:
+        raise ValueError(f"simplices: expected shape (m, d + 1), got {tuple(simplices.shape)}")
+    missing = (simplices < 0) | (simplices >= vertices)
+    if bool(missing.any()):
+        row, column = missing.nonzero()[0].tolist()
+        raise ValueError(
+            f"simplices: expected vertices from 0 to {vertices - 1}, got {int(simplices[row, column])} in row {row}; "
+            "values has one entry per vertex on its last axis"
+        )
+    ordered = simplices.sort(dim=1).values
+    repeated = (ordered[:, 1:] == ordered[:, :-1]).any(dim=1)
+    if bool(repeated.any()):
+        row = int(repeated.nonzero()[0])
+        raise ValueError(
+            f"simplices: expected distinct vertices in each simplex, got {simplices[row].tolist()} in row {row}; "
+            "drop the repetition, or the row"
+        )
+
+
+def _check_distances(distances: Tensor) -> None:
+    _check_finite("distances", distances)
+    if bool((distances < 0).any()):
+        first = tuple((distances < 0).nonzero()[0].tolist())
+        raise ValueError(f"distances: expected numbers >= 0, got {float(distances[first])} at index {first}")
+    transposed = distances.mT
+    # Rounding in squared distances, as torch.cdist makes it, is amplified by the square root near 0: compare
+    # squares.
+    largest = distances.amax(dim=(-2, -1), keepdim=True) if distances.numel() else distances
+    asymmetric = (distances - transposed).abs() * (distances + transposed) > 1e-5 * largest * largest
+    if bool(asymmetric.any()):
+        first = tuple(asymmetric.nonzero()[0].tolist())
+        raise ValueError(
+            f"distances: expected a symmetric matrix, got {float(distances[first])} at index {first} and "
+            f"{float(transposed[first])} across the diagonal; use (d + d.mT) / 2 if both are meant"
+        )

@@ -1,0 +1,257 @@
+"""Penalties on the activations of named layers: forward hooks, and nothing that knows of topology."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import sys
+from collections.abc import Callable, Mapping
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch._compile import _disable_dynamo  # the public torch.compiler.disable loads the compiler at once
+
+Penalty = Callable[[Tensor], Tensor]
+
+
+class Regularizer:
+    """Adds up penalties on the activations of named layers of a model.
+
+    Forward hooks record what the layers return. A call applies the penalties to the records and forgets them;
+    it returns the sum over layers of the mean over *all* samples recorded since the last call.
+
+    * **Steps.** A step ends with a call: the forwards between two calls belong to the later one. With
+    ``every=n``
+      the first step is due, then every n-th; the others record nothing, cost nothing and return zero.
+    * **Gradient accumulation.** Over ``m`` batches of equal size, either call once per batch and divide by
+    ``m``, as
+      for the loss (each batch is then a step), or call once after ``m`` forwards: the mean over all samples,
+      twice.
+    * **Recorded** are the forwards of a model in training mode (its own flag, not the layer's: a frozen batch
+    norm
+      counts). A layer that runs twice in a forward is recorded twice; what runs inside a backward pass
+      (recomputation by activation checkpointing) is not recorded. A call that fails drops the records, and
+      the step stays due. If a step fails before its call, drop them with :meth:`clear`.
+    * **The penalties run** in the call, under its autocast and grad mode. Under ``DistributedDataParallel``
+    each
+      process penalizes its own samples; gradients are averaged as those of the loss are, in one backward for
+      both.
+    * **Compiled models.** A hook breaks the graph behind its layer, so ``fullgraph=True`` is out. Existing
+    compiled
+      code would not see the hooks: creating a regularizer discards that of the whole process, to be compiled
+          again
+      at its next call. Create it once, before the training loop.
+    * **Copies** of the model (``deepcopy``, ``pickle``) made meanwhile have inert hooks and no records.
+
+    Args:
+        model: the model, in ``DistributedDataParallel`` and ``torch.compile`` or not.
+        penalties: what to apply to which layer. Names are those of ``model.named_modules()``, in which the
+            ``module.`` and ``_orig_mod.`` of wrappers may be left out; ``""`` is the model itself. A penalty
+            is any
+            differentiable function of an activation, batch first, to one number per sample: ``(B, ...) ->
+                (B,)``.
+        every: penalize every n-th step only.
+
+    Raises:
+        TypeError: an argument of the wrong kind; later, a layer or a penalty that returns no tensor.
+        ValueError: no penalties, an unknown layer (the nearest names are listed), ``every`` below 1; in the
+            call, a penalty that does not return one floating-point number per sample.
+        RuntimeError: in the call, a layer without records, an activation that was changed in place or, while
+            gradients are enabled, does not require grad; any use after :meth:`remove`.
+
+    Example:
+        >>> import torch
+        >>> import topolayer as tl
+        >>> model = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 1, 3))
+        >>> def energy(h):
+        ...     return h.square().flatten(1).sum(1)
+        >>> with tl.Regularizer(model, {"0": tl.few_maxima, "2": energy}) as regularizer:
+        ...     loss = model(torch.rand(2, 1, 16, 16)).mean() + 1e-3 * regularizer()
+        ...     loss.backward()
+        >>> sorted(regularizer.last)
+        ['0', '2']
+    """
+
+    def __init__(self, model: nn.Module, penalties: Mapping[str, Penalty], *, every: int = 1) -> None:
+        layers = _check(model, penalties, every)
+        self._model = _unwrap(model)
+        self._penalties = dict(penalties)
+        self._every = every
+        self._step = 0
+        self._last: dict[str, Tensor] = {}
+        self.clear()
+        # Dynamo compiles the absence of hooks in and does not look again: what was compiled before would run
+        # past the hooks. (torch.compiler.reset would do, but it also switches compiled autograd off, among
+        # others.)
+        dynamo = sys.modules.get("torch._dynamo")
+        if dynamo is not None:
+            dynamo.reset_code_caches()
+        self._handles = [
+            layer.register_forward_hook(functools.partial(self._record, name)) for name, layer in layers.items()
+        ]
+
+    @property
+    def last(self) -> dict[str, Tensor]:
+        """The last penalty of each layer, a detached 0-d tensor, for logging. Skipped steps do not change it."""
+        return dict(self._last)
+
+    @_disable_dynamo
+    def __call__(self) -> Tensor:
+        """The sum over layers of the mean penalty of all recorded samples, a 0-d tensor. Clears the records.
+
+        A penalty that is not finite is passed through, so that a gradient scaler can skip the step.
+        """
+        self._check_attached()
+        if self._step % self._every:
+            self._step += 1
+            zero = torch.zeros_like(next(iter(self._last.values())))  # never empty: the first step was due
+            return zero.requires_grad_(torch.is_grad_enabled())  # so that backward() works in every step
+        records = self._records
+        self.clear()
+        missing = [name for name, record in records.items() if not record]
+        if missing:
+            raise RuntimeError(
+                f"nothing was recorded since the last call from layer {', '.join(map(repr, missing))}. Is the model "
+                "in training mode (model.train())? In eval() nothing is recorded. Did its forward run, and was the "
+                "layer executed in it, as layer(x) and not as layer.forward(x)?"
+            )
+        means = {name: _mean(name, self._penalties[name], record) for name, record in records.items()}
+        self._step += 1
+        self._last = {name: mean.detach() for name, mean in means.items()}
+        device = next(iter(means.values())).device  # the layers may live on several
+        return torch.stack([mean.to(device) for mean in means.values()]).sum()
+
+    def clear(self) -> None:
+        """Forgets what was recorded since the last call, such as by a step that failed before its call."""
+        self._records: dict[str, list[tuple[Tensor, int]]] = {name: [] for name in self._penalties}
+
+    def remove(self) -> None:
+        """Takes the hooks off the model and forgets the records. The end of the ``with`` block does so too."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        self.clear()
+
+    def __enter__(self) -> Self:
+        self._check_attached()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
+
+    def __getstate__(self) -> dict[str, object]:
+        """The hooks of a copied model hold a copy of the regularizer. It is a removed one, so they do nothing."""
+        return {"_handles": [], "_penalties": {}, "_records": {}, "_last": {}}
+
+    def _check_attached(self) -> None:
+        if not self._handles:
+            raise RuntimeError("this regularizer was removed from its model: create a new one")
+
+    @_disable_dynamo  # traced, the conditions below would become constants
+    def _record(self, name: str, layer: nn.Module, args: object, output: object) -> None:
+        if not self._handles or not self._model.training or self._step % self._every:
+            return
+        if torch._C._current_graph_task_id() != -1:  # inside a backward pass, for whatever reason
+            return
+        if not isinstance(output, Tensor):
+            raise TypeError(
+                f"layer {name!r} must return one tensor to be penalized, not a {type(output).__name__}: name a layer "
+                "inside it, or pass the tensor in question through an nn.Identity and name that"
+            )
+        self._records[name].append((output, _version(output)))
+
+
+def _mean(name: str, penalty: Penalty, record: list[tuple[Tensor, int]]) -> Tensor:
+    """The mean of one layer's penalty over the samples of all its recorded activations."""
+    values: list[Tensor] = []
+    for activation, version in record:
+        shape = tuple(activation.shape)
+        if torch.is_grad_enabled() and not activation.requires_grad:
+            raise RuntimeError(
+                f"the activation of layer {name!r} does not require grad, so its penalty would train nothing. "
+                "Reentrant activation checkpointing computes it without gradients: pass use_reentrant=False. Was "
+                "there a forward under no_grad? Drop its records with clear(). Is everything up to this layer "
+                "frozen? Choose a later one. To measure only, call the regularizer under no_grad."
+            )
+        if _version(activation) != version:
+            raise RuntimeError(
+                f"the activation of layer {name!r} was changed in place after the layer returned it; the penalty "
+                "would see other values. Name the layer that changes it, or make that one work out of place "
+                "(ReLU(inplace=False), x = x + y for x += y)."
+            )
+        try:
+            value = penalty(activation)
+        except Exception as error:
+            error.add_note(f"in the penalty of layer {name!r}, on an activation of shape {shape}")
+            raise
+        if not isinstance(value, Tensor):
+            raise TypeError(f"the penalty of layer {name!r} must return a tensor, not a {type(value).__name__}")
+        if value.ndim != 1 or value.shape != activation.shape[:1] or not value.is_floating_point():
+            raise ValueError(
+                f"the penalty of layer {name!r} must return one floating-point number per sample, shape "
+                f"{shape[:1]} for an activation of shape {shape}, not {value.dtype} of shape {tuple(value.shape)}"
+            )
+        values.append(value.to(values[0].device) if values else value)
+    samples = torch.cat(values)
+    dtype = torch.promote_types(samples.dtype, torch.float32)
+    return samples.mean(dtype=dtype) if len(samples) else samples.sum(dtype=dtype)  # of no samples: 0, not NaN
+
+
+def _version(activation: Tensor) -> int:
+    """A number that grows when the tensor is changed in place. Inference tensors have none."""
+    return 0 if activation.is_inference() else activation._version
+
+
+def _unwrap(module: nn.Module) -> nn.Module:
+    """The module inside ``DistributedDataParallel`` and ``torch.compile``, however nested."""
+    while True:
+        if isinstance(module, nn.parallel.DistributedDataParallel | nn.DataParallel):
+            module = module.get_submodule("module")
+        elif "_orig_mod" in module._modules:  # torch.compile's OptimizedModule; its class is the compiler's own
+            module = module.get_submodule("_orig_mod")
+        else:
+            return module
+
+
+def _layers(model: nn.Module) -> dict[str, nn.Module]:
+    """All modules by name. Names without wrappers go first, so that wrapping a model changes no meaning."""
+    layers: dict[str, nn.Module] = {}
+
+    def visit(name: str, module: nn.Module) -> None:
+        layers[name] = module = _unwrap(module)
+        for child_name, child in module._modules.items():
+            if child is not None:
+                visit(f"{name}.{child_name}".lstrip("."), child)
+
+    visit("", model)
+    for name, module in model.named_modules(remove_duplicate=False):
+        layers.setdefault(name, _unwrap(module))
+    return layers
+
+
+def _check(model: object, penalties: object, every: object) -> dict[str, nn.Module]:
+    """Refuses bad arguments, and finds the layers."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module, not a {type(model).__name__}")
+    if not isinstance(penalties, Mapping):
+        raise TypeError(
+            "penalties must map layer names to functions, such as {'decoder.dec4': few_maxima}, "
+            f"not be a {type(penalties).__name__}"
+        )
+    if not penalties:
+        raise ValueError("penalties is empty: name at least one layer, such as {'decoder.dec4': few_maxima}")
+    if not isinstance(every, int) or isinstance(every, bool):
+        raise TypeError(f"every must be a positive int, not {every!r}")
+    if every < 1:
+        raise ValueError(f"every must be a positive int, not {every}")
+    layers = _layers(model)
+    for name, penalty in penalties.items():
+        if not isinstance(name, str):
+            raise TypeError(f"penalties: the name of a layer must be a str, not {name!r}")
+        if not callable(penalty):
+            raise TypeError(f"penalties: the penalty of layer {name!r} must be callable, not {penalty!r}")
+        if name not in layers:
+            nearest = ", ".join(map(repr, difflib.get_close_matches(name, layers, n=5, cutoff=0.0)))
+            raise ValueError(f"penalties: the model has no layer {name!r}; the nearest names are {nearest}")
+    return {name: layers[name] for name in penalties}

@@ -1,0 +1,118 @@
+// Python bindings: unpack arrays, release the GIL, call the algorithms, pack the result.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <cstdint>
+#include <memory>
+#include <tuple>
+#include <vector>
+
+#include "bars.hpp"
+#include "lower_star.hpp"
+#include "parallel.hpp"
+#include "rips.hpp"
+
+namespace nb = nanobind;
+using namespace topolayer;
+
+namespace {
+
+template <class Value, class Shape>
+using Input = nb::ndarray<const Value, Shape, nb::c_contig, nb::device::cpu>;
+using Indices = nb::ndarray<nb::numpy, std::int64_t>;
+// finite (n, 2), finite bars per sample, essential (m,), essential bars per sample, whether all values were finite
+using Result = std::tuple<Indices, Indices, Indices, Indices, bool>;
+
+Indices to_numpy(std::vector<std::int64_t>&& data, std::size_t columns = 1) {
+    auto owner = std::make_unique<std::vector<std::int64_t>>(std::move(data));
+    auto* vector = owner.get();
+    nb::capsule capsule(owner.release(), [](void* p) noexcept { delete static_cast<std::vector<std::int64_t>*>(p); });
+    const std::size_t rows = vector->size() / columns;
+    if (columns == 1) return Indices(vector->data(), {rows}, capsule);
+    return Indices(vector->data(), {rows, columns}, capsule);
+}
+
+// Joins the samples' bars; indices become flat into the whole batch.
+Result pack(const std::vector<Bars>& batch, std::int64_t values_per_sample) {
+    std::vector<std::int64_t> finite, finite_counts, essential, essential_counts;
+    bool all_finite = true;
+    std::int64_t offset = 0;
+    for (const Bars& bars : batch) {
+        all_finite &= !bars.nonfinite;
+        for (const std::int64_t index : bars.finite) finite.push_back(offset + index);
+        for (const std::int64_t index : bars.essential) essential.push_back(offset + index);
+        finite_counts.push_back(static_cast<std::int64_t>(bars.finite.size() / 2));
+        essential_counts.push_back(static_cast<std::int64_t>(bars.essential.size()));
+        offset += values_per_sample;
+    }
+    return {to_numpy(std::move(finite), 2), to_numpy(std::move(finite_counts)), to_numpy(std::move(essential)),
+            to_numpy(std::move(essential_counts)), all_finite};
+}
+
+// Runs algorithm(first value of the sample, bars) on all samples; `make_algorithm` makes one per thread.
+template <class Value, class MakeAlgorithm>
+Result run(const Value* values, std::int64_t samples, std::int64_t values_per_sample, int threads,
+           MakeAlgorithm make_algorithm) {
+    std::vector<Bars> batch(samples);
+    {
+        nb::gil_scoped_release unlocked;
+        for_each_sample(samples, values_per_sample, threads, [&] {
+            return [&, algorithm = make_algorithm()](std::int64_t sample) mutable {
+                algorithm(values + sample * values_per_sample, batch[sample]);
+            };
+        });
+    }
+    return pack(batch, values_per_sample);
+}
+
+template <class Value, class Complex>
+Result lower_star_h0(const Input<Value, nb::ndim<2>>& values, const Complex& complex, bool superlevel, int threads) {
+    return run(values.data(), values.shape(0), values.shape(1), threads, [&] {
+        return [&, sweep = LowerStarH0<Value>()](const Value* sample, Bars& bars) mutable {
+            sweep(sample, complex, superlevel, bars);
+        };
+    });
+}
+
+template <class Value>
+Result grid_h0(Input<Value, nb::ndim<2>> values, const std::vector<std::int64_t>& shape, Connectivity connectivity,
+               bool superlevel, int threads) {
+    return lower_star_h0(values, Grid(shape, connectivity), superlevel, threads);
+}
+
+template <class Value>
+Result graph_h0(Input<Value, nb::ndim<2>> values, Input<std::int64_t, nb::shape<-1, 2>> edges, bool superlevel, int threads) {
+    const Graph graph(values.shape(1), {edges.data(), edges.size()});
+    return lower_star_h0(values, graph, superlevel, threads);
+}
+
+template <class Value>
+Result rips_h0(Input<Value, nb::ndim<3>> distances, double threshold, int threads) {
+    const auto points = static_cast<std::int64_t>(distances.shape(1));
+    return run(distances.data(), distances.shape(0), points * points, threads, [&] {
+        return [&, rips = RipsH0<Value>()](const Value* sample, Bars& bars) mutable {
+            rips(sample, points, threshold, bars);
+        };
+    });
+}
+
+template <class Value>
+void bind(nb::module_& m) {
+    using namespace nb::literals;
+    m.def("grid_h0", &grid_h0<Value>, "values"_a.noconvert(), "shape"_a, "connectivity"_a, "superlevel"_a, "threads"_a);
+    m.def("graph_h0", &graph_h0<Value>, "values"_a.noconvert(), "edges"_a.noconvert(), "superlevel"_a, "threads"_a);
+    m.def("rips_h0", &rips_h0<Value>, "distances"_a.noconvert(), "threshold"_a, "threads"_a);
+}
+
+}  // namespace
+
+NB_MODULE(_core, m) {
+    nb::enum_<Connectivity>(m, "Connectivity")
+        .value("FREUDENTHAL", Connectivity::freudenthal)
+        .value("VERTICES", Connectivity::vertices)
+        .value("TOP_CELLS", Connectivity::top_cells);
+    bind<float>(m);
+    bind<double>(m);
+}

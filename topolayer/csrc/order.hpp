@@ -1,0 +1,24 @@
+// The total order of filtration values, as unsigned integers.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <type_traits>
+
+namespace topolayer {
+
+template <class Value>
+using Key = std::conditional_t<sizeof(Value) == 4, std::uint32_t, std::uint64_t>;
+
+// Monotone in `value` (antitone when `superlevel`), the same for -0.0 and +0.0. Comparing keys and then positions is the
+// order in which cells enter the filtration.
+template <class Value>
+Key<Value> order_key(Value value, bool superlevel) {
+    constexpr Key<Value> sign = Key<Value>{1} << (8 * sizeof(Value) - 1);
+    const auto bits = std::bit_cast<Key<Value>>(value + Value{0});  // -0.0 + 0.0 is +0.0
+    const Key<Value> ascending = (bits & sign) ? static_cast<Key<Value>>(~bits) : static_cast<Key<Value>>(bits | sign);
+    return superlevel ? static_cast<Key<Value>>(~ascending) : ascending;
+}
+
+}  // namespace topolayer
