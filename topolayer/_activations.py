@@ -34,6 +34,8 @@ def channel_norm(h: Tensor, dim: int = 1) -> Tensor:
     if not isinstance(h, Tensor) or not h.is_floating_point():
         got = h.dtype if isinstance(h, Tensor) else type(h).__name__
         raise TypeError(f"h: expected a floating-point tensor, got {got}")
+    if isinstance(dim, bool) or not isinstance(dim, int):
+        raise TypeError(f"dim: expected an int, got {type(dim).__name__}")
     if not -h.ndim <= dim < h.ndim:
         raise ValueError(f"dim: expected an axis of h, got {dim} for shape {tuple(h.shape)}")
     if h.dtype != torch.float64:

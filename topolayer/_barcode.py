@@ -89,9 +89,8 @@ class Barcode(_Bars):
     """The bars that die, of all samples and dimensions in one flat list; shapes are (bars,) unless said otherwise.
 
     Bars are ordered by sample, dimension, death and birth in filtration order; those of length zero are left
-    out. Any PyTorch
-    function of births and deaths is differentiable: each is an entry of the filtration values, gathered
-        (Section 3 of the paper).
+    out. Any PyTorch function of births and deaths is differentiable: each is an entry of the filtration
+    values, gathered (Section 3 of the paper).
 
     Attributes:
         births, deaths: values at birth and death, on the autograd graph, in the input's units. birth >= death
@@ -108,11 +107,12 @@ class Barcode(_Bars):
         >>> import torch, topolayer as tl
         >>> image = torch.tensor([[3.0, 0.0, 2.0], [0.0, 0.0, 0.0], [1.0, 0.0, 4.0]], requires_grad=True)
         >>> barcode = tl.persistence(tl.Cubical(image, superlevel=True))
-        >>> barcode.lengths, barcode.ranks, barcode.essential.births
-        (tensor([3., 2., 1.], grad_fn=<SubBackward0>), tensor([1, 2, 3]), tensor([4.],
-        grad_fn=<IndexSelectBackward0>))
-        >>> barcode.coordinates[0]  # born at pixel (0, 0), dies at (0, 1)
-        tensor([[0, 0],
+        >>> barcode.lengths
+        tensor([2., 1., 3.], grad_fn=<SubBackward0>)
+        >>> barcode.ranks, barcode.essential.births
+        (tensor([2, 3, 1]), tensor([4.], grad_fn=<IndexSelectBackward0>))
+        >>> barcode.coordinates[0]  # born at pixel (0, 2), dies at (0, 1)
+        tensor([[0, 2],
                 [0, 1]])
     """
 

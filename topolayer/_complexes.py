@@ -94,7 +94,7 @@ def alpha_values(points: Tensor, simplices: Sequence[Simplices]) -> Tensor:
         radii2.append(r2)
         centers.append(center)
         degenerate.append(flat)
-    own = torch.cat(radii2)
+    own = _without_rounding(torch.cat(radii2))
     value, center = own.detach().cpu().numpy().copy(), np.concatenate(centers)
     source = np.arange(len(value))  # whose circumsphere a simplex's value is
     where = points.detach().cpu().numpy()
@@ -123,6 +123,16 @@ def alpha_values(points: Tensor, simplices: Sequence[Simplices]) -> Tensor:
         smallest[facet.ravel()[smallest_last]] = coface.ravel()[smallest_last]  # of equal indices the last one stays
         value[late], source[late] = value[smallest[late]], source[smallest[late]]
     return own[torch.from_numpy(source).to(own.device)]
+
+
+def _without_rounding(values: Tensor) -> Tensor:
+    """Rounds to 44 significant bits, gradient unchanged: radii that differ by rounding only, as those of cospherical points
+    do, become equal, and bars as long as a rounding error vanish."""
+    with torch.no_grad():
+        mantissa, exponent = torch.frexp(values)
+        rounded = torch.ldexp((mantissa * 2.0**44).round() / 2.0**44, exponent)
+        correction = rounded - values
+    return values + correction
 
 
 def _facets(simplices: Simplices, lower: Simplices) -> NDArray[np.int64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Self
 
 import torch
@@ -214,20 +214,24 @@ def _unwrap(module: nn.Module) -> nn.Module:
             return module
 
 
-def _layers(model: nn.Module) -> dict[str, nn.Module]:
-    """All modules by name. Names without wrappers go first, so that wrapping a model changes no meaning."""
-    layers: dict[str, nn.Module] = {}
+def _find(model: nn.Module, name: str) -> nn.Module | None:
+    """The layer of this name, whether it was written for the wrapped model or the bare one."""
+    module = _unwrap(model)
+    for part in name.split(".") if name else ():
+        child = module._modules.get(part)
+        if child is not None:
+            module = _unwrap(child)
+        elif part not in ("module", "_orig_mod"):
+            return None
+    return module
 
-    def visit(name: str, module: nn.Module) -> None:
-        layers[name] = module = _unwrap(module)
-        for child_name, child in module._modules.items():
-            if child is not None:
-                visit(f"{name}.{child_name}".lstrip("."), child)
 
-    visit("", model)
-    for name, module in model.named_modules(remove_duplicate=False):
-        layers.setdefault(name, _unwrap(module))
-    return layers
+def _names(model: nn.Module, prefix: str = "") -> Iterator[str]:
+    """The names of all layers below a model, without those of wrappers."""
+    for name, child in _unwrap(model)._modules.items():
+        if child is not None:
+            yield prefix + name
+            yield from _names(child, f"{prefix}{name}.")
 
 
 def _check(model: object, penalties: object, every: object) -> dict[str, nn.Module]:
@@ -245,13 +249,15 @@ def _check(model: object, penalties: object, every: object) -> dict[str, nn.Modu
         raise TypeError(f"every must be a positive int, not {every!r}")
     if every < 1:
         raise ValueError(f"every must be a positive int, not {every}")
-    layers = _layers(model)
+    layers: dict[str, nn.Module] = {}
     for name, penalty in penalties.items():
         if not isinstance(name, str):
             raise TypeError(f"penalties: the name of a layer must be a str, not {name!r}")
         if not callable(penalty):
             raise TypeError(f"penalties: the penalty of layer {name!r} must be callable, not {penalty!r}")
-        if name not in layers:
-            nearest = ", ".join(map(repr, difflib.get_close_matches(name, layers, n=5, cutoff=0.0)))
+        layer = _find(model, name)
+        if layer is None:
+            nearest = ", ".join(map(repr, difflib.get_close_matches(name, _names(model), n=5, cutoff=0.0)))
             raise ValueError(f"penalties: the model has no layer {name!r}; the nearest names are {nearest}")
-    return {name: layers[name] for name in penalties}
+        layers[name] = layer
+    return layers

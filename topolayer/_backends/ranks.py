@@ -26,17 +26,19 @@ class RankBackend(ABC):
     Subclasses give `name`, `unsupported` and `diagram`.
 
     Example:
-        >>> import cripser, numpy as np, topolayer as tl
+        >>> import cripser, numpy as np, torch, topolayer as tl
         >>> class Cripser(tl.RankBackend):
         ...     name = "cripser"
         ...
         ...     def unsupported(self, filtration, dims):
-        ...         return None if isinstance(filtration, tl.Cubical) else "it computes cubical complexes
-        only" ...
+        ...         return None if isinstance(filtration, tl.Cubical) else "it computes cubical filtrations only"
+        ...
         ...     def diagram(self, filtration, ranks, dims):
-        ...         compute = cripser.computePH if filtration.construction == "V" else cripser.computePH_T
-        ...         bars = compute(ranks, maxdim=max(dims))[:, :3]
-        ...         return np.where(bars > ranks.size, np.inf, bars)  # essential bars die at the largest double
+        ...         volume = np.atleast_3d(ranks)
+        ...         return cripser.compute_ph(volume, filtration=filtration.construction, maxdim=max(dims))[:, :3]
+        >>> signal = torch.tensor([0.0, 3.0, 1.0, 2.0])
+        >>> tl.persistence(tl.Cubical(signal, ndim=1, superlevel=True), backend=Cripser()).births
+        tensor([2.])
     """
 
     name: str

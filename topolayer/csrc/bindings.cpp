@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "bars.hpp"
-#include "lower_star.hpp"
+#include "graph.hpp"
+#include "grid.hpp"
 #include "parallel.hpp"
 #include "rips.hpp"
 
@@ -67,33 +68,30 @@ Result run(const Value* values, std::int64_t samples, std::int64_t values_per_sa
     return pack(batch, values_per_sample);
 }
 
-template <class Value, class Complex>
-Result lower_star_h0(const Input<Value, nb::ndim<2>>& values, const Complex& complex, bool superlevel, int threads) {
+template <class Value>
+Result grid_h0(Input<Value, nb::ndim<2>> values, const std::vector<std::int64_t>& shape, Connectivity connectivity,
+               bool superlevel, int threads) {
+    const Grid grid(shape, connectivity);
     return run(values.data(), values.shape(0), values.shape(1), threads, [&] {
-        return [&, sweep = LowerStarH0<Value>()](const Value* sample, Bars& bars) mutable {
-            sweep(sample, complex, superlevel, bars);
-        };
+        return [&, h0 = GridH0<Value>()](const Value* sample, Bars& bars) mutable { h0(sample, grid, superlevel, bars); };
     });
 }
 
 template <class Value>
-Result grid_h0(Input<Value, nb::ndim<2>> values, const std::vector<std::int64_t>& shape, Connectivity connectivity,
-               bool superlevel, int threads) {
-    return lower_star_h0(values, Grid(shape, connectivity), superlevel, threads);
-}
-
-template <class Value>
-Result graph_h0(Input<Value, nb::ndim<2>> values, Input<std::int64_t, nb::shape<-1, 2>> edges, bool superlevel, int threads) {
+Result graph_h0(Input<Value, nb::ndim<2>> values, Input<std::int64_t, nb::shape<-1, 2>> edges, bool superlevel,
+                int threads) {
     const Graph graph(values.shape(1), {edges.data(), edges.size()});
-    return lower_star_h0(values, graph, superlevel, threads);
+    return run(values.data(), values.shape(0), values.shape(1), threads, [&] {
+        return [&, h0 = GraphH0<Value>()](const Value* sample, Bars& bars) mutable { h0(sample, graph, superlevel, bars); };
+    });
 }
 
 template <class Value>
 Result rips_h0(Input<Value, nb::ndim<3>> distances, double threshold, int threads) {
     const auto points = static_cast<std::int64_t>(distances.shape(1));
     return run(distances.data(), distances.shape(0), points * points, threads, [&] {
-        return [&, rips = RipsH0<Value>()](const Value* sample, Bars& bars) mutable {
-            rips(sample, points, threshold, bars);
+        return [&, h0 = RipsH0<Value>()](const Value* sample, Bars& bars) mutable {
+            h0(sample, points, static_cast<Value>(threshold), bars);
         };
     });
 }

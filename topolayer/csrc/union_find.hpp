@@ -1,4 +1,4 @@
-// Disjoint sets of elements that are numbered by age: the root of a set is its oldest element (the elder rule).
+// Disjoint sets. The caller attaches younger roots to older ones, so that a root is its set's oldest element (elder rule).
 #pragma once
 
 #include <cstdint>

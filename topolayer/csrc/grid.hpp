@@ -1,0 +1,327 @@
+// H0 of grids from their extremum graph. Few pixels matter: those that have no earlier neighbor give birth to a component
+// (extrema: maxima of a superlevel filtration), those whose earlier neighbors fall into several groups may join components
+// (saddles). All others are stepped over. Words are those of filtration order: "earlier" enters the filtration first.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "bars.hpp"
+#include "order.hpp"
+#include "union_find.hpp"
+
+namespace topolayer {
+
+enum class Connectivity { freudenthal, vertices, top_cells };
+
+// Shape and neighborhood of a grid with one, two or three axes; missing ones come first and have length one.
+class Grid {
+public:
+    // Which members of a pixel's link are earlier than it, a bit each.
+    using Link = std::uint32_t;
+
+    struct Neighbor {
+        std::int64_t dz, dy, dx, step;  // step: distance in C order
+        bool connected;                 // else it only tells whether two others are joined around a corner
+    };
+
+    // The direction of a pixel that has no earlier neighbor.
+    static constexpr unsigned no_direction = 31;
+
+    Grid(std::span<const std::int64_t> shape, Connectivity connectivity) {
+        std::copy(shape.begin(), shape.end(), shape_.end() - static_cast<std::ptrdiff_t>(shape.size()));
+        find_neighbors(connectivity);
+        if (neighbors_.size() <= largest_table) {
+            representatives_.resize(std::size_t{1} << neighbors_.size());
+            for (Link earlier = 0; earlier < representatives_.size(); ++earlier)
+                representatives_[earlier] = one_of_each_component(earlier);
+        }
+    }
+
+    const std::array<std::int64_t, 3>& shape() const { return shape_; }
+
+    std::int64_t size() const { return shape_[0] * shape_[1] * shape_[2]; }
+
+    const std::vector<Neighbor>& neighbors() const { return neighbors_; }
+
+    // One connected neighbor from each component of the earlier link.
+    Link representatives(Link earlier) const {
+        return representatives_.empty() ? one_of_each_component(earlier) : representatives_[earlier];
+    }
+
+    std::int64_t step(unsigned direction) const { return steps_[direction]; }
+
+private:
+    static constexpr std::size_t largest_table = 14;
+
+    static bool is_neighbor(std::int64_t dz, std::int64_t dy, std::int64_t dx, Connectivity connectivity) {
+        const std::int64_t distance = std::abs(dz) + std::abs(dy) + std::abs(dx);
+        const bool touches = std::max({std::abs(dz), std::abs(dy), std::abs(dx)}) == 1;
+        switch (connectivity) {
+            case Connectivity::vertices: return distance == 1;
+            case Connectivity::top_cells: return touches;
+            // An edge goes from a vertex to one that is larger in some coordinates and smaller in none.
+            case Connectivity::freudenthal: return touches && std::abs(dz + dy + dx) == distance;
+        }
+        return false;
+    }
+
+    void find_neighbors(Connectivity connectivity) {
+        const std::int64_t z_reach = shape_[0] > 1, y_reach = shape_[1] > 1, x_reach = shape_[2] > 1;
+        const bool look_around_corners = connectivity == Connectivity::vertices && !z_reach;
+        for (std::int64_t dz = -z_reach; dz <= z_reach; ++dz)
+            for (std::int64_t dy = -y_reach; dy <= y_reach; ++dy)
+                for (std::int64_t dx = -x_reach; dx <= x_reach; ++dx) {
+                    const bool connected = is_neighbor(dz, dy, dx, connectivity);
+                    const bool corner = look_around_corners && std::abs(dy) + std::abs(dx) == 2;
+                    if (connected || corner)
+                        neighbors_.push_back({dz, dy, dx, (dz * shape_[1] + dy) * shape_[2] + dx, connected});
+                }
+        for (std::size_t i = 0; i < neighbors_.size(); ++i) {
+            const Neighbor& a = neighbors_[i];
+            steps_[i] = a.step;
+            connected_ |= Link{a.connected} << i;
+            for (std::size_t j = 0; j < neighbors_.size(); ++j) {
+                const Neighbor& b = neighbors_[j];
+                if (is_neighbor(a.dz - b.dz, a.dy - b.dy, a.dx - b.dx, connectivity)) joined_[i] |= Link{1} << j;
+            }
+        }
+    }
+
+    Link one_of_each_component(Link earlier) const {
+        Link result = 0;
+        while (earlier & connected_) {
+            Link component = std::bit_floor(earlier & connected_);
+            for (Link frontier = component; frontier;) {
+                const int member = std::countr_zero(frontier);
+                frontier &= frontier - 1;
+                const Link found = joined_[member] & earlier & ~component;
+                component |= found;
+                frontier |= found;
+            }
+            result |= std::bit_floor(component & connected_);
+            earlier &= ~component;
+        }
+        return result;
+    }
+
+    std::array<std::int64_t, 3> shape_{1, 1, 1};
+    std::vector<Neighbor> neighbors_;  // in C order: the first half precedes the pixel
+    std::array<std::int64_t, 32> steps_{};
+    Link connected_ = 0;
+    std::array<Link, 26> joined_{};  // the neighbors that are neighbors of each other
+    std::vector<Link> representatives_;
+};
+
+// Buffers are kept from one sample to the next.
+template <class Value>
+class GridH0 {
+public:
+    void operator()(const Value* values, const Grid& grid, bool superlevel, Bars& bars) {
+        bars.nonfinite = !(superlevel ? classify<true>(values, grid) : classify<false>(values, grid));
+        if (bars.nonfinite) return;
+        label_extrema(values, grid, superlevel);
+        find_arcs(values, grid, superlevel);
+        sort_arcs();
+        unite(bars);
+    }
+
+private:
+    using Word = Key<Value>;  // as wide as a value, so that the comparisons vectorize
+    using Link = Grid::Link;
+    using Position = std::uint32_t;
+    using Label = UnionFind::Element;
+
+    struct Saddle {
+        Position position;
+        Link representatives;
+    };
+    struct Arc {
+        Key<Value> key;  // of the saddle
+        Position saddle;
+        Label a, b;
+    };
+
+    // Finds each pixel's direction towards an earlier neighbor, the extrema and the saddles. False if a value is not finite.
+    template <bool superlevel>
+    bool classify(const Value* values, const Grid& grid) {
+        const auto [depth, height, width] = grid.shape();
+        direction_.resize(grid.size());
+        earlier_.resize(width);
+        std::size_t extrema = 0, saddles = 0;
+        Value distance_to_finite = 0;  // NaN as soon as one value is not
+        for (std::int64_t z = 0; z < depth; ++z)
+            for (std::int64_t y = 0; y < height; ++y) {
+                const std::int64_t first = (z * height + y) * width;
+                std::fill(earlier_.begin(), earlier_.end(), Word{0});
+                for (std::size_t i = 0; i < grid.neighbors().size(); ++i) {
+                    const Grid::Neighbor& n = grid.neighbors()[i];
+                    if (z + n.dz < 0 || z + n.dz >= depth || y + n.dy < 0 || y + n.dy >= height) continue;
+                    const std::int64_t begin = n.dx < 0, end = width - (n.dx > 0);
+                    const Value* here = values + first + begin;
+                    mark_earlier<superlevel>(here, here + n.step, n.step < 0, Word{1} << i, &earlier_[begin], end - begin);
+                }
+                for (std::int64_t x = 0; x < width; ++x)
+                    distance_to_finite += values[first + x] - values[first + x];
+
+                if (extrema_.size() < extrema + width) extrema_.resize(2 * (extrema + width));
+                if (saddles_.size() < saddles + width) saddles_.resize(2 * (saddles + width));
+                for (std::int64_t x = 0; x < width; ++x) {  // no branches: in noise they could not be predicted
+                    const auto position = static_cast<Position>(first + x);
+                    const Link representatives = grid.representatives(static_cast<Link>(earlier_[x]));
+                    direction_[position] =
+                        static_cast<std::uint8_t>(std::countr_zero(representatives | Link{1} << Grid::no_direction));
+                    extrema_[extrema] = position;
+                    extrema += representatives == 0;
+                    saddles_[saddles] = {position, representatives};
+                    saddles += (representatives & (representatives - 1)) != 0;
+                }
+            }
+        extrema_count_ = extrema;
+        saddle_count_ = saddles;
+        return distance_to_finite == 0;
+    }
+
+    // Among equal values the earlier position comes first.
+    template <bool superlevel>
+    static void mark_earlier(const Value* __restrict here, const Value* __restrict there, bool precedes, Word bit,
+                             Word* __restrict earlier, std::int64_t count) {
+        if (precedes)
+            for (std::int64_t x = 0; x < count; ++x)
+                earlier[x] |= (superlevel ? there[x] >= here[x] : there[x] <= here[x]) ? bit : Word{0};
+        else
+            for (std::int64_t x = 0; x < count; ++x)
+                earlier[x] |= (superlevel ? there[x] > here[x] : there[x] < here[x]) ? bit : Word{0};
+    }
+
+    // Extrema are labelled in C order; the label of a position is the number of extrema before it: a bit per pixel and a
+    // count per word of bits stay in the cache where a label per pixel would not.
+    void label_extrema(const Value* values, const Grid& grid, bool superlevel) {
+        const std::size_t words = grid.size() / 64 + 1;
+        is_extremum_.assign(words, 0);
+        labels_before_.resize(words);
+        birth_key_.resize(extrema_count_);
+        for (std::size_t label = 0; label < extrema_count_; ++label) {
+            const Position position = extrema_[label];
+            is_extremum_[position / 64] |= std::uint64_t{1} << position % 64;
+            birth_key_[label] = order_key(values[position], superlevel);
+        }
+        Label before = 0;
+        for (std::size_t word = 0; word < words; ++word) {
+            labels_before_[word] = before;
+            before += static_cast<Label>(std::popcount(is_extremum_[word]));
+        }
+        far_label_.clear();
+    }
+
+    Label label_at(Position extremum) const {
+        const std::uint64_t before = is_extremum_[extremum / 64] & ((std::uint64_t{1} << extremum % 64) - 1);
+        return labels_before_[extremum / 64] + static_cast<Label>(std::popcount(before));
+    }
+
+    // The extremum that is reached by going to earlier neighbors. Most walks are short; what a long one finds out is kept, so
+    // that no pixel is walked over again and again.
+    Label extremum_from(Position position, const Grid& grid) {
+        for (int steps = 0; steps < 32; ++steps) {
+            const unsigned direction = direction_[position];
+            if (direction == Grid::no_direction) return label_at(position);
+            position += static_cast<Position>(grid.step(direction));
+        }
+        if (far_label_.empty()) far_label_.assign(grid.size(), unknown);
+        path_.clear();
+        while (far_label_[position] == unknown && direction_[position] != Grid::no_direction) {
+            path_.push_back(position);
+            position += static_cast<Position>(grid.step(direction_[position]));
+        }
+        const Label label = far_label_[position] == unknown ? label_at(position) : far_label_[position];
+        for (const Position passed : path_) far_label_[passed] = label;
+        return label;
+    }
+
+    void find_arcs(const Value* values, const Grid& grid, bool superlevel) {
+        arcs_.clear();
+        for (std::size_t i = 0; i < saddle_count_; ++i) {
+            auto [position, rest] = saddles_[i];
+            const auto next_extremum = [&] {
+                const unsigned direction = std::countr_zero(rest);
+                rest &= rest - 1;
+                return extremum_from(position + static_cast<Position>(grid.step(direction)), grid);
+            };
+            const Label a = next_extremum();
+            while (rest) {
+                const Label b = next_extremum();
+                if (a != b) arcs_.push_back({order_key(values[position], superlevel), position, a, b});
+            }
+        }
+    }
+
+    // By key; arcs of equal keys stay in the order of positions, in which they are. Least significant digits first.
+    void sort_arcs() {
+        constexpr int digit_bits = 11, digits = 1 << digit_bits;
+        if (arcs_.size() < 2 * digits) {
+            std::stable_sort(arcs_.begin(), arcs_.end(), [](const Arc& a, const Arc& b) { return a.key < b.key; });
+            return;
+        }
+        sorted_.resize(arcs_.size());
+        for (int shift = 0; shift < std::numeric_limits<Key<Value>>::digits; shift += digit_bits) {
+            std::array<std::size_t, digits> next{};
+            for (const Arc& arc : arcs_) ++next[(arc.key >> shift) % digits];
+            std::size_t before = 0;
+            for (std::size_t& place : next) before += std::exchange(place, before);
+            for (const Arc& arc : arcs_) sorted_[next[(arc.key >> shift) % digits]++] = arc;
+            arcs_.swap(sorted_);
+        }
+    }
+
+    bool earlier(Label a, Label b) const {
+        return birth_key_[a] != birth_key_[b] ? birth_key_[a] < birth_key_[b] : a < b;
+    }
+
+    void unite(Bars& bars) {
+        components_.reset(extrema_count_);
+        for (auto arc = arcs_.begin(); arc != arcs_.end();) {
+            const Position death = arc->saddle;
+            dying_.clear();
+            for (; arc != arcs_.end() && arc->saddle == death; ++arc) {
+                Label older = components_.root(arc->a), younger = components_.root(arc->b);
+                if (older == younger) continue;
+                if (earlier(younger, older)) std::swap(older, younger);
+                components_.attach(younger, older);
+                if (birth_key_[younger] != arc->key) dying_.push_back(younger);
+            }
+            if (dying_.size() > 1)
+                std::sort(dying_.begin(), dying_.end(), [this](Label a, Label b) { return earlier(a, b); });
+            for (const Label label : dying_) {
+                bars.finite.push_back(extrema_[label]);
+                bars.finite.push_back(death);
+            }
+        }
+        bars.essential.push_back(extrema_[components_.root(0)]);  // a grid is connected
+    }
+
+    static constexpr Label unknown = std::numeric_limits<Label>::max();
+
+    std::vector<Word> earlier_;  // of one row
+    std::vector<std::uint8_t> direction_;
+    std::vector<Position> extrema_;  // in C order, the first extrema_count_
+    std::vector<Saddle> saddles_;    // in C order, the first saddle_count_
+    std::size_t extrema_count_ = 0, saddle_count_ = 0;
+    std::vector<std::uint64_t> is_extremum_;
+    std::vector<Label> labels_before_;
+    std::vector<Key<Value>> birth_key_;
+    std::vector<Label> far_label_;
+    std::vector<Position> path_;
+    std::vector<Arc> arcs_, sorted_;
+    UnionFind components_;
+    std::vector<Label> dying_;
+};
+
+}  // namespace topolayer
