@@ -12,6 +12,7 @@ import torch
 import topolayer as tl
 
 from .problems import Expected, Family
+from .reference import positions_in_order
 
 
 class Cripser(tl.RankBackend):
@@ -104,3 +105,19 @@ def assert_consistent(barcode: Any, filtration: Any) -> None:
     m = len(essential)
     assert essential.births.shape == essential.indices.shape == essential.dims.shape == essential.sample.shape == (m,)
     assert torch.equal(essential.births.detach(), flat[essential.indices])
+
+
+def places(family: Family, values: torch.Tensor, superlevel: bool = False) -> dict[int, int]:
+    """The place of every index in the total order of its own sample, Contract 2; keyed by flat index."""
+    result = {}
+    size = int(np.prod(family.shape))
+    for number, sample in enumerate(values.detach().double().reshape(-1, size).tolist()):
+        if family.kind == "rips":
+            n = family.shape[0]
+            entries = [(0.0, 0, i * n + i) for i in range(n)]
+            entries += [(sample[i * n + j], 1, i * n + j) for i in range(n) for j in range(i + 1, n)]
+            ordered = [position for _, _, position in sorted(entries)]
+        else:
+            ordered = positions_in_order(sample, superlevel)
+        result.update({number * size + position: place for place, position in enumerate(ordered)})
+    return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from topolayer._filtrations import Freudenthal
+from topolayer._filtrations import Freudenthal, NonFiniteError
 from topolayer._penalties import total_persistence
 from topolayer._persistence import persistence
 
@@ -31,16 +31,14 @@ def channel_norm(h: Tensor, dim: int = 1) -> Tensor:
         >>> tl.channel_norm(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
         tensor([5., 0.])
     """
-    if not isinstance(h, Tensor) or not h.is_floating_point():
-        got = h.dtype if isinstance(h, Tensor) else type(h).__name__
-        raise TypeError(f"h: expected a floating-point tensor, got {got}")
+    _check_floating(h)
     if isinstance(dim, bool) or not isinstance(dim, int):
         raise TypeError(f"dim: expected an int, got {type(dim).__name__}")
     if not -h.ndim <= dim < h.ndim:
         raise ValueError(f"dim: expected an axis of h, got {dim} for shape {tuple(h.shape)}")
     if h.dtype != torch.float64:
         h = h.float()
-    squares = (h * h).sum(dim)
+    squares = h.square().sum(dim)
     zero = squares == 0
     # The root is taken of 1 there, and its result left out: both branches of `where` have finite derivatives.
     return torch.where(zero, 0, torch.where(zero, 1, squares).sqrt())
@@ -70,21 +68,28 @@ def few_maxima(h: Tensor, *, k: int = 8, p: float = 2) -> Tensor:
         >>> h = torch.rand(4, 16, 24, 32, requires_grad=True)
         >>> tl.few_maxima(h, k=8).mean().backward()
     """
-    magnitude = channel_norm(h)
-    if h.ndim not in (4, 5):
+    _check_floating(h)
+    if h.ndim not in (4, 5) or 0 in h.shape[2:]:
         raise ValueError(
-            f"h: expected shape (B, C, H, W) or (B, C, D, H, W), got {tuple(h.shape)}; "
-            "for one sample add an axis with h[None]"
+            f"h: expected shape (B, C, H, W) or (B, C, D, H, W) with at least one pixel, got {tuple(h.shape)}; "
+            "a single sample gets its batch axis by h[None]"
         )
-    finite = torch.isfinite(magnitude.detach()).flatten(1).all(dim=1)
-    if not bool(finite.all()):
-        penalty = magnitude.new_zeros(len(h))
+    magnitude = channel_norm(h)
+    try:
+        return _superfluous(magnitude, k=k, p=p)
+    except NonFiniteError:  # found on the way: looking for it in every step would cost as much as the topology
+        finite = torch.isfinite(magnitude.detach()).flatten(1).all(dim=1)
         good, bad = finite.nonzero()[:, 0], (~finite).nonzero()[:, 0]
-        penalty = penalty.index_put((good,), _superfluous(magnitude[good], k=k, p=p))
+        penalty = magnitude.new_zeros(len(h)).index_put((good,), _superfluous(magnitude[good], k=k, p=p))
         return penalty.index_put((bad,), magnitude[bad].flatten(1).sum(dim=1) * torch.nan)
-    return _superfluous(magnitude, k=k, p=p)
 
 
 def _superfluous(magnitude: Tensor, *, k: int, p: float) -> Tensor:
     barcode = persistence(Freudenthal(magnitude, ndim=magnitude.ndim - 1, superlevel=True))
     return total_persistence(barcode, p=p, k=k)
+
+
+def _check_floating(h: object) -> None:
+    if not isinstance(h, Tensor) or not h.is_floating_point():
+        got = h.dtype if isinstance(h, Tensor) else type(h).__name__
+        raise TypeError(f"h: expected a floating-point torch.Tensor, got {got}")

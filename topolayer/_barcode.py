@@ -25,7 +25,7 @@ class _Bars:
         return len(self.births)
 
     def sum(self, terms: Tensor) -> Tensor:
-        """Adds up one term per bar to one number per sample: (bars,) -> (*batch,), 0 for a sample without bars.
+        """Adds up one term per bar to one number per sample, `(bars,) -> (*batch,)`; 0 for a sample without bars.
 
         Example:
             >>> import torch, topolayer as tl
@@ -124,7 +124,7 @@ class Barcode(_Bars):
 
     @cached_property
     def lengths(self) -> Tensor:
-        """(bars,) length |birth - death| of each bar, on the autograd graph, > 0."""
+        """(bars,) length `|birth - death|` of each bar, on the autograd graph, > 0."""
         return self.births - self.deaths if self.superlevel else self.deaths - self.births
 
     @cached_property
@@ -216,8 +216,8 @@ class Barcode(_Bars):
             fill: what stands where a sample has fewer bars than the longest row.
 
         Returns:
-            (*batch, max_bars) the terms, in the barcode's order, and (*batch, max_bars) bool, true where
-            there is a bar.
+            `(*batch, max_bars)` the terms, in the barcode's order, and a bool tensor of the same shape, true
+            where there is a bar.
 
         Example:
             >>> import torch, topolayer as tl

@@ -126,8 +126,10 @@ def alpha_values(points: Tensor, simplices: Sequence[Simplices]) -> Tensor:
 
 
 def _without_rounding(values: Tensor) -> Tensor:
-    """Rounds to 44 significant bits, gradient unchanged: radii that differ by rounding only, as those of cospherical points
-    do, become equal, and bars as long as a rounding error vanish."""
+    """Rounds to 44 significant bits, gradient unchanged.
+
+    Radii that differ by rounding only, as those of cospherical points do, become equal: no bars as long as an error.
+    """
     with torch.no_grad():
         mantissa, exponent = torch.frexp(values)
         rounded = torch.ldexp((mantissa * 2.0**44).round() / 2.0**44, exponent)

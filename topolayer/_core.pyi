@@ -14,11 +14,16 @@ class Connectivity(enum.Enum):
 
 _Float: TypeAlias = np.floating[Any]
 _Indices: TypeAlias = NDArray[np.int64]
-# finite (n, 2), finite bars per sample, essential (m,), essential bars per sample, whether all values were finite
+# finite (n, 2), their number per sample and dimension, essential (m,), their number likewise, whether all values were finite
 _Bars: TypeAlias = tuple[_Indices, _Indices, _Indices, _Indices, bool]
 
-def grid_h0(
-    values: NDArray[_Float], shape: Sequence[int], connectivity: Connectivity, superlevel: bool, threads: int
+def grid(
+    values: NDArray[_Float],
+    shape: Sequence[int],
+    connectivity: Connectivity,
+    superlevel: bool,
+    dims: Sequence[int],
+    threads: int,
 ) -> _Bars: ...
 def graph_h0(values: NDArray[_Float], edges: _Indices, superlevel: bool, threads: int) -> _Bars: ...
 def rips_h0(distances: NDArray[_Float], threshold: float, threads: int) -> _Bars: ...

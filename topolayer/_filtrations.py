@@ -15,6 +15,10 @@ from torch import Tensor
 from topolayer._complexes import Simplices, alpha_values, delaunay, freudenthal_simplices, with_faces
 
 
+class NonFiniteError(ValueError):
+    """A filtration value is NaN or infinite."""
+
+
 class Filtration:
     """Common ground of the filtrations. `values` has the batch axes first; pairs are flat indices into it."""
 
@@ -52,7 +56,7 @@ class Filtration:
         return detached
 
     def check_finite(self) -> None:
-        """Raises ValueError where a value is NaN or infinite. Backends may leave this to `persistence`."""
+        """Raises NonFiniteError, a ValueError, if a value is NaN or infinite."""
         _check_finite("values", self.values)
 
     def __repr__(self) -> str:
@@ -101,7 +105,7 @@ class Freudenthal(_Grid):
     has 14.
 
     Args:
-        values: floating-point tensor (*batch, *grid), any number of batch axes.
+        values: floating-point tensor `(*batch, *grid)`, any number of batch axes.
         ndim: how many of the last axes are the grid: 1, 2 or 3.
         superlevel: sweep from high values to low ones, so that maxima give birth to components.
 
@@ -127,7 +131,7 @@ class Cubical(_Grid):
     """Filtration of the cubical complex of a grid.
 
     Args:
-        values: floating-point tensor (*batch, *grid), any number of batch axes.
+        values: floating-point tensor `(*batch, *grid)`, any number of batch axes.
         ndim: how many of the last axes are the grid: 1, 2 or 3.
         construction: "V": pixels are vertices, and a pixel is connected with those it shares a side with (2D:
             4, 3D: 6); "T": pixels are top-dimensional cells, and a corner in common is enough (8, 26).
@@ -160,7 +164,7 @@ class LowerStar(Filtration):
     """Lower-star (or upper-star) filtration of any simplicial complex: a function on the vertices of a graph or mesh.
 
     Args:
-        values: floating-point tensor (*batch, vertices), the function.
+        values: floating-point tensor `(*batch, vertices)`, the function.
         simplices: integer tensor (m, d + 1), or a sequence of such with any d: the simplices' vertices.
             Maximal ones suffice; every vertex is present, used or not.
         superlevel: sweep from high values to low ones.
@@ -207,7 +211,7 @@ class Rips(Filtration):
     """Vietoris-Rips filtration: a simplex enters with its longest edge, a vertex at exactly 0 and with gradient 0.
 
     Args:
-        distances: floating-point tensor (*batch, n, n). Entries (i, j) with i < j are read; those with i > j
+        distances: floating-point tensor `(*batch, n, n)`. Entries (i, j) with i < j are read; those with i > j
             only to see whether the matrix is symmetric up to rounding; the diagonal not at all.
         threshold: longest edge there is, inclusive. Bars that are alive at it are essential.
 
@@ -282,9 +286,7 @@ class Alpha(Filtration):
     def __post_init__(self) -> None:
         points = _floating("points", self.points)
         if points.ndim != 2 or 0 in points.shape:
-            raise ValueError(
-                f"points: expected one cloud of shape (n, d), n and d >= 1, got {tuple(points.shape)}"
-            )
+            raise ValueError(f"points: expected one cloud of shape (n, d), n and d >= 1, got {tuple(points.shape)}")
         _check_finite("points", points)
         cloud = points.detach().double().cpu()
         _, group, counts = torch.unique(cloud, dim=0, return_inverse=True, return_counts=True)
@@ -323,7 +325,7 @@ def _check_finite(name: str, tensor: Tensor) -> None:
     if not bool(bad.any()):
         return
     first = tuple(int(i) for i in bad.nonzero()[0])
-    raise ValueError(
+    raise NonFiniteError(
         f"{name}: expected finite numbers, got {int(bad.sum())} that are NaN or infinite, the first at index {first} "
         f"({float(tensor[first])}); mask them, for instance with torch.nan_to_num"
     )

@@ -27,7 +27,7 @@ def algebraic(
             either case.
 
     Returns:
-        (*batch,) one number per sample; 0 with gradient 0 where there are no more than k bars.
+        `(*batch,)` one number per sample; 0 with gradient 0 where there are no more than k bars.
 
     Raises:
         TypeError, ValueError: an argument is out of its range, or `q` is fractional and a midpoint negative.

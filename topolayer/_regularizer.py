@@ -14,49 +14,42 @@ from torch._compile import _disable_dynamo  # the public torch.compiler.disable 
 
 Penalty = Callable[[Tensor], Tensor]
 
+_SUCH_AS = "such as {'decoder.dec4': topolayer.few_maxima}"
+
 
 class Regularizer:
     """Adds up penalties on the activations of named layers of a model.
 
-    Forward hooks record what the layers return. A call applies the penalties to the records and forgets them;
-    it returns the sum over layers of the mean over *all* samples recorded since the last call.
+    Forward hooks record what the layers return. A call applies the penalties to the records and forgets them; it
+    returns the sum over layers of the mean over *all* samples recorded since the last call.
 
-    * **Steps.** A step ends with a call: the forwards between two calls belong to the later one. With
-    ``every=n``
-      the first step is due, then every n-th; the others record nothing, cost nothing and return zero.
-    * **Gradient accumulation.** Over ``m`` batches of equal size, either call once per batch and divide by
-    ``m``, as
-      for the loss (each batch is then a step), or call once after ``m`` forwards: the mean over all samples,
-      twice.
-    * **Recorded** are the forwards of a model in training mode (its own flag, not the layer's: a frozen batch
-    norm
-      counts). A layer that runs twice in a forward is recorded twice; what runs inside a backward pass
-      (recomputation by activation checkpointing) is not recorded. A call that fails drops the records, and
-      the step stays due. If a step fails before its call, drop them with :meth:`clear`.
-    * **The penalties run** in the call, under its autocast and grad mode. Under ``DistributedDataParallel``
-    each
-      process penalizes its own samples; gradients are averaged as those of the loss are, in one backward for
-      both.
-    * **Compiled models.** A hook breaks the graph behind its layer, so ``fullgraph=True`` is out. Existing
-    compiled
-      code would not see the hooks: creating a regularizer discards that of the whole process, to be compiled
-          again
-      at its next call. Create it once, before the training loop.
+    * **Steps.** A call ends a step: the forwards between two calls belong to the later one. With ``every=n`` the first
+      step is due, then every n-th; the others record nothing, cost nothing and return zero.
+    * **Gradient accumulation.** For the mean over ``m`` batches of equal size, call once per batch and divide by ``m``
+      as for the loss (each batch is then a step), or call once after ``m`` forwards.
+    * **Recorded** are the forwards of a model in training mode (its own flag, not the layer's: a frozen batch norm
+      counts), each time a layer runs, but not inside a backward pass (recomputation by activation checkpointing).
+      A call that fails drops the records and leaves the step due. After a step that failed before its call, drop
+      them with :meth:`clear`.
+    * **The penalties run** in the call, under its autocast and grad mode. Under ``DistributedDataParallel`` each
+      process penalizes its own samples, and the gradients are averaged as those of the loss are. Add the two before
+      the backward pass.
+    * **Compiled models.** A hook breaks the graph behind its layer, so ``fullgraph=True`` is out. Compiled code that
+      exists would not see the hooks; to create a regularizer discards that of the whole process, which is compiled
+      again when called. So create it once, before the training loop.
     * **Copies** of the model (``deepcopy``, ``pickle``) made meanwhile have inert hooks and no records.
 
     Args:
-        model: the model, in ``DistributedDataParallel`` and ``torch.compile`` or not.
-        penalties: what to apply to which layer. Names are those of ``model.named_modules()``, in which the
-            ``module.`` and ``_orig_mod.`` of wrappers may be left out; ``""`` is the model itself. A penalty
-            is any
-            differentiable function of an activation, batch first, to one number per sample: ``(B, ...) ->
-                (B,)``.
+        model: the model, bare or wrapped by ``DistributedDataParallel``, ``torch.compile`` or both.
+        penalties: what to apply to which layer. Names are those of ``model.named_modules()``, where the ``module.``
+            and ``_orig_mod.`` of wrappers may be left out; ``""`` is the model itself. A penalty is any differentiable
+            function of an activation, batch first, to one number per sample: ``(B, ...) -> (B,)``.
         every: penalize every n-th step only.
 
     Raises:
         TypeError: an argument of the wrong kind; later, a layer or a penalty that returns no tensor.
-        ValueError: no penalties, an unknown layer (the nearest names are listed), ``every`` below 1; in the
-            call, a penalty that does not return one floating-point number per sample.
+        ValueError: no penalties, an unknown layer (the nearest names are listed), ``every`` below 1; in the call, a
+            penalty that does not return one floating-point number per sample.
         RuntimeError: in the call, a layer without records, an activation that was changed in place or, while
             gradients are enabled, does not require grad; any use after :meth:`remove`.
 
@@ -81,9 +74,8 @@ class Regularizer:
         self._step = 0
         self._last: dict[str, Tensor] = {}
         self.clear()
-        # Dynamo compiles the absence of hooks in and does not look again: what was compiled before would run
-        # past the hooks. (torch.compiler.reset would do, but it also switches compiled autograd off, among
-        # others.)
+        # Dynamo compiles the absence of hooks in and does not look again: what was compiled before would run past
+        # the hooks. (torch.compiler.reset() would do too, but it also switches compiled autograd off, for one.)
         dynamo = sys.modules.get("torch._dynamo")
         if dynamo is not None:
             dynamo.reset_code_caches()
@@ -215,7 +207,7 @@ def _unwrap(module: nn.Module) -> nn.Module:
 
 
 def _find(model: nn.Module, name: str) -> nn.Module | None:
-    """The layer of this name, whether it was written for the wrapped model or the bare one."""
+    """The layer of this name, be it written for the wrapped model or for the bare one."""
     module = _unwrap(model)
     for part in name.split(".") if name else ():
         child = module._modules.get(part)
@@ -239,12 +231,9 @@ def _check(model: object, penalties: object, every: object) -> dict[str, nn.Modu
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, not a {type(model).__name__}")
     if not isinstance(penalties, Mapping):
-        raise TypeError(
-            "penalties must map layer names to functions, such as {'decoder.dec4': few_maxima}, "
-            f"not be a {type(penalties).__name__}"
-        )
+        raise TypeError(f"penalties must map layer names to functions, {_SUCH_AS}, not be a {type(penalties).__name__}")
     if not penalties:
-        raise ValueError("penalties is empty: name at least one layer, such as {'decoder.dec4': few_maxima}")
+        raise ValueError(f"penalties is empty: name at least one layer, {_SUCH_AS}")
     if not isinstance(every, int) or isinstance(every, bool):
         raise TypeError(f"every must be a positive int, not {every!r}")
     if every < 1:
@@ -258,6 +247,6 @@ def _check(model: object, penalties: object, every: object) -> dict[str, nn.Modu
         layer = _find(model, name)
         if layer is None:
             nearest = ", ".join(map(repr, difflib.get_close_matches(name, _names(model), n=5, cutoff=0.0)))
-            raise ValueError(f"penalties: the model has no layer {name!r}; the nearest names are {nearest}")
+            raise ValueError(f"penalties: the model has no layer {name!r}; the nearest names are {nearest or 'none'}")
         layers[name] = layer
     return layers

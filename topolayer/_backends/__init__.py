@@ -22,7 +22,7 @@ def backends() -> dict[str, Backend]:
     Example:
         >>> import topolayer as tl
         >>> tl.backends()["native"]
-        <native: Freudenthal, Cubical, LowerStar, Rips in dimension 0>
+        <native: grids in dimension 0 and the top one, LowerStar and Rips in dimension 0>
     """
     return dict(_registry)
 

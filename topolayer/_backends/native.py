@@ -1,4 +1,4 @@
-"""The C++ core: H0 of grids, of lower-star filtrations and of Rips filtrations, on the CPU."""
+"""The C++ core: grids in dimension 0 and in their top dimension, lower-star and Rips filtrations in dimension 0."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from topolayer._backends.protocol import IndexPairs
 from topolayer._complexes import with_faces
 from topolayer._filtrations import Cubical, Filtration, Freudenthal, LowerStar, Rips
 
-# Positions within a sample are 32 bits wide, and a grid gets a margin of one cell on every side.
-_LARGEST_SAMPLE = 2**32 - 1
+_LARGEST_SAMPLE = 2**32 - 1  # positions within a sample are 32 bits wide
 
 
 class NativeBackend:
@@ -26,36 +25,40 @@ class NativeBackend:
     def unsupported(self, filtration: Filtration, dims: tuple[int, ...]) -> str | None:
         if not isinstance(filtration, (Freudenthal, Cubical, LowerStar, Rips)):
             return f"it does not compute {type(filtration).__name__} filtrations"
-        if dims != (0,):
-            return "it computes dimension 0 only"
-        cells = math.prod(length + 2 for length in filtration.sample_shape)
-        if not isinstance(filtration, Rips) and cells > _LARGEST_SAMPLE:
-            return f"it takes samples of at most {_LARGEST_SAMPLE} entries, their margin counted in, got {cells}"
+        on_grid = isinstance(filtration, (Freudenthal, Cubical))
+        if not set(dims) <= ({0, filtration.top_dimension} if on_grid else {0}):
+            return "of grids it computes dimension 0 and the top one" if on_grid else "it computes dimension 0 only"
+        entries = math.prod(filtration.sample_shape)
+        if not isinstance(filtration, Rips) and entries > _LARGEST_SAMPLE:
+            return f"it takes samples of at most {_LARGEST_SAMPLE} entries, got {entries}"
         return None
 
     def pairs(self, filtration: Filtration, dims: tuple[int, ...]) -> IndexPairs:
-        finite, finite_counts, essential, essential_counts, all_finite = _h0(filtration)
+        ascending = sorted(dims)
+        finite, finite_counts, essential, essential_counts, all_finite = _bars(filtration, ascending)
         if not all_finite:
             filtration.check_finite()
-        sample = torch.arange(filtration.samples)
-        finite_bars, essential_bars = torch.from_numpy(finite), torch.from_numpy(essential)
+        samples = torch.arange(filtration.samples).repeat_interleave(len(dims))
+        dimensions = torch.tensor(ascending).repeat(filtration.samples)
+
+        def per_bar(labels: Tensor, counts: np.ndarray, bars: np.ndarray) -> Tensor:
+            return labels.repeat_interleave(torch.from_numpy(counts), output_size=len(bars))
+
         return IndexPairs(
-            finite=finite_bars,
-            finite_dims=torch.zeros(len(finite_bars), dtype=torch.int64),
-            finite_samples=sample.repeat_interleave(torch.from_numpy(finite_counts), output_size=len(finite_bars)),
-            essential=essential_bars,
-            essential_dims=torch.zeros(len(essential_bars), dtype=torch.int64),
-            essential_samples=sample.repeat_interleave(
-                torch.from_numpy(essential_counts), output_size=len(essential_bars)
-            ),
+            finite=torch.from_numpy(finite),
+            finite_dims=per_bar(dimensions, finite_counts, finite),
+            finite_samples=per_bar(samples, finite_counts, finite),
+            essential=torch.from_numpy(essential),
+            essential_dims=per_bar(dimensions, essential_counts, essential),
+            essential_samples=per_bar(samples, essential_counts, essential),
             canonical=True,
         )
 
     def __repr__(self) -> str:
-        return "<native: Freudenthal, Cubical, LowerStar, Rips in dimension 0>"
+        return "<native: grids in dimension 0 and the top one, LowerStar and Rips in dimension 0>"
 
 
-def _h0(filtration: Filtration) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, bool]:
+def _bars(filtration: Filtration, dims: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, bool]:
     threads = torch.get_num_threads()
     if isinstance(filtration, Rips):
         distances = filtration.values.reshape(-1, *filtration.sample_shape)
@@ -70,7 +73,7 @@ def _h0(filtration: Filtration) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.
         assert isinstance(filtration, Cubical)
         vertices = filtration.construction == "V"
         connectivity = _core.Connectivity.VERTICES if vertices else _core.Connectivity.TOP_CELLS
-    return _core.grid_h0(values, filtration.sample_shape, connectivity, filtration.superlevel, threads)
+    return _core.grid(values, filtration.sample_shape, connectivity, filtration.superlevel, dims, threads)
 
 
 def _to_numpy(tensor: Tensor) -> np.ndarray:

@@ -1,6 +1,7 @@
-// H0 of grids from their extremum graph. Few pixels matter: those that have no earlier neighbor give birth to a component
-// (extrema: maxima of a superlevel filtration), those whose earlier neighbors fall into several groups may join components
-// (saddles). All others are stepped over. Words are those of filtration order: "earlier" enters the filtration first.
+// Persistence of grids from their extremum graph: H0, and by duality the top dimension, H1 in 2D and H2 in 3D. Few pixels
+// matter: those that have no earlier neighbor give birth to a component (extrema: maxima of a superlevel filtration), those
+// whose earlier neighbors fall into several groups may join components (saddles). All others are stepped over.
+// "Earlier" is said of the pixel that enters the filtration first.
 #pragma once
 
 #include <algorithm>
@@ -33,8 +34,8 @@ public:
         bool connected;                 // else it only tells whether two others are joined around a corner
     };
 
-    // The direction of a pixel that has no earlier neighbor.
-    static constexpr unsigned no_direction = 31;
+    // Directions beside those of neighbors: of a pixel that has no earlier neighbor, and of one that leaves the grid.
+    static constexpr unsigned no_direction = 31, outwards = 30;
 
     Grid(std::span<const std::int64_t> shape, Connectivity connectivity) {
         std::copy(shape.begin(), shape.end(), shape_.end() - static_cast<std::ptrdiff_t>(shape.size()));
@@ -58,6 +59,16 @@ public:
     }
 
     std::int64_t step(unsigned direction) const { return steps_[direction]; }
+
+    bool contains(std::int64_t z, std::int64_t y, std::int64_t x) const {
+        return 0 <= z && z < shape_[0] && 0 <= y && y < shape_[1] && 0 <= x && x < shape_[2];
+    }
+
+    bool leaves(std::int64_t position, unsigned direction) const {
+        const Neighbor& n = neighbors_[direction];
+        const std::int64_t row = position / shape_[2];
+        return !contains(row / shape_[1] + n.dz, row % shape_[1] + n.dy, position % shape_[2] + n.dx);
+    }
 
 private:
     static constexpr std::size_t largest_table = 14;
@@ -123,15 +134,33 @@ private:
 
 // Buffers are kept from one sample to the next.
 template <class Value>
-class GridH0 {
+class ExtremumGraph {
 public:
-    void operator()(const Value* values, const Grid& grid, bool superlevel, Bars& bars) {
-        bars.nonfinite = !(superlevel ? classify<true>(values, grid) : classify<false>(values, grid));
+    void h0(const Value* values, const Grid& grid, bool superlevel, Bars& bars) {
+        order_ = {superlevel, false};
+        bars.nonfinite = !(superlevel ? classify<true, false>(values, grid) : classify<false, false>(values, grid));
         if (bars.nonfinite) return;
-        label_extrema(values, grid, superlevel);
-        find_arcs(values, grid, superlevel);
-        sort_arcs();
-        unite(bars);
+        unite_extrema(values, grid);
+        for (const Death& death : deaths_) {
+            bars.finite.push_back(extrema_[death.label]);
+            bars.finite.push_back(death.saddle);
+        }
+        bars.essential.push_back(extrema_[components_.root(0)]);  // a grid is connected
+    }
+
+    // The top dimension: H0 in the reversed order of values and positions, in which the outside of the grid comes first; what
+    // is born there dies here. `dual` has the dual connectivity.
+    void top(const Value* values, const Grid& dual, bool superlevel, Bars& bars) {
+        order_ = {!superlevel, true};
+        bars.nonfinite = !(superlevel ? classify<false, true>(values, dual) : classify<true, true>(values, dual));
+        if (bars.nonfinite) return;
+        unite_extrema(values, dual);
+        std::sort(deaths_.begin(), deaths_.end(),
+                  [this](const Death& a, const Death& b) { return earlier(b.label, a.label); });
+        for (const Death& death : deaths_) {
+            bars.finite.push_back(death.saddle);
+            bars.finite.push_back(extrema_[death.label]);
+        }
     }
 
 private:
@@ -149,9 +178,17 @@ private:
         Position saddle;
         Label a, b;
     };
+    struct Death {
+        Label label;
+        Position saddle;
+    };
+    // By value, then position. With `reversed` positions count backwards, and the outside of the grid comes before all.
+    struct Order {
+        bool descending, reversed;
+    };
 
     // Finds each pixel's direction towards an earlier neighbor, the extrema and the saddles. False if a value is not finite.
-    template <bool superlevel>
+    template <bool descending, bool reversed>
     bool classify(const Value* values, const Grid& grid) {
         const auto [depth, height, width] = grid.shape();
         direction_.resize(grid.size());
@@ -161,14 +198,7 @@ private:
         for (std::int64_t z = 0; z < depth; ++z)
             for (std::int64_t y = 0; y < height; ++y) {
                 const std::int64_t first = (z * height + y) * width;
-                std::fill(earlier_.begin(), earlier_.end(), Word{0});
-                for (std::size_t i = 0; i < grid.neighbors().size(); ++i) {
-                    const Grid::Neighbor& n = grid.neighbors()[i];
-                    if (z + n.dz < 0 || z + n.dz >= depth || y + n.dy < 0 || y + n.dy >= height) continue;
-                    const std::int64_t begin = n.dx < 0, end = width - (n.dx > 0);
-                    const Value* here = values + first + begin;
-                    mark_earlier<superlevel>(here, here + n.step, n.step < 0, Word{1} << i, &earlier_[begin], end - begin);
-                }
+                mark_row<descending, reversed>(values, grid, z, y);
                 for (std::int64_t x = 0; x < width; ++x)
                     distance_to_finite += values[first + x] - values[first + x];
 
@@ -184,27 +214,61 @@ private:
                     saddles_[saddles] = {position, representatives};
                     saddles += (representatives & (representatives - 1)) != 0;
                 }
+                if constexpr (reversed) {
+                    const bool edge = y == 0 || y == height - 1 || (depth > 1 && (z == 0 || z == depth - 1));
+                    if (edge) std::fill_n(&direction_[first], width, Grid::outwards);
+                    direction_[first] = direction_[first + width - 1] = Grid::outwards;
+                }
             }
         extrema_count_ = extrema;
         saddle_count_ = saddles;
         return distance_to_finite == 0;
     }
 
-    // Among equal values the earlier position comes first.
-    template <bool superlevel>
-    static void mark_earlier(const Value* __restrict here, const Value* __restrict there, bool precedes, Word bit,
-                             Word* __restrict earlier, std::int64_t count) {
-        if (precedes)
-            for (std::int64_t x = 0; x < count; ++x)
-                earlier[x] |= (superlevel ? there[x] >= here[x] : there[x] <= here[x]) ? bit : Word{0};
-        else
-            for (std::int64_t x = 0; x < count; ++x)
-                earlier[x] |= (superlevel ? there[x] > here[x] : there[x] < here[x]) ? bit : Word{0};
+    // Fills `earlier_` with the earlier members of the links of a row.
+    template <bool descending, bool reversed>
+    void mark_row(const Value* values, const Grid& grid, std::int64_t z, std::int64_t y) {
+        const auto [depth, height, width] = grid.shape();
+        std::fill(earlier_.begin(), earlier_.end(), Word{0});
+        for (std::size_t i = 0; i < grid.neighbors().size(); ++i) {
+            const Grid::Neighbor& n = grid.neighbors()[i];
+            const Word bit = Word{1} << i;
+            if (!grid.contains(z + n.dz, y + n.dy, 0)) {
+                if (reversed)
+                    for (Word& earlier : earlier_) earlier |= bit;
+                continue;
+            }
+            if (reversed && n.dx != 0) earlier_[n.dx < 0 ? 0 : width - 1] |= bit;
+            const std::int64_t begin = n.dx < 0, end = width - (n.dx > 0);
+            const Value* here = values + (z * height + y) * width + begin;
+            // Among equal values the earlier position comes first, or the later one.
+            if ((n.step < 0) != reversed)
+                mark<descending, true>(here, here + n.step, bit, &earlier_[begin], end - begin);
+            else
+                mark<descending, false>(here, here + n.step, bit, &earlier_[begin], end - begin);
+        }
+    }
+
+    template <bool descending, bool or_equal>
+    static void mark(const Value* __restrict here, const Value* __restrict there, Word bit, Word* __restrict earlier,
+                     std::int64_t count) {
+        for (std::int64_t x = 0; x < count; ++x) {
+            const bool strictly = descending ? there[x] > here[x] : there[x] < here[x];
+            const bool weakly = descending ? there[x] >= here[x] : there[x] <= here[x];
+            earlier[x] |= (or_equal ? weakly : strictly) ? bit : Word{0};
+        }
+    }
+
+    void unite_extrema(const Value* values, const Grid& grid) {
+        label_extrema(values, grid);
+        find_arcs(values, grid);
+        sort_arcs();
+        unite();
     }
 
     // Extrema are labelled in C order; the label of a position is the number of extrema before it: a bit per pixel and a
     // count per word of bits stay in the cache where a label per pixel would not.
-    void label_extrema(const Value* values, const Grid& grid, bool superlevel) {
+    void label_extrema(const Value* values, const Grid& grid) {
         const std::size_t words = grid.size() / 64 + 1;
         is_extremum_.assign(words, 0);
         labels_before_.resize(words);
@@ -212,7 +276,7 @@ private:
         for (std::size_t label = 0; label < extrema_count_; ++label) {
             const Position position = extrema_[label];
             is_extremum_[position / 64] |= std::uint64_t{1} << position % 64;
-            birth_key_[label] = order_key(values[position], superlevel);
+            birth_key_[label] = order_key(values[position], order_.descending);
         }
         Label before = 0;
         for (std::size_t word = 0; word < words; ++word) {
@@ -233,38 +297,49 @@ private:
         for (int steps = 0; steps < 32; ++steps) {
             const unsigned direction = direction_[position];
             if (direction == Grid::no_direction) return label_at(position);
+            if (direction == Grid::outwards) return outside();
             position += static_cast<Position>(grid.step(direction));
         }
         if (far_label_.empty()) far_label_.assign(grid.size(), unknown);
         path_.clear();
-        while (far_label_[position] == unknown && direction_[position] != Grid::no_direction) {
+        Label label = far_label_[position];
+        while (label == unknown) {
             path_.push_back(position);
-            position += static_cast<Position>(grid.step(direction_[position]));
+            const unsigned direction = direction_[position];
+            if (direction == Grid::no_direction) {
+                label = label_at(position);
+            } else if (direction == Grid::outwards) {
+                label = outside();
+            } else {
+                position += static_cast<Position>(grid.step(direction));
+                label = far_label_[position];
+            }
         }
-        const Label label = far_label_[position] == unknown ? label_at(position) : far_label_[position];
         for (const Position passed : path_) far_label_[passed] = label;
         return label;
     }
 
-    void find_arcs(const Value* values, const Grid& grid, bool superlevel) {
+    void find_arcs(const Value* values, const Grid& grid) {
         arcs_.clear();
         for (std::size_t i = 0; i < saddle_count_; ++i) {
             auto [position, rest] = saddles_[i];
             const auto next_extremum = [&] {
                 const unsigned direction = std::countr_zero(rest);
                 rest &= rest - 1;
+                if (direction_[position] == Grid::outwards && grid.leaves(position, direction)) return outside();
                 return extremum_from(position + static_cast<Position>(grid.step(direction)), grid);
             };
             const Label a = next_extremum();
             while (rest) {
                 const Label b = next_extremum();
-                if (a != b) arcs_.push_back({order_key(values[position], superlevel), position, a, b});
+                if (a != b) arcs_.push_back({order_key(values[position], order_.descending), position, a, b});
             }
         }
     }
 
-    // By key; arcs of equal keys stay in the order of positions, in which they are. Least significant digits first.
+    // By key, then position: they come in the order of positions, and the sort is stable. Least significant digits first.
     void sort_arcs() {
+        if (order_.reversed) std::reverse(arcs_.begin(), arcs_.end());
         constexpr int digit_bits = 11, digits = 1 << digit_bits;
         if (arcs_.size() < 2 * digits) {
             std::stable_sort(arcs_.begin(), arcs_.end(), [](const Arc& a, const Arc& b) { return a.key < b.key; });
@@ -281,34 +356,38 @@ private:
         }
     }
 
+    // The label of the outside, which comes before all extrema; there is one with `reversed` orders only.
+    Label outside() const { return static_cast<Label>(extrema_count_); }
+
     bool earlier(Label a, Label b) const {
-        return birth_key_[a] != birth_key_[b] ? birth_key_[a] < birth_key_[b] : a < b;
+        if (a == outside() || b == outside()) return a == outside();
+        if (birth_key_[a] != birth_key_[b]) return birth_key_[a] < birth_key_[b];
+        return (a < b) != order_.reversed;
     }
 
-    void unite(Bars& bars) {
-        components_.reset(extrema_count_);
+    // Goes through the arcs and lists the bars of length > 0: by death, then birth.
+    void unite() {
+        components_.reset(extrema_count_ + 1);
+        deaths_.clear();
         for (auto arc = arcs_.begin(); arc != arcs_.end();) {
-            const Position death = arc->saddle;
-            dying_.clear();
-            for (; arc != arcs_.end() && arc->saddle == death; ++arc) {
+            const Position saddle = arc->saddle;
+            const std::size_t first = deaths_.size();
+            for (; arc != arcs_.end() && arc->saddle == saddle; ++arc) {
                 Label older = components_.root(arc->a), younger = components_.root(arc->b);
                 if (older == younger) continue;
                 if (earlier(younger, older)) std::swap(older, younger);
                 components_.attach(younger, older);
-                if (birth_key_[younger] != arc->key) dying_.push_back(younger);
+                if (birth_key_[younger] != arc->key) deaths_.push_back({younger, saddle});
             }
-            if (dying_.size() > 1)
-                std::sort(dying_.begin(), dying_.end(), [this](Label a, Label b) { return earlier(a, b); });
-            for (const Label label : dying_) {
-                bars.finite.push_back(extrema_[label]);
-                bars.finite.push_back(death);
-            }
+            if (deaths_.size() > first + 1)
+                std::sort(deaths_.begin() + static_cast<std::ptrdiff_t>(first), deaths_.end(),
+                          [this](const Death& a, const Death& b) { return earlier(a.label, b.label); });
         }
-        bars.essential.push_back(extrema_[components_.root(0)]);  // a grid is connected
     }
 
     static constexpr Label unknown = std::numeric_limits<Label>::max();
 
+    Order order_{};
     std::vector<Word> earlier_;  // of one row
     std::vector<std::uint8_t> direction_;
     std::vector<Position> extrema_;  // in C order, the first extrema_count_
@@ -321,7 +400,7 @@ private:
     std::vector<Position> path_;
     std::vector<Arc> arcs_, sorted_;
     UnionFind components_;
-    std::vector<Label> dying_;
+    std::vector<Death> deaths_;
 };
 
 }  // namespace topolayer
