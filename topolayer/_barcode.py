@@ -93,8 +93,9 @@ class Barcode(_Bars):
     values, gathered (Section 3 of the paper).
 
     Attributes:
-        births, deaths: values at birth and death, on the autograd graph, in the input's units. birth >= death
-            in a superlevel filtration, birth <= death in a sublevel one.
+        births: values at birth, on the autograd graph, in the input's units.
+        deaths: values at death, likewise: births >= deaths in a superlevel filtration, births <= deaths in a
+            sublevel one.
         pairs: (bars, 2) int64, flat indices of birth and death into `filtration.values`.
         dims: homology dimension of each bar.
         sample: flat batch index of each bar.

@@ -14,7 +14,7 @@ class Connectivity(enum.Enum):
 
 _Float: TypeAlias = np.floating[Any]
 _Indices: TypeAlias = NDArray[np.int64]
-# finite (n, 2), their number per sample and dimension, essential (m,), their number likewise, whether all values were finite
+# finite (n, 2), how many per sample and dimension, essential (m,), how many likewise, whether all values were finite
 _Bars: TypeAlias = tuple[_Indices, _Indices, _Indices, _Indices, bool]
 
 def grid(

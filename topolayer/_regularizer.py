@@ -34,9 +34,9 @@ class Regularizer:
     * **The penalties run** in the call, under its autocast and grad mode. Under ``DistributedDataParallel`` each
       process penalizes its own samples, and the gradients are averaged as those of the loss are. Add the two before
       the backward pass.
-    * **Compiled models.** A hook breaks the graph behind its layer, so ``fullgraph=True`` is out. Compiled code that
-      exists would not see the hooks; to create a regularizer discards that of the whole process, which is compiled
-      again when called. So create it once, before the training loop.
+    * **Compiled models.** A hook breaks the graph behind its layer, so ``fullgraph=True`` is out. Code compiled
+      earlier would not see the hooks, so creating a regularizer discards all compiled code of the process; it is
+      compiled again when called. Create the regularizer once, before the training loop.
     * **Copies** of the model (``deepcopy``, ``pickle``) made meanwhile have inert hooks and no records.
 
     Args:
@@ -88,7 +88,7 @@ class Regularizer:
         """The last penalty of each layer, a detached 0-d tensor, for logging. Skipped steps do not change it."""
         return dict(self._last)
 
-    @_disable_dynamo
+    @_disable_dynamo  # also in a training step that is compiled as a whole: a penalty may do what cannot be traced
     def __call__(self) -> Tensor:
         """The sum over layers of the mean penalty of all recorded samples, a 0-d tensor. Clears the records.
 
@@ -104,9 +104,8 @@ class Regularizer:
         missing = [name for name, record in records.items() if not record]
         if missing:
             raise RuntimeError(
-                f"nothing was recorded since the last call from layer {', '.join(map(repr, missing))}. Is the model "
-                "in training mode (model.train())? In eval() nothing is recorded. Did its forward run, and was the "
-                "layer executed in it, as layer(x) and not as layer.forward(x)?"
+                f"nothing was recorded since the last call from layer {', '.join(map(repr, missing))}. Was the model "
+                "in eval()? Only model.train() records. Was it run, and the layer in it, as layer(x), not .forward(x)?"
             )
         means = {name: _mean(name, self._penalties[name], record) for name, record in records.items()}
         self._step += 1
@@ -149,7 +148,7 @@ class Regularizer:
         if not isinstance(output, Tensor):
             raise TypeError(
                 f"layer {name!r} must return one tensor to be penalized, not a {type(output).__name__}: name a layer "
-                "inside it, or pass the tensor in question through an nn.Identity and name that"
+                "inside it, or send the tensor you mean through an nn.Identity and name that"
             )
         self._records[name].append((output, _version(output)))
 
@@ -161,16 +160,14 @@ def _mean(name: str, penalty: Penalty, record: list[tuple[Tensor, int]]) -> Tens
         shape = tuple(activation.shape)
         if torch.is_grad_enabled() and not activation.requires_grad:
             raise RuntimeError(
-                f"the activation of layer {name!r} does not require grad, so its penalty would train nothing. "
-                "Reentrant activation checkpointing computes it without gradients: pass use_reentrant=False. Was "
-                "there a forward under no_grad? Drop its records with clear(). Is everything up to this layer "
-                "frozen? Choose a later one. To measure only, call the regularizer under no_grad."
+                f"the activation of layer {name!r} does not require grad: its penalty would train nothing. Activation "
+                "checkpointing? Pass use_reentrant=False. A forward under no_grad? Drop its records with clear(). "
+                "Everything frozen up to this layer? Name a later one. To measure only, call under no_grad."
             )
         if _version(activation) != version:
             raise RuntimeError(
-                f"the activation of layer {name!r} was changed in place after the layer returned it; the penalty "
-                "would see other values. Name the layer that changes it, or make that one work out of place "
-                "(ReLU(inplace=False), x = x + y for x += y)."
+                f"the activation of layer {name!r} was changed in place after the layer returned it. Name the layer "
+                "that changes it, or let that one work out of place (ReLU(inplace=False), x = x + y for x += y)."
             )
         try:
             value = penalty(activation)

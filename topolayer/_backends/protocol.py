@@ -21,9 +21,11 @@ class IndexPairs:
 
     Attributes:
         finite: (n, 2) birth and death of the bars that die.
-        finite_dims, finite_samples: (n,) their homology dimensions and flat batch indices.
+        finite_dims: (n,) their homology dimensions.
+        finite_samples: (n,) their flat batch indices.
         essential: (m,) birth of the bars that do not.
-        essential_dims, essential_samples: (m,) the same for them.
+        essential_dims: (m,) their homology dimensions.
+        essential_samples: (m,) their flat batch indices.
         canonical: bars are already as in a `Barcode`: by sample, dimension, death, birth, none of length
             zero.
 
