@@ -11,7 +11,7 @@ import torch
 
 import topolayer as tl
 
-from .problems import Expected, Family
+from .families import Expected, Family
 from .reference import positions_in_order
 
 
@@ -50,7 +50,7 @@ def able_dims(backend: Any, family: Family) -> tuple[int, ...]:
     return tuple(dim for dim in family.dims if backend.unsupported(filtration, (dim,)) is None)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def pairings(families: tuple[Family, ...]) -> list[Any]:
     """Parameters (backend name, family, dims) for all that backends say they can do."""
     result = []

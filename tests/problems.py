@@ -1,8 +1,6 @@
-"""One table of problems with known barcodes, and one of families from which random ones are drawn.
+"""One table of problems with known barcodes, in closed form.
 
-A `Problem` is one input whose bars are known in closed form. A `Family` is a kind of input of one shape, with the
-reference that computes its bars. Both say how to make the filtration from a tensor, so that a test is a loop over
-the table.
+A `Problem` says how to make the filtration from a tensor of its values, so that a test is a loop over the table.
 """
 
 from __future__ import annotations
@@ -24,9 +22,8 @@ from .reference import Bars
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 WIDE = (torch.float32, torch.float64)
-BATCHES: tuple[tuple[int, ...], ...] = ((), (3,), (2, 3), (0,))
 INF = math.inf
-_COMPLEX = {"F": reference.freudenthal, "V": reference.cubical_v, "T": reference.cubical_t}
+COMPLEXES = {"F": reference.freudenthal, "V": reference.cubical_v, "T": reference.cubical_t}
 
 # ---------------------------------------------------------------------------------------------------------------
 # Problems with known barcodes
@@ -67,7 +64,7 @@ def _flatten(values: Any) -> list[float]:
 def _grid_bars(kind: str, superlevel: bool) -> Callable[[Any], Bars]:
     def compute(values: Any) -> Bars:
         flat, shape = _flatten(values), torch.tensor(values).shape
-        return reference.reduce(_COMPLEX[kind](flat, shape, superlevel), flat)
+        return reference.reduce(COMPLEXES[kind](flat, shape, superlevel), flat)
 
     return compute
 
@@ -157,7 +154,9 @@ GRIDS: list[Problem] = [
     *_grid("diamond", "F", _DIAMOND, [(0, 0, 1), (1, 1, 2)], 0),
     *_grid("ring", "FVT", [[0, 0, 0], [0, 1, 0], [0, 0, 0]], [(1, 0, 1)], 0),
     *_grid("two-rings", "FVT", [[0, 0, 0, 0, 0], [0, 1, 0, 3, 0], [0, 0, 0, 0, 0]], [(1, 0, 1), (1, 0, 3)], 0),
-    *_grid("ring-in-disc", "FVT", [[5] * 5, [5, 0, 0, 0, 5], [5, 0, 1, 0, 5], [5, 0, 0, 0, 5], [5] * 5], [(1, 0, 1)], 0),
+    *_grid(
+        "ring-in-disc", "FVT", [[5] * 5, [5, 0, 0, 0, 5], [5, 0, 1, 0, 5], [5, 0, 0, 0, 5], [5] * 5], [(1, 0, 1)], 0
+    ),
     *_grid("spiral", "FVT", [[1 - c for c in row] for row in _SPIRAL_ROWS], [], 0),
     *_grid("cut-spiral", "FVT", _cut_spiral(), [(0, 0, 2)], 0),
     *_grid("hills", "FVT", _HILLS, _HILLS_BARS, 0),
@@ -170,13 +169,26 @@ GRIDS: list[Problem] = [
     *_grid("ring-3x1x3", "FVT", [[[0, 0, 0]], [[0, 1, 0]], [[0, 0, 0]]], [(1, 0, 1)], 0),
     *_grid("void", "FVT", _nested((3, 3, 3), lambda *p: p == (1, 1, 1)), [(2, 0, 1)], 0),
     *_grid("tunnel", "FVT", _nested((3, 3, 3), lambda i, j, k: (j, k) == (1, 1)), [(1, 0, 1)], 0),
-    *_grid("two-voids", "FVT", _nested((3, 3, 5), lambda *p: 3 * (p == (1, 1, 1)) + (p == (1, 1, 3))), [(2, 0, 3), (2, 0, 1)], 0),
+    *_grid(
+        "two-voids",
+        "FVT",
+        _nested((3, 3, 5), lambda *p: 3 * (p == (1, 1, 1)) + (p == (1, 1, 3))),
+        [(2, 0, 3), (2, 0, 1)],
+        0,
+    ),
     # numbers at the edge
     *_grid("both-zeros", "FVT", [[0.0, -0.0, 0.0], [-0.0, 0.0, -0.0]], [], 0),
     *_grid("zeros-apart", "FVT", [-0.0, 1.0, 0.0, 1.0, -0.0], [(0, 0, 1)] * 2, 0),
     *_grid("negative", "FVT", [-4.0, -1.0, -3.0, -2.0, -8.0], [(0, -3, -2), (0, -4, -1)], -8),
     *_grid("denormal-32", "FVT", [0.0, _TINY32, 0.0], [(0, 0, _TINY32)], 0, dtypes=WIDE),
-    *_grid("denormals-32", "FVT", [2 * _TINY32, 3 * _TINY32, _TINY32], [(0, 2 * _TINY32, 3 * _TINY32)], _TINY32, dtypes=WIDE),
+    *_grid(
+        "denormals-32",
+        "FVT",
+        [2 * _TINY32, 3 * _TINY32, _TINY32],
+        [(0, 2 * _TINY32, 3 * _TINY32)],
+        _TINY32,
+        dtypes=WIDE,
+    ),
     *_grid("denormal-64", "FVT", [0.0, _TINY64, 0.0], [(0, 0, _TINY64)], 0, dtypes=(torch.float64,)),
     *_grid("denormal-16", "FVT", [0.0, 2.0**-24, 0.0], [(0, 0, 2.0**-24)], 0),
     *_grid("huge-16", "FVT", [-65504.0, 0.0, -32768.0], [(0, -32768, 0)], -65504, dtypes=(torch.float16, *WIDE)),
@@ -299,9 +311,8 @@ _CIRCLE = [[math.cos(2 * math.pi * i / 12), math.sin(2 * math.pi * i / 12)] for 
 _ARC = math.sin(math.pi / 12) ** 2
 
 
-
 def _cech(points: Any) -> Bars:
-    """The alpha complex has the bars of the Čech complex, which needs no triangulation. Indices are into other values."""
+    """The alpha complex has the bars of the Čech complex, whose indices are into other values."""
     cells, values = reference.cech(points)
     return reference.reduce(cells, values).restrict(range(max(len(points[0]), 1)))
 
@@ -336,123 +347,9 @@ ALPHA: list[Problem] = [
     _alpha("alpha-cube", lattice(2, 2, 2), [(0, 0, 0.25)] * 7 + [(1, 0.25, 0.5)] * 5 + [(2, 0.5, 0.75)]),
     _alpha("alpha-3x2x2", lattice(3, 2, 2), [(0, 0, 0.25)] * 11 + [(1, 0.25, 0.5)] * 9 + [(2, 0.5, 0.75)] * 2),
     _alpha("alpha-circle", _CIRCLE, [(0, 0, _ARC)] * 11 + [(1, _ARC, 1)], WIDE, 1e-5, True),
-    _alpha("alpha-tetrahedron", _TETRAHEDRON, [(0, 0, 2)] * 3 + [(1, 2, 8 / 3)] * 3 + [(2, 8 / 3, 3)], WIDE, 1e-5, True),
+    _alpha(
+        "alpha-tetrahedron", _TETRAHEDRON, [(0, 0, 2)] * 3 + [(1, 2, 8 / 3)] * 3 + [(2, 8 / 3, 3)], WIDE, 1e-5, True
+    ),
 ]
 
 PROBLEMS = GRIDS + STARS + RIPS + ALPHA
-
-# ---------------------------------------------------------------------------------------------------------------
-# Families of random inputs
-
-
-@dataclass(frozen=True)
-class Family:
-    name: str
-    kind: str  # F, V, T, star or rips
-    shape: tuple[int, ...]  # of one sample
-    make: Callable[[Tensor, bool], Any]  # values, superlevel
-    compute: Callable[[Sequence[float], bool], Bars]  # flat values of one sample, superlevel; every dimension
-    dims: tuple[int, ...]
-    signs: tuple[bool, ...] = (False, True)
-
-    def random(
-        self, batch: tuple[int, ...] = (), dtype: torch.dtype = torch.float64, *, seed: int = 0, levels: int | None = 4
-    ) -> Tensor:
-        """Integers from 0 to `levels`, so that ties abound; or, without levels, no ties at all."""
-        generator = torch.Generator().manual_seed(seed)
-        shape = (*batch, *self.shape)
-        if levels is None:
-            values = torch.rand(shape, generator=generator, dtype=dtype)
-        else:
-            values = torch.randint(0, levels + 1, shape, generator=generator).to(dtype)
-        if self.kind == "rips":
-            values = values.triu(1)
-            values = values + values.mT
-        return values
-
-    def expected(self, values: Tensor, superlevel: bool = False, dims: Sequence[int] | None = None) -> Expected:
-        """The bars of a whole batch, by the reference."""
-        size = math.prod(self.shape)
-        samples = values.detach().double().reshape(-1, size) if values.numel() else values.new_empty(0, size)
-        finite, essential = [], []
-        for number, sample in enumerate(samples.tolist()):
-            bars = _bars(self, tuple(sample), superlevel).restrict(self.dims if dims is None else dims)
-            start = number * size
-            finite += [(number, dim, start + birth, start + death) for dim, birth, death in bars.finite]
-            essential += [(number, dim, start + birth) for dim, birth in bars.essential]
-        return Expected(sorted(finite), sorted(essential))
-
-
-@dataclass(frozen=True)
-class Expected:
-    finite: list[tuple[int, int, int, int]]  # sample, dimension, birth, death
-    essential: list[tuple[int, int, int]]  # sample, dimension, birth
-
-
-@functools.lru_cache(maxsize=None)
-def _bars(family: Family, sample: tuple[float, ...], superlevel: bool) -> Bars:
-    return family.compute(sample, superlevel)
-
-
-def grid_family(kind: str, *shape: int) -> Family:
-    def make(values: Tensor, superlevel: bool = False) -> Any:
-        if kind == "F":
-            return tl.Freudenthal(values, ndim=len(shape), superlevel=superlevel)
-        return tl.Cubical(values, ndim=len(shape), construction=kind, superlevel=superlevel)
-
-    def compute(sample: Sequence[float], superlevel: bool) -> Bars:
-        return reference.reduce(_COMPLEX[kind](sample, shape, superlevel), sample)
-
-    return Family(f"{kind}-{'x'.join(map(str, shape))}", kind, shape, make, compute, tuple(range(len(shape))))
-
-
-def star_family(name: str, vertices: int, simplices: Sequence[Sequence[int]]) -> Family:
-    tensors = star_tensor(simplices)
-
-    def make(values: Tensor, superlevel: bool = False) -> Any:
-        return tl.LowerStar(values, tensors if len(tensors) > 1 else tensors[0], superlevel=superlevel)
-
-    def compute(sample: Sequence[float], superlevel: bool) -> Bars:
-        return reference.reduce(reference.lower_star(sample, simplices, superlevel), sample)
-
-    return Family(name, "star", (vertices,), make, compute, tuple(range(max(map(len, simplices)))))
-
-
-def rips_family(n: int, threshold: float = INF, top: int = 2) -> Family:
-    def make(values: Tensor, superlevel: bool = False) -> Any:
-        assert not superlevel
-        return tl.Rips(values, threshold=threshold)
-
-    def compute(sample: Sequence[float], superlevel: bool) -> Bars:
-        matrix = [list(sample[i * n : (i + 1) * n]) for i in range(n)]
-        return reference.reduce(reference.rips(matrix, threshold, top + 1), sample).restrict(range(top + 1))
-
-    return Family(f"rips-{n}-at-{threshold}-to-{top}", "rips", (n, n), make, compute, tuple(range(top + 1)), (False,))
-
-
-GRAPH = star_family("graph", 8, [(0, 1), (1, 2), (2, 0), (2, 3), (4, 3), (4, 5), (5, 6), (6, 4), (1, 5)])  # 7 is apart
-MESH = star_family("mesh", 9, [(0, 1, 2), (1, 2, 3), (2, 3, 4), (4, 0, 2), (4, 5), (5, 6), (6, 4), (7, 6, 5), *((0, 1), (1, 3))])
-SOLID = star_family("solid", 7, [(0, 1, 2, 3), (1, 2, 3, 4), (4, 5), (0, 4, 5), (0, 5, 6), (0, 4, 6), (4, 5, 6), (3, 6)])
-
-FAMILIES: list[Family] = [
-    *(grid_family(kind, *shape) for kind in "FVT" for shape in ((7,), (4, 5), (3, 3, 3))),
-    GRAPH,
-    MESH,
-    rips_family(6),
-    rips_family(6, threshold=2.0),
-]
-# shapes at which an implementation may stumble: thin, tiny, longer than wide
-THIN: list[Family] = [
-    *(
-        grid_family(kind, *shape)
-        for kind in "FVT"
-        for shape in ((1,), (2,), (1, 1), (1, 6), (6, 1), (2, 2), (2, 5), (1, 1, 1), (1, 1, 5), (5, 1, 1), (1, 5, 1),
-                      (1, 3, 4), (3, 1, 4), (4, 3, 1), (2, 2, 2), (2, 3, 4))
-    ),
-    SOLID,
-    rips_family(1),
-    rips_family(2),
-    rips_family(5, threshold=0.0),
-    rips_family(5, threshold=1.0),
-    rips_family(6, threshold=2.0, top=3),
-]  # fmt: skip

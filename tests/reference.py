@@ -77,7 +77,9 @@ def _grid_points(shape: Shape) -> Iterable[tuple[int, ...]]:
     return itertools.product(*(range(side) for side in shape))
 
 
-def _enter(cells: list[tuple[object, int, tuple[object, ...], Iterable[int]]], order: list[int], last: bool) -> list[Cell]:
+def _enter(
+    cells: list[tuple[object, int, tuple[object, ...], Iterable[int]]], order: list[int], last: bool
+) -> list[Cell]:
     """Give every cell the last (lower star) or the first (upper star) of its entries, and sort by (it, dimension)."""
     chosen = [
         Cell(name, dim, faces, (max if last else min)(entries, key=order.__getitem__))
@@ -94,8 +96,7 @@ def _simplicial(simplices: Iterable[tuple[int, ...]], order: list[int]) -> list[
         for size in range(1, len(vertices) + 1):
             closure.update(itertools.combinations(vertices, size))
     cells = [
-        (simplex, len(simplex) - 1, _faces(simplex), simplex)
-        for simplex in sorted(closure, key=lambda s: (len(s), s))
+        (simplex, len(simplex) - 1, _faces(simplex), simplex) for simplex in sorted(closure, key=lambda s: (len(s), s))
     ]
     return _enter(cells, order, last=True)
 
@@ -125,32 +126,38 @@ def freudenthal(values: Values, shape: Shape, superlevel: bool = False) -> list[
 
 
 def cubical_v(values: Values, shape: Shape, superlevel: bool = False) -> list[Cell]:
-    """Pixels are vertices. In doubled coordinates a cell is an interval along its odd axes; it enters with its last vertex."""
+    """Pixels are vertices, at even coordinates of a doubled grid. A cell is an interval along its odd axes."""
     cells = []
     for point in _grid_points([2 * side - 1 for side in shape]):
         ends = [((x - 1) // 2, (x + 1) // 2) if x % 2 else (x // 2,) for x in point]
-        cells.append((point, sum(x % 2 for x in point), _box_faces(point), [_flat(v, shape) for v in itertools.product(*ends)]))
+        cells.append(
+            (point, sum(x % 2 for x in point), _box_faces(point), [_flat(v, shape) for v in itertools.product(*ends)])
+        )
     return _enter(cells, ranks(values, superlevel), last=True)
 
 
 def cubical_t(values: Values, shape: Shape, superlevel: bool = False) -> list[Cell]:
-    """Pixels are top cells. In doubled coordinates pixel i is 2 i + 1; a cell enters with the first pixel that it touches."""
+    """Pixels are top cells, at odd coordinates of a doubled grid. A cell enters with the first pixel it touches."""
     cells = []
     for point in _grid_points([2 * side + 1 for side in shape]):
         touched = [
             ((x - 1) // 2,) if x % 2 else tuple(i for i in (x // 2 - 1, x // 2) if 0 <= i < side)
             for x, side in zip(point, shape, strict=True)
         ]
-        cells.append((point, sum(x % 2 for x in point), _box_faces(point), [_flat(v, shape) for v in itertools.product(*touched)]))
+        cells.append(
+            (
+                point,
+                sum(x % 2 for x in point),
+                _box_faces(point),
+                [_flat(v, shape) for v in itertools.product(*touched)],
+            )
+        )
     return _enter(cells, ranks(values, superlevel), last=False)
 
 
 def _box_faces(point: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     return tuple(
-        point[:axis] + (x + step,) + point[axis + 1 :]
-        for axis, x in enumerate(point)
-        if x % 2
-        for step in (-1, 1)
+        (*point[:axis], x + step, *point[axis + 1 :]) for axis, x in enumerate(point) if x % 2 for step in (-1, 1)
     )
 
 
@@ -221,7 +228,9 @@ def reduce(cells: Sequence[Cell], value: Sequence[float] | dict[int, float]) -> 
     return Bars(tuple(sorted(finite)), tuple(sorted(essential)))
 
 
-def union_find(vertices: Sequence[int], edges: Iterable[tuple[int, int, int]], value: Sequence[float] | dict[int, float]) -> Bars:
+def union_find(
+    vertices: Sequence[int], edges: Iterable[tuple[int, int, int]], value: Sequence[float] | dict[int, float]
+) -> Bars:
     """Dimension 0. `vertices` in the order of entry; `edges` as (index, vertex, vertex), also in order."""
     age = {vertex: i for i, vertex in enumerate(vertices)}
     parent = {vertex: vertex for vertex in vertices}
@@ -310,9 +319,7 @@ def smallest_ball(points: Sequence[Sequence[float]], tolerance: float = 1e-9) ->
 def cech(points: Sequence[Sequence[float]]) -> tuple[list[Cell], list[float]]:
     """The Čech filtration by squared radii, up to the dimension of space: its bars are those of the alpha complex."""
     simplices = [
-        simplex
-        for size in range(1, len(points[0]) + 2)
-        for simplex in itertools.combinations(range(len(points)), size)
+        simplex for size in range(1, len(points[0]) + 2) for simplex in itertools.combinations(range(len(points)), size)
     ]
     values = [smallest_ball([points[i] for i in simplex]) for simplex in simplices]
     position = {simplex: i for i, simplex in enumerate(simplices)}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import topolayer as tl
 
 from .comparing import BACKENDS, found, persistence
-from .problems import FAMILIES, Family, grid_family, rips_family, star_family
+from .families import FAMILIES, Family, grid_family, rips_family, star_family
 
 
 def _random_family(rng: random.Random, kind: str) -> Family:
@@ -55,36 +55,53 @@ def test_all_dimensions_of_random_inputs(kind: str) -> None:
                 assert found(persistence(filtration, dims, name)) == family.expected(values, superlevel, dims)
 
 
+def _all_agree(family: Family, values: torch.Tensor, superlevel: bool) -> None:
+    """Every dimension with every backend that has it: at least two, and one result."""
+    for dim in family.dims:
+        filtration = family.make(values, superlevel)
+        able = [name for name, backend in BACKENDS.items() if backend.unsupported(filtration, (dim,)) is None]
+        results = {name: found(persistence(filtration, dim, name)) for name in able}
+        assert len(results) >= 2 or (family.kind == "F" and dim > 0)
+        assert all(result == results["gudhi"] for result in results.values()), (family.name, dim, superlevel)
+
+
 @pytest.mark.parametrize("kind", "FVT")
 @pytest.mark.parametrize("superlevel", [False, True])
 def test_larger_images(kind: str, superlevel: bool) -> None:
-    """Sizes at which blocks, vector lanes and bytes begin to matter; native, gudhi and cripser."""
+    """Sizes at which blocks, vector lanes and bytes begin to matter; few levels and many."""
     generator = torch.Generator().manual_seed(0)
-    for shape, levels in (((67, 131), 6), ((128, 33), 40), ((300, 301), 300), ((1, 1000), 9), ((1000, 1), 9)):
+    for shape, levels in (((67, 131), 6), ((128, 33), 40), ((200, 201), 1000), ((1, 1000), 9), ((1000, 1), 9)):
         values = torch.randint(0, levels, shape, generator=generator).float()
-        family = grid_family(kind, *shape)
-        results = [
-            found(persistence(family.make(values, superlevel), 0, name))
-            for name, backend in BACKENDS.items()
-            if backend.unsupported(family.make(values, superlevel), (0,)) is None
-        ]
-        assert len(results) >= 2
-        assert all(result == results[0] for result in results)
+        _all_agree(grid_family(kind, *shape), values, superlevel)
+
+
+@pytest.mark.parametrize("kind", "FVT")
+@pytest.mark.parametrize("width", range(1, 36))
+def test_every_width_up_to_a_vector(kind: str, width: int) -> None:
+    """Borders of rows, whatever the width: 5 rows, both dtypes, one level step and many."""
+    generator = torch.Generator().manual_seed(width)
+    for dtype, levels in ((torch.float32, 3), (torch.float64, 100)):
+        values = torch.randint(0, levels, (5, width), generator=generator).to(dtype)
+        _all_agree(grid_family(kind, 5, width), values, width % 2 == 0)
 
 
 @pytest.mark.parametrize("kind", "FVT")
 def test_larger_volumes(kind: str) -> None:
     generator = torch.Generator().manual_seed(0)
-    for shape in ((9, 17, 33), (40, 2, 3), (2, 50, 2)):
+    for shape in ((7, 12, 19), (20, 2, 3), (2, 30, 2), (5, 5, 33)):
         values = torch.randint(0, 20, shape, generator=generator).float()
-        family = grid_family(kind, *shape)
-        results = [
-            found(persistence(family.make(values, True), 0, name))
-            for name, backend in BACKENDS.items()
-            if backend.unsupported(family.make(values, True), (0,)) is None
-        ]
-        assert len(results) >= 2
-        assert all(result == results[0] for result in results)
+        _all_agree(grid_family(kind, *shape), values, superlevel=shape[0] > 6)
+
+
+@pytest.mark.parametrize("kind", "FVT")
+def test_smooth_images(kind: str) -> None:
+    """Few critical pixels and long ways to them; plateaus, by rounding."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand(1, 1, 90, 110, generator=generator)
+    smooth = torch.nn.functional.avg_pool2d(noise, 9, stride=1, padding=4)[0, 0]
+    for values in (smooth, (smooth * 40).round(), torch.cos(smooth * 60), smooth.sort(1).values):
+        _all_agree(grid_family(kind, 90, 110), values, superlevel=True)
+        _all_agree(grid_family(kind, 90, 110), values, superlevel=False)
 
 
 def test_larger_clouds() -> None:

@@ -11,7 +11,7 @@ import torch
 import topolayer as tl
 
 from .comparing import BACKENDS, found, persistence, value_bars
-from .problems import Family, grid_family
+from .families import Family, grid_family
 
 DUAL = {"V": "T", "T": "V", "F": "F"}
 
@@ -84,9 +84,7 @@ def test_duality(kind: str, shape: tuple[int, ...], superlevel: bool) -> None:
             components = persistence(dual.make(order, False), 0, backend)
             inside, flat = index.flatten()[components.pairs], values.flatten()
             assert (inside >= 0).all()  # the outside is the oldest component, and born at once
-            swapped = [
-                (0, top, death, birth) for birth, death in inside.tolist() if flat[birth] != flat[death]
-            ]
+            swapped = [(0, top, death, birth) for birth, death in inside.tolist() if flat[birth] != flat[death]]
             assert sorted(swapped) == primal
             total += len(primal)
     assert (total > 0) == (1 not in shape)
@@ -102,9 +100,7 @@ def test_negated_image_has_the_same_values_only(kind: str) -> None:
         primal = tl.persistence(family.make(values, False), 1)
         padded = torch.nn.functional.pad(-values, (1, 1, 1, 1), value=-100.0)
         components = tl.persistence(dual.make(padded, False), 0)
-        assert value_bars(primal)[0] == sorted(
-            (1, -death, -birth) for _, birth, death in value_bars(components)[0]
-        )
+        assert value_bars(primal)[0] == sorted((1, -death, -birth) for _, birth, death in value_bars(components)[0])
         index = torch.nn.functional.pad(torch.arange(56).reshape(7, 8), (1, 1, 1, 1), value=-1).flatten()
         differ += sorted(index[components.pairs].flip(1).tolist()) != sorted(primal.pairs.tolist())
     assert differ > 0

@@ -10,7 +10,7 @@ import torch
 import topolayer as tl
 
 from .comparing import pairings, persistence, places
-from .problems import FAMILIES, Family
+from .families import FAMILIES, Family
 
 LINE_BACKENDS = ["native", "gudhi"]
 
@@ -86,7 +86,7 @@ def test_bars_are_ordered(backend: str, family: Family, dims: tuple[int, ...]) -
 
 @pytest.mark.parametrize(("backend", "family", "dims"), pairings(tuple(FAMILIES)))
 def test_ranks(backend: str, family: Family, dims: tuple[int, ...]) -> None:
-    """By length within sample and dimension, essential bars first; equal lengths by earlier birth, then earlier death."""
+    """By length within sample and dimension, essential bars first; ties by earlier birth, then earlier death."""
     for superlevel in family.signs:
         values = family.random((24,), seed=4, levels=3)
         place = places(family, values, superlevel)
@@ -131,7 +131,9 @@ def test_pairs_do_not_depend_on_the_batch(backend: str, family: Family, dims: tu
     assert torch.equal(whole.pairs, torch.cat([b.pairs + i * size for i, b in enumerate(single)]))
     assert torch.equal(whole.dims, torch.cat([b.dims for b in single]))
     assert torch.equal(whole.ranks, torch.cat([b.ranks for b in single]))
-    assert torch.equal(whole.essential.indices, torch.cat([b.essential.indices + i * size for i, b in enumerate(single)]))
+    assert torch.equal(
+        whole.essential.indices, torch.cat([b.essential.indices + i * size for i, b in enumerate(single)])
+    )
     permutation = torch.tensor([3, 0, 4, 1, 2])
     shuffled = persistence(family.make(values[permutation], superlevel), dims, backend)
     expected = torch.cat([single[s].pairs + i * size for i, s in enumerate(permutation.tolist())])

@@ -13,7 +13,8 @@ import torch
 import topolayer as tl
 
 from .comparing import BACKENDS, assert_consistent, found, pairings, persistence
-from .problems import BATCHES, DTYPES, FAMILIES, THIN, Family, grid_family
+from .families import BATCHES, FAMILIES, THIN, Family, grid_family
+from .problems import DTYPES
 
 ALL = tuple(FAMILIES + THIN)
 

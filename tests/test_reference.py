@@ -9,7 +9,8 @@ import random
 import pytest
 
 from . import reference
-from .problems import ALPHA, FAMILIES, PROBLEMS, THIN, Problem
+from .families import FAMILIES, THIN
+from .problems import ALPHA, PROBLEMS, Problem
 
 
 def _random_grids(count: int) -> list[tuple[list[float], tuple[int, ...]]]:

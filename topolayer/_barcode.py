@@ -34,6 +34,8 @@ class _Bars:
             tensor([1.])
         """
         self._check_terms(terms)
+        if terms.dtype == torch.bool:
+            terms = terms.long()  # a count
         sums = terms.new_zeros(math.prod(self.batch_shape)).index_add(0, self.sample, terms)
         return sums.reshape(self.batch_shape)
 
@@ -47,9 +49,15 @@ class _Bars:
         """(bars,) bool: the bars of one dimension and one sample, None meaning any."""
         chosen = torch.ones_like(self.dims, dtype=torch.bool)
         if dim is not None:
+            if isinstance(dim, bool) or not isinstance(dim, int):
+                raise TypeError(f"dim: expected an int, got {type(dim).__name__}")
+            if dim < 0:
+                raise ValueError(f"dim: expected a homology dimension >= 0, got {dim}")
             chosen &= self.dims == dim
         if sample is not None:
             count = math.prod(self.batch_shape)
+            if isinstance(sample, bool) or not isinstance(sample, int):
+                raise TypeError(f"sample: expected a flat batch index, an int, got {type(sample).__name__}")
             if not 0 <= sample < count:
                 raise ValueError(f"sample: expected a flat batch index from 0 to {count - 1}, got {sample}")
             chosen &= self.sample == sample
@@ -123,7 +131,7 @@ class Barcode(_Bars):
     superlevel: bool
     _known_ranks: Tensor | None = None
 
-    @cached_property
+    @property  # not cached: what is first read under no_grad would stay off the graph
     def lengths(self) -> Tensor:
         """(bars,) length `|birth - death|` of each bar, on the autograd graph, > 0."""
         return self.births - self.deaths if self.superlevel else self.deaths - self.births

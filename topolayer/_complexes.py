@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import Delaunay, QhullError
+from scipy.spatial import Delaunay, QhullError, cKDTree
 from torch import Tensor
 
 Simplices = NDArray[np.int64]  # (m, d + 1): the vertices of m simplices of dimension d, ascending in every row
@@ -59,7 +59,7 @@ def delaunay(points: NDArray[np.float64]) -> Simplices:
             raise ValueError(_flat(count, dimension))
         return np.arange(count, dtype=np.int64)[None, :]
     try:
-        triangulation = Delaunay(points)
+        triangulation = Delaunay(_near_unit_size(points))
     except QhullError as error:
         raise ValueError(_flat(count, dimension)) from error
     if len(triangulation.coplanar):
@@ -68,6 +68,13 @@ def delaunay(points: NDArray[np.float64]) -> Simplices:
             "triangulation in float64; merge points that are nearly equal"
         )
     return np.sort(triangulation.simplices.astype(np.int64), axis=1)
+
+
+def _near_unit_size(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Moved to the origin and scaled by a power of two, which rounds nothing: Qhull overflows with huge numbers."""
+    moved = points - points.min(axis=0)
+    exponent = np.frexp(moved.max())[1]
+    return np.asarray(np.ldexp(moved, -exponent), dtype=np.float64)
 
 
 def _flat(count: int, dimension: int) -> str:
@@ -80,49 +87,81 @@ def _flat(count: int, dimension: int) -> str:
 def alpha_values(points: Tensor, simplices: Sequence[Simplices]) -> Tensor:
     """The alpha filtration's squared radius of every simplex of a Delaunay complex, float64, on the graph of `points`.
 
-    points: (n, d). simplices: all faces, an array per dimension as from `with_faces`. Returns (number of
-        simplices,), in that
-    order. A simplex that is Gabriel (no coface's further vertex lies inside its smallest circumsphere) has
-    the squared radius of
+    points: (n, d). simplices: all faces, an array per dimension as from `with_faces`. Returns (number of simplices,),
+    in that order. A simplex that is Gabriel (no point lies inside its smallest circumsphere) has the squared radius of
     that sphere, any other one the smallest value of its cofaces: it gathers that entry, gradient included.
     """
     points = points.double()
-    first = np.cumsum([0] + [len(s) for s in simplices])
-    radii2, centers, degenerate = [], [], []
-    for rows in simplices:
-        r2, center, flat = _circumsphere(points[torch.from_numpy(rows).to(points.device)])
-        radii2.append(r2)
-        centers.append(center)
-        degenerate.append(flat)
-    own = _without_rounding(torch.cat(radii2))
-    value, center = own.detach().cpu().numpy().copy(), np.concatenate(centers)
-    source = np.arange(len(value))  # whose circumsphere a simplex's value is
-    where = points.detach().cpu().numpy()
-
-    facets = [np.empty((0, 0), np.int64)]
-    for dimension in range(1, len(simplices)):
+    points = points - points.detach().amin(dim=0)  # far from the origin little precision would be left
+    spheres = [_circumspheres(points[torch.from_numpy(rows).to(points.device)]) for rows in simplices]
+    radius2 = _without_rounding(torch.cat([r2 for r2, _, _ in spheres]))
+    known_radius2 = np.append(radius2.detach().cpu().numpy(), np.inf)  # the last one is that of _UNKNOWN
+    source = np.arange(len(radius2))  # the simplex whose sphere gives the value
+    top = len(simplices) - 1
+    first = np.cumsum([0] + [len(rows) for rows in simplices])
+    facets = [np.empty((len(simplices[0]), 0), np.int64)]
+    for dimension in range(1, top + 1):
         facets.append(first[dimension - 1] + _facets(simplices[dimension], simplices[dimension - 1]))
 
     # A simplex without volume (Qhull makes some from cospherical points) has the sphere of its largest facet.
-    for dimension in range(2, len(simplices)):
-        row = np.flatnonzero(degenerate[dimension])
-        candidates = facets[dimension][row]
-        largest = candidates[np.arange(len(row)), value[candidates].argmax(axis=1)]
-        flat = first[dimension] + row
-        value[flat], center[flat], source[flat] = value[largest], center[largest], source[largest]
+    for dimension in range(2, top + 1):
+        flat = np.flatnonzero(spheres[dimension][2])
+        source[first[dimension] + flat] = _of_largest(facets[dimension][flat], known_radius2, source)
+    cloud = points.detach().cpu().numpy()
+    inside = []
+    for rows, (_, center, _) in zip(simplices, spheres, strict=True):
+        nearest, _ = cKDTree(cloud).query(center)
+        corner2 = ((cloud[rows] - center[:, None]) ** 2).sum(axis=2).min(axis=1)  # the squared radius, rounded alike
+        inside.append(nearest**2 < (1 - 1e-10) * corner2)
+    gabriel = ~np.concatenate(inside)[source]
 
-    for dimension in range(len(simplices) - 1, 0, -1):
-        facet = facets[dimension]
-        coface = np.broadcast_to(np.arange(first[dimension], first[dimension + 1])[:, None], facet.shape)
-        opposite = where[simplices[dimension]]  # (m, dimension + 1, d): the vertex that each facet lacks
-        inside = ((opposite - center[facet]) ** 2).sum(axis=2) < value[facet]
-        # The second condition is for rounding: a face never enters after its coface.
-        late = np.unique(facet[inside | (value[facet] > value[coface])])
-        smallest_last = np.argsort(-value[coface.ravel()], kind="stable")
-        smallest = np.zeros(len(value), dtype=np.int64)
-        smallest[facet.ravel()[smallest_last]] = coface.ravel()[smallest_last]  # of equal indices the last one stays
-        value[late], source[late] = value[smallest[late]], source[smallest[late]]
-    return own[torch.from_numpy(source).to(own.device)]
+    # If such a sphere is not empty, and there are no cofaces to ask, then the neighbours on its facets decide.
+    flat = np.flatnonzero(spheres[top][2])
+    pending = flat[~gabriel[first[top] + flat]] if top >= 2 else flat[:0]
+    source[first[top] + pending] = _UNKNOWN
+    while len(pending):
+        _settle_facets(facets[top], first[top], gabriel, known_radius2, source)
+        around = facets[top][pending]
+        ready = (source[around] != _UNKNOWN).any(axis=1)
+        if not ready.any():
+            raise ValueError(_flat(len(points), points.shape[1]))
+        source[first[top] + pending[ready]] = _of_largest(around[ready], known_radius2, source)
+        pending = pending[~ready]
+    for dimension in range(top, 0, -1):
+        _settle_facets(facets[dimension], first[dimension], gabriel, known_radius2, source)
+    return radius2[torch.from_numpy(source).to(radius2.device)]
+
+
+_UNKNOWN = -1
+
+
+def _of_largest(
+    facets: NDArray[np.int64], radius2: NDArray[np.float64], source: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The sources of the largest known one in each row of facets."""
+    value = radius2[source[facets]]
+    largest = np.where(np.isfinite(value), value, -1).argmax(axis=1)
+    return np.take_along_axis(source[facets], largest[:, None], axis=1)[:, 0]
+
+
+def _settle_facets(
+    facets: NDArray[np.int64],
+    first: int,
+    gabriel: NDArray[np.bool_],
+    radius2: NDArray[np.float64],
+    source: NDArray[np.int64],
+) -> None:
+    """Gives facets that are not Gabriel, or by rounding later than a coface, the source of their smallest coface.
+
+    Row i of `facets` has those of simplex `first + i`. Changes `source`.
+    """
+    of_coface = np.broadcast_to(source[first : first + len(facets), None], facets.shape).ravel()
+    smallest_last = np.argsort(-radius2[of_coface], kind="stable")
+    smallest = np.full(len(source), _UNKNOWN)
+    smallest[facets.ravel()[smallest_last]] = of_coface[smallest_last]  # of equal indices the last one stays
+    facet = np.unique(facets)
+    late = facet[~gabriel[facet] | (radius2[source[facet]] > radius2[smallest[facet]])]
+    source[late] = smallest[late]
 
 
 def _without_rounding(values: Tensor) -> Tensor:
@@ -145,7 +184,7 @@ def _facets(simplices: Simplices, lower: Simplices) -> NDArray[np.int64]:
     return inverse.reshape(-1)[len(lower) :].reshape(count, width)
 
 
-def _circumsphere(corners: Tensor) -> tuple[Tensor, NDArray[np.float64], NDArray[np.bool_]]:
+def _circumspheres(corners: Tensor) -> tuple[Tensor, NDArray[np.float64], NDArray[np.bool_]]:
     """Smallest circumspheres of (m, k + 1, d) simplices: squared radii on the graph, centers, which have no volume."""
     origin = corners[:, 0]
     edges = (corners[:, 1:] - origin[:, None]).mT  # (m, d, k)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -74,6 +75,7 @@ class _Grid(Filtration):
         object.__setattr__(self, "values", _floating("values", self.values))
         if isinstance(self.ndim, bool) or not isinstance(self.ndim, int):
             raise TypeError(f"ndim: expected an int, got {type(self.ndim).__name__}")
+        _check_superlevel(self.superlevel)
         if self.ndim not in (1, 2, 3):
             raise ValueError(f"ndim: expected 1, 2 or 3 grid axes, got {self.ndim}")
         if self.values.ndim < self.ndim:
@@ -186,20 +188,29 @@ class LowerStar(Filtration):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", _floating("values", self.values))
+        _check_superlevel(self.superlevel)
         if self.values.ndim < 1 or self.values.shape[-1] == 0:
             raise ValueError(
                 f"values: expected shape (*batch, vertices) with at least one vertex, got {tuple(self.values.shape)}"
             )
         given = [self.simplices] if isinstance(self.simplices, Tensor) else self.simplices
         if not isinstance(given, (list, tuple)):
-            raise TypeError(f"simplices: expected a tensor or a sequence of tensors, got {type(given).__name__}")
+            raise TypeError(
+                "simplices: expected an integer tensor of shape (m, d + 1), or a tuple or list of such, got "
+                f"{type(given).__name__}; convert it with torch.as_tensor"
+            )
+        if not given:
+            raise ValueError(
+                "simplices: expected at least one tensor of shape (m, d + 1), got none; vertices without simplices are "
+                "torch.empty(0, 1, dtype=torch.int64)"
+            )
         for simplices in given:
             _check_simplices(simplices, vertices=self.values.shape[-1])
         object.__setattr__(self, "simplices", tuple(given))
 
     @property
     def top_dimension(self) -> int:
-        return max((simplices.shape[1] - 1 for simplices in self.simplices), default=0)
+        return max(simplices.shape[1] - 1 for simplices in self.simplices)
 
     def arrays(self) -> list[Simplices]:
         """The simplices as NumPy arrays."""
@@ -234,8 +245,11 @@ class Rips(Filtration):
         distances = _floating("distances", self.distances)
         shape = tuple(distances.shape)
         if len(shape) < 2 or shape[-1] != shape[-2] or shape[-1] == 0:
-            raise ValueError(f"distances: expected square matrices of shape (*batch, n, n), got {shape}")
-        if isinstance(self.threshold, bool) or not isinstance(self.threshold, (int, float)):
+            raise ValueError(
+                f"distances: expected square matrices of shape (*batch, n, n), got {shape}; "
+                "of points they are torch.cdist(points, points)"
+            )
+        if isinstance(self.threshold, bool) or not isinstance(self.threshold, numbers.Real):
             raise TypeError(f"threshold: expected a number, got {type(self.threshold).__name__}")
         if not self.threshold >= 0:
             raise ValueError(f"threshold: expected a number >= 0, got {self.threshold}")
@@ -320,6 +334,11 @@ def _floating(name: str, tensor: object) -> Tensor:
     raise TypeError(f"{name}: expected a floating-point tensor, got {tensor.dtype}; {remedy}")
 
 
+def _check_superlevel(superlevel: object) -> None:
+    if not isinstance(superlevel, bool):
+        raise TypeError(f"superlevel: expected a bool, True or False, got {superlevel!r}")
+
+
 def _check_finite(name: str, tensor: Tensor) -> None:
     bad = ~torch.isfinite(tensor.detach())
     if not bool(bad.any()):
@@ -363,14 +382,16 @@ def _check_distances(distances: Tensor) -> None:
     if bool((distances < 0).any()):
         first = tuple((distances < 0).nonzero()[0].tolist())
         raise ValueError(f"distances: expected numbers >= 0, got {float(distances[first])} at index {first}")
-    transposed = distances.mT
-    # Rounding in squared distances, as torch.cdist makes it, is amplified by the square root near 0: compare
-    # squares.
-    largest = distances.amax(dim=(-2, -1), keepdim=True) if distances.numel() else distances
-    asymmetric = (distances - transposed).abs() * (distances + transposed) > 1e-5 * largest * largest
+    if distances.numel() == 0:
+        return
+    # Rounding in squared distances, as torch.cdist makes it, is amplified by the square root near 0: compare squares,
+    # relative to the largest entry, so that none overflows.
+    largest = distances.amax(dim=(-2, -1), keepdim=True)
+    relative = distances / largest.where(largest > 0, 1)
+    asymmetric = (relative - relative.mT).abs() * (relative + relative.mT) > 1e-5
     if bool(asymmetric.any()):
         first = tuple(asymmetric.nonzero()[0].tolist())
         raise ValueError(
             f"distances: expected a symmetric matrix, got {float(distances[first])} at index {first} and "
-            f"{float(transposed[first])} across the diagonal; use (d + d.mT) / 2 if both are meant"
+            f"{float(distances.mT[first])} across the diagonal; use (d + d.mT) / 2 if both are meant"
         )

@@ -55,7 +55,8 @@ def persistence(
             if not getattr(chosen, "checks_finite", False):
                 detached.check_finite()
             pairs = chosen.pairs(detached, wanted)
-        if not pairs.canonical:
+        if not (isinstance(pairs, IndexPairs) and pairs.canonical):
+            _check_pairs(pairs, detached, wanted, chosen.name)
             pairs = _canonical(pairs, detached)
     return _gather(pairs, filtration)
 
@@ -76,6 +77,26 @@ def _check_dims(dims: object, filtration: Filtration) -> tuple[int, ...]:
 def _no_pairs() -> IndexPairs:
     none = torch.empty(0, dtype=torch.int64)
     return IndexPairs(none.reshape(0, 2), none, none, none, none, none, canonical=True)
+
+
+def _check_pairs(pairs: object, filtration: Filtration, dims: tuple[int, ...], backend: str) -> None:
+    """Refuses what no gather should be made from."""
+    if not isinstance(pairs, IndexPairs):
+        raise TypeError(f"backend: {backend!r} was expected to return IndexPairs, got {type(pairs).__name__}")
+    size = filtration.values[(0,) * len(filtration.batch_shape)].numel()
+    for kind, index, dim, sample in (
+        ("finite", pairs.finite, pairs.finite_dims, pairs.finite_samples[:, None]),
+        ("essential", pairs.essential, pairs.essential_dims, pairs.essential_samples),
+    ):
+        if bool((index < 0).any() or (index >= filtration.values.numel()).any()):
+            raise ValueError(
+                f"backend: {backend!r} returned {kind} bars with an index outside of filtration.values, "
+                f"which has {filtration.values.numel()} entries"
+            )
+        if bool((index // size != sample).any()):
+            raise ValueError(f"backend: {backend!r} returned {kind} bars whose indices are not of their sample")
+        if not set(dim.tolist()) <= set(dims):
+            raise ValueError(f"backend: {backend!r} returned {kind} bars in dimensions that are not asked for, {dims}")
 
 
 def _canonical(pairs: IndexPairs, filtration: Filtration) -> IndexPairs:

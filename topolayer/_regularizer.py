@@ -226,21 +226,23 @@ def _names(model: nn.Module, prefix: str = "") -> Iterator[str]:
 def _check(model: object, penalties: object, every: object) -> dict[str, nn.Module]:
     """Refuses bad arguments, and finds the layers."""
     if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch.nn.Module, not a {type(model).__name__}")
+        raise TypeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
     if not isinstance(penalties, Mapping):
-        raise TypeError(f"penalties must map layer names to functions, {_SUCH_AS}, not be a {type(penalties).__name__}")
+        raise TypeError(
+            f"penalties: expected a dict from layer names to functions, {_SUCH_AS}, got {type(penalties).__name__}"
+        )
     if not penalties:
-        raise ValueError(f"penalties is empty: name at least one layer, {_SUCH_AS}")
+        raise ValueError(f"penalties: expected at least one layer, {_SUCH_AS}, got none")
     if not isinstance(every, int) or isinstance(every, bool):
-        raise TypeError(f"every must be a positive int, not {every!r}")
+        raise TypeError(f"every: expected an int >= 1, got {every!r}")
     if every < 1:
-        raise ValueError(f"every must be a positive int, not {every}")
+        raise ValueError(f"every: expected an int >= 1, got {every}")
     layers: dict[str, nn.Module] = {}
     for name, penalty in penalties.items():
         if not isinstance(name, str):
-            raise TypeError(f"penalties: the name of a layer must be a str, not {name!r}")
+            raise TypeError(f"penalties: expected the name of a layer, a str, got {name!r}")
         if not callable(penalty):
-            raise TypeError(f"penalties: the penalty of layer {name!r} must be callable, not {penalty!r}")
+            raise TypeError(f"penalties: expected a function for layer {name!r}, got {penalty!r}")
         layer = _find(model, name)
         if layer is None:
             nearest = ", ".join(map(repr, difflib.get_close_matches(name, _names(model), n=5, cutoff=0.0)))

@@ -67,7 +67,9 @@ def choose_backend(backend: str | Backend | None, filtration: Filtration, dims: 
 
 
 def _check_protocol(backend: object) -> None:
-    if isinstance(backend, type) or not isinstance(backend, Backend) or not isinstance(backend.name, str):
+    methods = [getattr(backend, method, None) for method in ("unsupported", "pairs")]
+    named = isinstance(getattr(backend, "name", None), str)
+    if isinstance(backend, type) or not named or not all(map(callable, methods)):
         what = f"the class {backend.__name__}" if isinstance(backend, type) else type(backend).__name__
         raise TypeError(
             "backend: expected a name, None, or an object with a `name` and the methods `unsupported` and `pairs`, "

@@ -38,19 +38,20 @@ class NativeBackend:
         finite, finite_counts, essential, essential_counts, all_finite = _bars(filtration, ascending)
         if not all_finite:
             filtration.check_finite()
-        samples = torch.arange(filtration.samples).repeat_interleave(len(dims))
-        dimensions = torch.tensor(ascending).repeat(filtration.samples)
+        samples = np.repeat(np.arange(filtration.samples), len(dims))
+        dimensions = np.tile(np.array(ascending), filtration.samples)
 
-        def per_bar(labels: Tensor, counts: np.ndarray, bars: np.ndarray) -> Tensor:
-            return labels.repeat_interleave(torch.from_numpy(counts), output_size=len(bars))
+        def per_bar(labels: np.ndarray, counts: np.ndarray) -> Tensor:
+            # Not torch.repeat_interleave: it starts OpenMP threads, which hang in a forked process.
+            return torch.from_numpy(np.repeat(labels, counts))
 
         return IndexPairs(
             finite=torch.from_numpy(finite),
-            finite_dims=per_bar(dimensions, finite_counts, finite),
-            finite_samples=per_bar(samples, finite_counts, finite),
+            finite_dims=per_bar(dimensions, finite_counts),
+            finite_samples=per_bar(samples, finite_counts),
             essential=torch.from_numpy(essential),
-            essential_dims=per_bar(dimensions, essential_counts, essential),
-            essential_samples=per_bar(samples, essential_counts, essential),
+            essential_dims=per_bar(dimensions, essential_counts),
+            essential_samples=per_bar(samples, essential_counts),
             canonical=True,
         )
 

@@ -67,7 +67,7 @@ class RankBackend(ABC):
         ranks = _ranks(filtration, order).reshape(-1, *filtration.sample_shape)
         rows = [np.empty((0, 4))]
         for sample in range(filtration.samples):
-            bars = np.asarray(self.diagram(filtration, ranks[sample], dims), dtype=np.float64).reshape(-1, 3)
+            bars = self._checked(self.diagram(filtration, ranks[sample], dims), ranks[sample])
             rows.append(np.insert(bars[np.isin(bars[:, 0], dims)], 0, sample, axis=1))
         bars = np.concatenate(rows)
         samples, dimensions = torch.from_numpy(bars[:, :2].astype(np.int64)).T
@@ -83,6 +83,28 @@ class RankBackend(ABC):
             essential_dims=dimensions[~finite],
             essential_samples=samples[~finite],
         )
+
+    def _checked(self, diagram: ArrayLike, ranks: Ranks) -> NDArray[np.float64]:
+        """The diagram as an array, if its rows can be read as bars between ranks."""
+        try:
+            rows = np.asarray(diagram, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{self.name}: expected a diagram, an array of numbers of shape (m, 3): {error}") from error
+        if rows.size == 0:
+            return np.empty((0, 3))
+        if rows.ndim != 2 or rows.shape[1] != 3:
+            raise ValueError(f"{self.name}: expected a diagram of shape (m, 3), got {rows.shape}")
+        dim, birth, death = rows.T
+        last = ranks[np.isfinite(ranks)].max()
+        whole = (np.trunc(rows) == rows).all(axis=1)
+        ordered = (dim >= 0) & (dim < np.inf) & (birth >= 0) & (birth <= np.minimum(death, last))
+        wrong = np.flatnonzero(~(whole & ordered & ((death <= last) | (death == np.inf))))
+        if len(wrong):
+            raise ValueError(
+                f"{self.name}: expected rows (dimension, birth, death) with whole ranks from 0 to {last:.0f} in "
+                f"ascending order, inf for the death of an essential bar, got {rows[wrong[0]].tolist()}"
+            )
+        return rows
 
 
 def _order(filtration: Filtration) -> Tensor:
