@@ -1,0 +1,125 @@
+"""Photographs with people, from a folder in COCO's public layout.
+
+    ROOT/annotations/instances_train2014.json   ROOT/train2014/*.jpg
+    ROOT/annotations/instances_val2014.json     ROOT/val2014/*.jpg
+
+or the same with 2017, or with no year. The target is the union of all persons, as in the paper, which keeps the
+images with people only. Images and masks are *stretched* to a square: no border enters the loss or the score.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from pycocotools import mask as rle
+from pycocotools.coco import COCO
+
+from experiments.console import UserError, log
+from experiments.images import ImageSet
+
+YEARS = ("2014", "2017", "")
+
+Crowd = Literal["include", "exclude"]
+
+
+def load_persons(
+    root: Path, split: str, size: int, *, crowd: Crowd = "include", limit: int = 0, threads: int = 2
+) -> ImageSet:
+    """All images of a split ("train" or "val") that show people, as `size` x `size` pixels.
+
+    Crowd annotations (`iscrowd`, a region filled with people that nobody outlined one by one) count as person by
+    default: their pixels are people, and leaving them out would teach that they are background. Images that cannot
+    be read are named, skipped and counted.
+    """
+    annotation_file, folder = _find(root, split)
+    coco = _read(annotation_file)
+    persons = coco.getCatIds(catNms=["person"])
+    annotations = coco.loadAnns(coco.getAnnIds(catIds=persons, iscrowd=None)) if persons else []
+    people: dict[int, list[dict[str, Any]]] = {}
+    for annotation in annotations:
+        if crowd == "include" or not annotation["iscrowd"]:
+            people.setdefault(annotation["image_id"], []).append(annotation)
+    ids = sorted(set(people) & set(coco.imgs))[: limit or None]
+    if not ids:
+        raise UserError(f"{annotation_file} has no image with people in it: is it COCO's instances file?")
+
+    def load(image_id: int) -> tuple[np.ndarray, np.ndarray] | str:
+        record = coco.imgs[image_id]
+        path = folder / record["file_name"]
+        try:
+            with Image.open(path) as file:
+                image = file.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
+        except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+            return f"{path}: {error}"
+        mask = _union(people[image_id], record["height"], record["width"])
+        resized = Image.fromarray(mask).resize((size, size), Image.Resampling.NEAREST)
+        return np.asarray(image), np.asarray(resized, dtype=bool)
+
+    with ThreadPoolExecutor(threads) as pool:
+        loaded = list(pool.map(load, ids))
+    unreadable = [result for result in loaded if isinstance(result, str)]
+    for problem in unreadable:
+        log.warning("skipped an image that cannot be read: %s", problem)
+    if unreadable:
+        log.warning("%d of %d images of the %s split skipped", len(unreadable), len(ids), split)
+    kept = [(i, result) for i, result in zip(ids, loaded, strict=True) if not isinstance(result, str)]
+    if not kept:
+        raise UserError(f"none of the {len(ids)} images with people could be read from {folder}")
+    licences = {entry["id"]: entry["name"] for entry in coco.dataset.get("licenses", [])}
+    return ImageSet(
+        images=torch.from_numpy(np.stack([image for _, (image, _) in kept])),
+        masks=torch.from_numpy(np.stack([mask for _, (_, mask) in kept])),
+        names=tuple(str(i) for i, _ in kept),
+        credits=tuple(_credit(coco.imgs[i], licences) for i, _ in kept),
+    )
+
+
+def _find(root: Path, split: str) -> tuple[Path, Path]:
+    if not root.is_dir():
+        raise UserError(f"there is no folder {root}: pass the folder that holds COCO's annotations/ as --root")
+    names = [f"{split}{year}" for year in YEARS]
+    for name in names:
+        annotation_file = root / "annotations" / f"instances_{name}.json"
+        if annotation_file.is_file():
+            folder = root / name
+            if not folder.is_dir():
+                raise UserError(f"{annotation_file} is there, but its images are not: no folder {folder}")
+            return annotation_file, folder
+    wanted = ", ".join(f"instances_{name}.json" for name in names)
+    raise UserError(f"{root} is not in COCO's layout: none of {wanted} is in {root / 'annotations'}")
+
+
+def _read(annotation_file: Path) -> COCO:
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports its progress by print
+        try:
+            return COCO(str(annotation_file))
+        except (json.JSONDecodeError, UnicodeDecodeError, AssertionError, KeyError) as error:
+            raise UserError(f"{annotation_file} is not a COCO annotation file: {error!r}") from error
+
+
+def _union(annotations: list[dict[str, Any]], height: int, width: int) -> np.ndarray:
+    """The pixels of any of these annotations, be they polygons or run lengths."""
+    mask = np.zeros((height, width), dtype=np.uint8)
+    for annotation in annotations:
+        outline = annotation["segmentation"]
+        if isinstance(outline, list):
+            encoded = rle.merge(rle.frPyObjects(outline, height, width))
+        elif isinstance(outline["counts"], list):
+            encoded = rle.frPyObjects(outline, height, width)
+        else:
+            encoded = outline
+        mask |= rle.decode(encoded)
+    return mask * np.uint8(255)
+
+
+def _credit(record: dict[str, Any], licences: dict[int, str]) -> str:
+    licence = licences.get(record.get("license", -1), "licence unknown")
+    return f"COCO {record['id']}, {record.get('flickr_url', 'source unknown')} ({licence})"

@@ -1,0 +1,130 @@
+"""The experiments' pictures, in colours that colour-blind readers tell apart (Okabe and Ito) and several dashes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+import topolayer as tl
+from experiments.files import Row, write_atomically
+
+STYLES = {"none": ("#333333", "-"), "topology": ("#D55E00", "--"), "tv": ("#0072B2", "-.")}
+LABELS = {"none": "no regularization", "topology": "topology", "tv": "total variation"}
+CURVES = {"miou": "validation mIoU (%)", "person_iou": "person IoU (%)", "val_mse": "validation loss (MSE)"}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What a network makes of an image: `prediction` (h, w), and the magnitude of a layer's activation."""
+
+    arm: str
+    prediction: Tensor
+    magnitude: Tensor
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image (h, w, 3), its mask (h, w), and what every arm makes of it."""
+
+    title: str
+    image: Tensor
+    mask: Tensor
+    panels: Sequence[Panel]
+
+
+def convergence(path: Path, histories: Mapping[str, Sequence[Sequence[Row]]]) -> None:
+    """Figure 4: scores over the epochs, the mean over seeds and a band of one standard deviation, per arm."""
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    for axes, (column, label) in zip(figure.subplots(1, len(CURVES)), CURVES.items(), strict=True):
+        for arm, runs in histories.items():
+            colour, dashes = STYLES[arm]
+            values = np.array([[row[column] for row in run] for run in runs])
+            epochs = np.array([row["epoch"] for row in runs[0]])
+            mean, spread = values.mean(0), values.std(0, ddof=1) if len(runs) > 1 else 0
+            axes.plot(epochs, mean, color=colour, linestyle=dashes, label=f"{LABELS[arm]} ({len(runs)})")
+            axes.fill_between(epochs, mean - spread, mean + spread, color=colour, alpha=0.15, linewidth=0)
+        axes.set_xlabel("epoch")
+        axes.set_title(label, fontsize=10)
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].legend(title="arm (seeds)", frameon=False, fontsize=8, title_fontsize=8)
+    save(figure, path)
+
+
+def examples(path: Path, shown: Sequence[Example], *, layer: str, k: int) -> None:
+    """Per image: the image and its mask, and for every arm the prediction, the layer's magnitude and its diagram."""
+    arms = len(shown[0].panels)
+    figure = Figure(figsize=(7.2 * len(shown), 1.9 * arms + 0.5), layout="constrained")
+    for example, part in zip(shown, figure.subfigures(1, len(shown), squeeze=False)[0], strict=True):
+        part.suptitle(example.title, fontsize=9)
+        grid = part.add_gridspec(arms, 4)
+        left = grid[:, 0].subgridspec(2, 1)
+        _picture(part.add_subplot(left[0]), example.image, "image")
+        _picture(part.add_subplot(left[1]), example.mask, "mask", cmap="gray")
+        diagrams = []
+        for row, panel in enumerate(example.panels):
+            first = row == 0
+            prediction = part.add_subplot(grid[row, 1])
+            _picture(prediction, panel.prediction, "prediction" if first else "", cmap="gray", top=1.0)
+            prediction.set_ylabel(LABELS[panel.arm], color=STYLES[panel.arm][0], fontsize=8)
+            _picture(part.add_subplot(grid[row, 2]), panel.magnitude, f"|{layer}|" if first else "", cmap="viridis")
+            diagrams.append(part.add_subplot(grid[row, 3]))
+            title = f"its diagram, k = {k}" if first else ""
+            diagram(diagrams[-1], panel.magnitude, title, k=k, colour=STYLES[panel.arm][0])
+    save(figure, path)
+
+
+def layers(path: Path, example: Example, magnitudes: Mapping[str, Tensor], *, k: int) -> None:
+    """Figure 3: an image, its mask and the mask's diagram; every layer's magnitude and, below it, its diagram."""
+    columns = 7
+    figure = Figure(figsize=(2 * columns, 10), layout="constrained")
+    grid = figure.add_gridspec(5, columns)
+    _picture(figure.add_subplot(grid[0, 0]), example.image, "image")
+    _picture(figure.add_subplot(grid[0, 1]), example.mask, "mask", cmap="gray")
+    diagram(figure.add_subplot(grid[0, 2]), example.mask.float(), "mask", k=k)
+    for number, (name, magnitude) in enumerate(magnitudes.items()):
+        row, column = divmod(number, columns)
+        _picture(figure.add_subplot(grid[2 * row + 1, column]), magnitude, name, cmap="viridis")
+        diagram(figure.add_subplot(grid[2 * row + 2, column]), magnitude, "", k=k)
+    figure.suptitle(example.title, fontsize=9)
+    save(figure, path)
+
+
+def diagram(axes: Axes, magnitude: Tensor, title: str, *, k: int, colour: str = "#333333") -> None:
+    """The superlevel persistence diagram (H0): k components are filled, those that the penalty sees are hollow."""
+    axes.set_title(title, fontsize=8)
+    axes.tick_params(labelsize=6)
+    axes.set_aspect("equal")
+    if not torch.isfinite(magnitude).all():
+        axes.text(0.5, 0.5, "not finite", ha="center", transform=axes.transAxes, fontsize=7)
+        return
+    barcode = tl.persistence(tl.Freudenthal(magnitude.float(), superlevel=True))
+    births, deaths, free = barcode.births.numpy(), barcode.deaths.numpy(), barcode.ranks.numpy() < k
+    low, high = float(magnitude.min()), float(magnitude.max())
+    margin = 0.05 * (high - low) or 0.5
+    ends = (low - margin, high + margin)
+    axes.plot(ends, ends, color="0.7", linewidth=0.8, zorder=0)
+    axes.scatter(births[~free], deaths[~free], s=8, facecolors="none", edgecolors=colour, linewidths=0.6)
+    axes.scatter(births[free], deaths[free], s=12, color=colour)
+    axes.scatter(barcode.essential.births.numpy(), [low], s=16, color=colour, marker="s")
+    axes.set(xlim=ends, ylim=ends)
+
+
+def _picture(axes: Axes, picture: Tensor, title: str, cmap: str | None = None, top: float | None = None) -> None:
+    axes.imshow(picture.numpy(), cmap=cmap, vmin=None if top is None else 0.0, vmax=top, interpolation="nearest")
+    axes.set_title(title, fontsize=8)
+    axes.set(xticks=[], yticks=[])
+
+
+def save(figure: Figure, path: Path) -> None:
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=130)
+    write_atomically(path, png.getvalue())

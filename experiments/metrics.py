@@ -1,0 +1,48 @@
+"""The scores of Section 4: intersection over union, from one confusion matrix of the whole validation set."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from experiments._compat import import_torchvision
+
+import_torchvision()
+from torchmetrics.classification import BinaryConfusionMatrix  # noqa: E402  (it imports torchvision)
+
+THRESHOLD = 0.5
+
+
+class SegmentationScore:
+    """Counts pixels over any number of batches, then gives the scores.
+
+    One confusion matrix of the *whole* set, not a mean over images: an image with hardly any people does not
+    weigh as much as a crowd. Over several processes the matrices are added.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        # torchmetrics takes values outside [0, 1] for logits; ours are probabilities, so nothing is transformed.
+        self._matrix = BinaryConfusionMatrix(threshold=THRESHOLD, validate_args=False).to(device)
+
+    def update(self, probabilities: Tensor, masks: Tensor) -> None:
+        self._matrix.update(probabilities.float(), masks.int())
+
+    def compute(self) -> dict[str, float]:
+        return scores(self._matrix.compute().cpu())
+
+
+def scores(matrix: Tensor) -> dict[str, float]:
+    """Scores from ``matrix[truth, prediction]``, in per cent. A class that is nowhere, seen or predicted, is left out.
+
+    >>> scores(torch.tensor([[50, 10], [20, 20]]))
+    {'miou': 51.25, 'person_iou': 40.0, 'accuracy': 70.0}
+    """
+    counts = matrix.double()
+    intersection = counts.diagonal()
+    union = counts.sum(0) + counts.sum(1) - intersection
+    iou = 100 * intersection / union
+    return {
+        "miou": float(iou.nanmean()),
+        "person_iou": float(iou[1]),
+        "accuracy": float(100 * intersection.sum() / counts.sum()),
+    }

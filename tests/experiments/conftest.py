@@ -1,0 +1,124 @@
+"""Tiny fixtures: four photographs in COCO's layout, and options small enough to train in a second."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+pytest.importorskip("lightning_fabric", reason="needs the extra `experiments`")
+
+from experiments.console import Meter
+from experiments.segmentation import Config, make_fabric, train_run
+from experiments.task import Arm
+
+SIDE = 80  # of the photographs; not the side they are resized to
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small tensors on many threads only wait for one another; and the random state is given back."""
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+    torch.set_rng_state(state)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """Two epochs of two steps on four scenes."""
+    return Config(
+        runs=tmp_path / "runs",
+        name="tiny",
+        seeds=(0,),
+        epochs=2,
+        batch_size=2,
+        size=64,
+        width=2,
+        layer="dec2",
+        train_images=4,
+        val_images=3,
+        threads=1,
+    )
+
+
+@pytest.fixture
+def train(config: Config) -> Callable[..., Path]:
+    """Train one run of `config`, with changes, and return its folder."""
+    from experiments.segmentation import load_training, load_validation, run_folder
+
+    def fit(arm: Arm = "topology", seed: int = 0, **changes: Any) -> Path:
+        changed = dataclasses.replace(config, **changes)
+        data = load_training(changed), load_validation(changed)
+        train_run(changed, arm, seed, data, fabric=make_fabric(changed), meter=Meter(1, enabled=False))
+        return run_folder(changed, seed, arm)
+
+    return fit
+
+
+def square(left: int, top: int, right: int, bottom: int) -> list[int]:
+    return [left, top, right, top, right, bottom, left, bottom]
+
+
+def run_lengths(mask: np.ndarray) -> dict[str, Any]:
+    """COCO's uncompressed run-length encoding: column by column, beginning with the number of zeros."""
+    flat = mask.flatten(order="F").astype(int)
+    edges = np.flatnonzero(np.diff(flat)) + 1
+    counts = np.diff([0, *edges, flat.size]).tolist()
+    return {"size": list(mask.shape), "counts": [0, *counts] if flat[0] else counts}
+
+
+@pytest.fixture
+def coco_root(tmp_path: Path) -> Path:
+    """`train`: 1 polygons, 2 run lengths, 3 polygon and crowd, 4 a dog alone. `val`: 1 and 2."""
+    root = tmp_path / "coco"
+    (root / "annotations").mkdir(parents=True)
+    crowd = np.zeros((SIDE, SIDE))
+    crowd[:, 40:] = 1
+    column = np.zeros((SIDE, SIDE))
+    column[10:30, 20:40] = 1
+    annotations = [
+        {"image_id": 1, "category_id": 1, "iscrowd": 0, "segmentation": [square(0, 0, 40, 40), square(40, 40, 80, 80)]},
+        {"image_id": 2, "category_id": 1, "iscrowd": 0, "segmentation": run_lengths(column)},
+        {"image_id": 3, "category_id": 1, "iscrowd": 0, "segmentation": [square(0, 0, 20, 80)]},
+        {"image_id": 3, "category_id": 1, "iscrowd": 1, "segmentation": run_lengths(crowd)},
+        {"image_id": 4, "category_id": 18, "iscrowd": 0, "segmentation": [square(0, 0, 80, 80)]},
+        {"image_id": 1, "category_id": 18, "iscrowd": 0, "segmentation": [square(0, 0, 80, 80)]},
+    ]
+    rng = np.random.default_rng(0)
+    for split, ids in {"train": (1, 2, 3, 4), "val": (1, 2)}.items():
+        (root / split).mkdir()
+        images = []
+        for image in ids:
+            pixels = rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / split / f"{image}.jpg")
+            images.append(
+                {
+                    "id": image,
+                    "file_name": f"{image}.jpg",
+                    "width": SIDE,
+                    "height": SIDE,
+                    "license": 7,
+                    "flickr_url": "url",
+                }
+            )
+        content = {
+            "images": images,
+            "annotations": [
+                annotation | {"id": number, "bbox": [0, 0, 1, 1], "area": 1}
+                for number, annotation in enumerate(annotations, 1)
+                if annotation["image_id"] in ids
+            ],
+            "categories": [{"id": 1, "name": "person"}, {"id": 18, "name": "dog"}],
+            "licenses": [{"id": 7, "name": "some licence"}],
+        }
+        (root / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
+    return root

@@ -1,0 +1,103 @@
+"""Photographs in COCO's layout and procedural scenes."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from experiments.coco import load_persons
+from experiments.console import UserError, log
+from experiments.images import MEAN, STD
+from experiments.scenes import scenes
+
+# pycocotools' compiled part hands NumPy 2 an object with the old __array__ signature.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
+
+
+def test_the_target_is_the_union_of_all_persons(coco_root: Path) -> None:
+    loaded = load_persons(coco_root, "train", 64)
+    assert loaded.names == ("1", "2", "3")  # image 4 shows a dog alone
+    polygons, lengths, crowd = loaded.masks
+    assert polygons[:32, :32].all() and polygons[32:, 32:].all() and polygons.float().mean() == 0.5
+    assert lengths[8:24, 16:32].all() and lengths.sum() == 16 * 16
+    assert crowd[:, :16].all() and not crowd[:, 16:32].any() and crowd[:, 32:].all()
+    assert "some licence" in loaded.credits[0]
+
+
+def test_crowds_can_be_left_out(coco_root: Path) -> None:
+    mask = load_persons(coco_root, "train", 64, crowd="exclude").masks[2]
+    assert mask[:, :16].all() and not mask[:, 16:].any()
+
+
+@pytest.mark.parametrize("year", ["2014", "2017"])
+def test_public_names(coco_root: Path, year: str) -> None:
+    (coco_root / "train").rename(coco_root / f"train{year}")
+    annotations = coco_root / "annotations"
+    (annotations / "instances_train.json").rename(annotations / f"instances_train{year}.json")
+    assert len(load_persons(coco_root, "train", 64)) == 3
+
+
+def test_an_unreadable_image_is_named_skipped_and_counted(
+    coco_root: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "propagate", True)
+    path = coco_root / "train" / "2.jpg"
+    path.write_bytes(path.read_bytes()[:600])
+    (coco_root / "train" / "3.jpg").unlink()
+    with caplog.at_level(logging.WARNING, "experiments"):
+        loaded = load_persons(coco_root, "train", 64)
+    assert loaded.names == ("1",)
+    assert "2.jpg" in caplog.text and "3.jpg" in caplog.text and "2 of 3 images" in caplog.text
+
+
+def test_what_users_can_mend_is_said_in_one_line(coco_root: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no folder"):
+        load_persons(tmp_path / "nowhere", "train", 64)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="not in COCO's layout"):
+        load_persons(tmp_path / "empty", "train", 64)
+    annotations = coco_root / "annotations" / "instances_val.json"
+    annotations.write_text(annotations.read_text().replace('"person"', '"tree"'))
+    with pytest.raises(UserError, match="no image with people"):
+        load_persons(coco_root, "val", 64)
+    annotations.write_text("{")
+    with pytest.raises(UserError, match="not a COCO annotation file"):
+        load_persons(coco_root, "val", 64)
+    for image in (coco_root / "train").iterdir():
+        image.write_bytes(b"")
+    with pytest.raises(UserError, match="none of the 3 images"):
+        load_persons(coco_root, "train", 64)
+
+
+def test_batches_are_normalized(coco_root: Path) -> None:
+    loaded = load_persons(coco_root, "train", 64)
+    images, masks = loaded.batch(torch.tensor([2, 0]), torch.device("cpu"))
+    assert images.shape == (2, 3, 64, 64) and images.is_contiguous(memory_format=torch.channels_last)
+    assert masks.shape == (2, 1, 64, 64) and masks.dtype == torch.float32
+    pixels = loaded.images[0].permute(2, 0, 1) / 255
+    wanted = (pixels - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+    torch.testing.assert_close(images[1], wanted)
+
+
+def test_scenes_depend_on_their_seed_alone() -> None:
+    one, same, other = scenes(3, 64, seed=5), scenes(4, 64, seed=5), scenes(3, 64, seed=6)
+    assert torch.equal(one.images, same.images[:3]) and torch.equal(one.masks, same.masks[:3])
+    assert not torch.equal(one.images, other.images)
+    assert 0.02 < one.masks.float().mean() < 0.6
+
+
+def test_the_real_sample() -> None:
+    beside = Path(__file__).parents[3] / "shared" / "data"
+    root = Path(os.environ.get("TOPOLAYER_DATA", beside)) / "coco-persons"
+    if not root.is_dir():
+        pytest.skip("set TOPOLAYER_DATA to the folder that holds coco-persons")
+    loaded = load_persons(root, "val", 64)
+    assert len(loaded) == 160
+    assert loaded.masks.flatten(1).any(1).float().mean() > 0.95
+    assert 0.1 < loaded.masks.float().mean() < 0.25

@@ -1,0 +1,138 @@
+"""The scores, the learning rate's schedule, the penalties and the report's statistics, against sums done by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+import topolayer as tl
+from experiments import report
+from experiments.console import UserError
+from experiments.metrics import SegmentationScore, scores
+from experiments.task import gradient_ratio, normalized, speckle, squared_error, total_variation
+from experiments.training import epoch_batches, halvings, steps_per_epoch
+
+
+def test_one_confusion_matrix_of_the_whole_set() -> None:
+    score = SegmentationScore(torch.device("cpu"))
+    masks = torch.tensor([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]).view(3, 1, 2, 2)
+    probabilities = torch.tensor([[0.9, 0.4, 0.6, 0.1], [0.7, 0.2, 0.2, 0.2], [0.1, 0.8, 0.5, 0.1]]).view(3, 1, 2, 2)
+    score.update(probabilities[:2], masks[:2])
+    score.update(probabilities[2:], masks[2:])
+    # Person: 2 right, 1 missed, 2 false. Background: 7 right. One half is not above the threshold.
+    got = score.compute()
+    assert got["person_iou"] == pytest.approx(100 * 2 / 5)
+    assert got["miou"] == pytest.approx(100 * (2 / 5 + 7 / 10) / 2)
+    assert got["accuracy"] == pytest.approx(100 * 9 / 12)
+
+
+def test_a_class_that_is_nowhere_is_left_out() -> None:
+    assert scores(torch.tensor([[8, 0], [0, 0]]))["miou"] == 100
+
+
+def test_twelve_halvings_every_four_epochs_of_fifty() -> None:
+    steps = 7
+    for epoch in range(50):
+        assert halvings(epoch * steps, steps=steps, epochs=50) == epoch // 4
+        assert halvings(epoch * steps + steps - 1, steps=steps, epochs=50) == epoch // 4
+    assert halvings(99 * steps, steps=steps, epochs=100) == 24
+
+
+@pytest.mark.parametrize("epochs", [2, 6, 25, 49])
+def test_shorter_runs_keep_the_number_of_halvings(epochs: int) -> None:
+    steps = 20
+    counts = [halvings(step, steps=steps, epochs=epochs) for step in range(epochs * steps)]
+    assert counts[0] == 0 and counts[-1] == 12 and set(counts) == set(range(13))
+
+
+def test_batches_are_a_permutation_without_the_incomplete_one() -> None:
+    batches = epoch_batches(10, 4, seed=1, epoch=0)
+    assert steps_per_epoch(10, 4) == len(batches) == 2
+    assert len(set(torch.cat(batches).tolist())) == 8
+    again, other = epoch_batches(10, 4, seed=1, epoch=0), epoch_batches(10, 4, seed=1, epoch=1)
+    assert torch.equal(torch.cat(batches), torch.cat(again))
+    assert not torch.equal(torch.cat(batches), torch.cat(other))
+    with pytest.raises(UserError, match="lower --batch-size"):
+        steps_per_epoch(3, 4)
+
+
+def test_squared_error_is_a_mean_or_a_sum() -> None:
+    prediction = torch.tensor([0.0, 1.0, 1.0, 0.0, 0.5, 0.5, 0.5, 0.5]).view(2, 1, 2, 2)
+    mask = torch.tensor([0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]).view(2, 1, 2, 2)
+    assert squared_error(prediction, mask, "sum") == pytest.approx((2 + 1) / 2)
+    assert squared_error(prediction, mask, "mean") == pytest.approx((2 + 1) / 8)
+
+
+def test_total_variation_sums_squared_differences_over_pixels_and_channels() -> None:
+    h = torch.tensor([[0.0, 1.0], [3.0, 3.0]]).view(1, 1, 2, 2).repeat(2, 3, 1, 1)
+    h[1] *= 2
+    assert total_variation(h).tolist() == [3 * (9 + 4 + 1 + 0), 4 * 3 * (9 + 4 + 1 + 0)]
+    assert total_variation(h.half()).dtype == torch.float32
+
+
+def test_normalized_penalties_do_not_depend_on_the_scale() -> None:
+    h = torch.rand(2, 3, 16, 16)
+    torch.testing.assert_close(tl.few_maxima(normalized(h)), tl.few_maxima(normalized(100 * h)))
+    assert tl.channel_norm(normalized(h)).square().mean() == pytest.approx(1, abs=1e-5)
+    assert torch.isfinite(normalized(torch.zeros(1, 1, 2, 2))).all()
+
+
+def test_ratio_of_gradients() -> None:
+    weight = torch.ones(4, requires_grad=True)
+    h = 3 * weight
+    ratio = gradient_ratio(Fabric(accelerator="cpu", devices=1), 0.1 * h.sum(), 2 * h.sum(), h)
+    assert ratio == pytest.approx(0.05)
+    assert weight.grad is None  # the step's own backward pass is still to come
+
+
+def test_speckle_does_not_depend_on_the_scale_and_vanishes_with_few_maxima() -> None:
+    h = torch.rand(2, 3, 16, 16)
+    torch.testing.assert_close(speckle(h, k=8), speckle(100 * h, k=8))
+    ramp = torch.arange(16.0).expand(1, 2, 16, 16)
+    assert speckle(h, k=8).min() > 0 and speckle(ramp, k=8) == 0
+
+
+def write_run(folder: Path, arm: str, seed: int, miou: float) -> None:
+    run = folder / f"seed{seed}-{arm}"
+    run.mkdir(parents=True)
+    row = {"epoch": 1.0, "miou": miou, "person_iou": miou - 10, "val_mse": 0.1, "val_speckle": 2.0}
+    (run / "metrics.csv").write_text(",".join(row) + "\n" + ",".join(map(str, row.values())) + "\n")
+    summary = {"arm": arm, "seed": seed, "final": row, "images_per_second": 10.0}
+    (run / "summary.json").write_text(json.dumps(summary))
+
+
+def test_the_report_compares_pairs(tmp_path: Path) -> None:
+    for seed, (none, topology) in enumerate([(50, 51), (60, 62), (40, 43)]):
+        write_run(tmp_path, "none", seed, none)
+        write_run(tmp_path, "topology", seed, topology)
+    write_run(tmp_path, "topology", 3, 99)  # no partner: in the mean, not in the difference
+    none, topology = report.compare(report.finished_runs(tmp_path))
+    assert (none["arm"], none["seeds"], none["miou"], none["miou_sd"]) == ("none", 3, 50, 10)
+    assert (topology["seeds"], topology["pairs"]) == (4, 3)
+    # Differences 1, 2, 3: mean 2, deviation 1; the 97.5 % point of Student's t with 2 degrees of freedom is 4.3027.
+    assert topology["miou_difference"] == pytest.approx(2)
+    assert topology["miou_ci95"] == pytest.approx(4.3027 / math.sqrt(3), abs=1e-4)
+    report.write(tmp_path)
+    assert "+2.00 [-0.48, +4.48]" in (tmp_path / "results.md").read_text()
+    assert (tmp_path / "convergence.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "results.csv").exists()
+
+
+def test_one_seed_has_no_interval() -> None:
+    mean, half = report.confidence([1.5])
+    assert mean == 1.5 and math.isnan(half)
+
+
+def test_the_workaround_for_torchvision_leaves_it_importable() -> None:
+    from experiments import _compat
+
+    declared = len(_compat._declared)
+    _compat.import_torchvision()  # the second time there is nothing to mend
+    assert len(_compat._declared) == declared
+    torchvision = pytest.importorskip("torchvision")
+    assert torchvision.ops.box_area(torch.tensor([[0.0, 0.0, 2.0, 3.0]])) == 6
