@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# For the build's own environment too.
+export PIP_CONSTRAINT := constraints.txt
 BUILD_INPUTS := pyproject.toml constraints.txt CMakeLists.txt $(wildcard topolayer/csrc/*)
 
 .PHONY: demo test lint docs bench clean
@@ -26,11 +28,13 @@ bench: $(VENV)/installed-dev
 clean:
 	rm -rf $(VENV) build docs/_build
 
-$(VENV)/bin/python:
+$(VENV)/created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
+	touch $@
 
 # torch goes first and pinned: no later requirement can then pull in another build of it.
-$(VENV)/installed-%: $(BUILD_INPUTS) | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[$*]"
+$(VENV)/installed-%: $(BUILD_INPUTS) | $(VENV)/created
+	$(BIN)/python -m pip install --quiet torch
+	$(BIN)/python -m pip install --quiet --editable ".[$*]"
 	touch $@

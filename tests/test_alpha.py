@@ -261,7 +261,7 @@ def test_a_circle_has_one_long_loop() -> None:
 def test_duplicates_are_refused() -> None:
     """Contract 9: the argument, which points, and the remedy."""
     points = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
-    with pytest.raises(ValueError, match=r"^points\b.*duplicate.*1 and 3.*unique"):
+    with pytest.raises(ValueError, match=r"^points\b.*duplicate.*1 and 3.*drop one"):
         tl.Alpha(points)
     with pytest.raises(ValueError, match=r"^points\b.*duplicate"):
         tl.Alpha(torch.tensor([[0.0], [-0.0]]))

@@ -26,6 +26,7 @@ NAMES = [
     "Barcode",
     "Cubical",
     "EssentialBars",
+    "Filtration",
     "Freudenthal",
     "IndexPairs",
     "LowerStar",

@@ -266,3 +266,27 @@ def test_repr_is_short() -> None:
     for barcode in (_barcode(), _barcode((0,)), _barcode(())):
         assert 0 < len(repr(barcode)) < 2000
         assert 0 < len(repr(barcode.essential)) < 2000
+
+
+def test_lengths_are_on_the_graph_whatever_was_read_before() -> None:
+    """Logging under no_grad, and ranks, must not cut a later loss off."""
+    values = torch.rand(6, 6, requires_grad=True)
+    barcode = tl.persistence(tl.Freudenthal(values))
+    with torch.no_grad():
+        assert not barcode.lengths.requires_grad
+    assert barcode.ranks.shape == barcode.lengths.shape
+    assert barcode.lengths.requires_grad
+
+
+def test_small_integer_terms_are_counted_in_large_ones() -> None:
+    barcode = tl.persistence(tl.Freudenthal(torch.rand(60, 60)))
+    assert len(barcode) > 127
+    assert barcode.sum(torch.ones(len(barcode), dtype=torch.int8)) == len(barcode)
+
+
+def test_a_dimension_that_was_not_computed_is_refused() -> None:
+    """A loss on it would be zero for ever."""
+    barcode = tl.persistence(tl.Freudenthal(torch.rand(6, 6)))
+    assert barcode.computed_dims == (0,)
+    with pytest.raises(ValueError, match=r"^dim\b.*\(0,\).*dims="):
+        barcode.select(dim=1)

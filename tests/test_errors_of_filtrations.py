@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -147,8 +148,54 @@ def test_numbers_that_are_not_finite(backend: str | None, dtype: torch.dtype, ba
 
 
 def test_the_remedy_for_numbers_that_are_not_finite() -> None:
-    with pytest.raises(ValueError, match=r"nan_to_num"):
+    with pytest.raises(ValueError, match=r"torch\.where"):
         tl.persistence(tl.Freudenthal(torch.full((2, 2), math.nan)))
+    with pytest.raises(ValueError, match=r"^distances\b.*threshold"):  # there infinity may mean a missing edge
+        tl.Rips(torch.tensor([[0.0, math.inf], [math.inf, 0.0]]))
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (1, 7), (2, 9), (2, 5, 5), (5, 5, 1)], ids=str)
+def test_not_finite_in_the_top_dimension(shape: tuple[int, ...]) -> None:
+    """Thin grids have no bars there, and are looked at all the same."""
+    values = torch.zeros(shape)
+    values.flatten()[-1] = math.nan
+    for make in (tl.Freudenthal, tl.Cubical):
+        with pytest.raises(ValueError, match=r"^values\b.*NaN"):
+            tl.persistence(make(values, ndim=len(shape)), len(shape) - 1)
+
+
+def test_tensors_changed_after_the_check_do_not_crash() -> None:
+    """What was valid when the filtration was made need not be so any more."""
+    edges = torch.tensor([[0, 1], [1, 2]])
+    graph = tl.LowerStar(torch.rand(3), edges)
+    edges[0, 1] = 10**6
+    with pytest.raises(ValueError, match="vertex"):
+        tl.persistence(graph)
+    rips = tl.Rips(1 - torch.eye(4))
+    rips.values.fill_(math.nan)
+    with pytest.raises(ValueError, match="NaN"):
+        tl.persistence(rips)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32], ids=str)
+def test_small_integers_name_vertices_of_a_large_complex(dtype: torch.dtype) -> None:
+    """Compared in their own type, 300 vertices would be 44."""
+    values = torch.arange(300.0)
+    barcode = tl.persistence(tl.LowerStar(values, torch.tensor([[50, 51]], dtype=dtype)))
+    assert len(barcode.essential) == 299
+
+
+def test_tensors_without_dense_data() -> None:
+    for wrong in (torch.eye(3).to_sparse(), torch.empty(3, 3, device="meta")):
+        with pytest.raises(TypeError, match=r"^values\b.*dense"):
+            tl.Freudenthal(wrong)
+
+
+def test_a_threshold_of_any_number() -> None:
+    distances = 1 - torch.eye(3)
+    for threshold, finite in ((Fraction(1, 2), 0), (np.float32(1.0), 2), (1, 2), (10**400, 2), (1e300, 2)):
+        for backend in ("native", "gudhi"):
+            assert len(tl.persistence(tl.Rips(distances, threshold=threshold), backend=backend)) == finite
 
 
 def test_every_number_not_finite() -> None:

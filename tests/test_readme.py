@@ -30,6 +30,7 @@ def training() -> dict[str, Any]:
     return {
         "model": model,
         "loader": [(torch.rand(2, 1, 16, 16), torch.rand(2, 1, 14, 14))] * 2,
+        "weight": 1e-5,
         "criterion": nn.functional.mse_loss,
         "optimizer": torch.optim.SGD(model.parameters(), lr=0.01),
     }

@@ -727,6 +727,16 @@ def test_bad_arguments_are_refused(net: Net, arguments: Any, error: type[Excepti
     assert hooks(net) == 0
 
 
+def test_a_penalty_that_detaches_is_refused(net: Net) -> None:
+    with tl.Regularizer(net, {"enc": lambda h: energy(h.detach())}) as regularizer:
+        net(samples(3))
+        with pytest.raises(RuntimeError, match=r"penalty of layer 'enc' does not require grad.*detach"):
+            regularizer()
+        net(samples(3))
+        with torch.no_grad():
+            assert regularizer() > 0
+
+
 def test_it_knows_nothing_of_random_numbers(net: Net) -> None:
     before = torch.get_rng_state()
     with tl.Regularizer(net, {"enc": energy}) as regularizer:

@@ -9,7 +9,7 @@ from importlib.metadata import version as _version
 from topolayer._activations import channel_norm, few_maxima
 from topolayer._backends import Backend, IndexPairs, RankBackend, backends, register_backend
 from topolayer._barcode import Barcode, EssentialBars
-from topolayer._filtrations import Alpha, Cubical, Freudenthal, LowerStar, Rips
+from topolayer._filtrations import Alpha, Cubical, Filtration, Freudenthal, LowerStar, Rips
 from topolayer._penalties import algebraic, total_persistence
 from topolayer._persistence import persistence
 from topolayer._regularizer import Regularizer
@@ -22,6 +22,7 @@ __all__ = [
     "Barcode",
     "Cubical",
     "EssentialBars",
+    "Filtration",
     "Freudenthal",
     "IndexPairs",
     "LowerStar",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from topolayer._filtrations import Freudenthal, NonFiniteError
+from topolayer._checks import NonFiniteError, floating
+from topolayer._filtrations import Freudenthal
 from topolayer._penalties import total_persistence
 from topolayer._persistence import persistence
 
@@ -31,13 +32,11 @@ def channel_norm(h: Tensor, dim: int = 1) -> Tensor:
         >>> tl.channel_norm(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
         tensor([5., 0.])
     """
-    _check_floating(h)
+    h = floating("h", h)
     if isinstance(dim, bool) or not isinstance(dim, int):
         raise TypeError(f"dim: expected an int, got {type(dim).__name__}")
     if not -h.ndim <= dim < h.ndim:
         raise ValueError(f"dim: expected an axis of h, got {dim} for shape {tuple(h.shape)}")
-    if h.dtype != torch.float64:
-        h = h.float()
     squares = h.square().sum(dim)
     zero = squares == 0
     # The root is taken of 1 there, and its result left out: both branches of `where` have finite derivatives.
@@ -56,8 +55,8 @@ def few_maxima(h: Tensor, *, k: int = 8, p: float = 2) -> Tensor:
         p: power of the lengths.
 
     Returns:
-        (B,) one number per sample, float32 or float64. A sample in which anything is NaN or infinite gets
-        NaN, and so does its gradient, so that a gradient scaler can skip the step.
+        (B,) one number per sample, float32 or float64. A sample in which anything is NaN or infinite, or too
+        large to be squared, gets NaN, and so does its gradient, so that a gradient scaler can skip the step.
 
     Raises:
         TypeError, ValueError: `h` is no floating-point tensor of four or five axes; `k` or `p` is out of
@@ -68,7 +67,7 @@ def few_maxima(h: Tensor, *, k: int = 8, p: float = 2) -> Tensor:
         >>> h = torch.rand(4, 16, 24, 32, requires_grad=True)
         >>> tl.few_maxima(h, k=8).mean().backward()
     """
-    _check_floating(h)
+    h = floating("h", h)
     if h.ndim not in (4, 5) or 0 in h.shape[2:]:
         raise ValueError(
             f"h: expected shape (B, C, H, W) or (B, C, D, H, W) with at least one pixel, got {tuple(h.shape)}; "
@@ -87,9 +86,3 @@ def few_maxima(h: Tensor, *, k: int = 8, p: float = 2) -> Tensor:
 def _superfluous(magnitude: Tensor, *, k: int, p: float) -> Tensor:
     barcode = persistence(Freudenthal(magnitude, ndim=magnitude.ndim - 1, superlevel=True))
     return total_persistence(barcode, p=p, k=k)
-
-
-def _check_floating(h: object) -> None:
-    if not isinstance(h, Tensor) or not h.is_floating_point():
-        got = h.dtype if isinstance(h, Tensor) else type(h).__name__
-        raise TypeError(f"h: expected a floating-point torch.Tensor, got {got}")

@@ -18,6 +18,7 @@ class _Bars:
     births: Tensor
     dims: Tensor
     sample: Tensor
+    computed_dims: tuple[int, ...]
     batch_shape: tuple[int, ...]
     grid_shape: tuple[int, ...] | None
 
@@ -34,8 +35,8 @@ class _Bars:
             tensor([1.])
         """
         self._check_terms(terms)
-        if terms.dtype == torch.bool:
-            terms = terms.long()  # a count
+        if not terms.is_floating_point() and not terms.is_complex():
+            terms = terms.long()  # a count, which a small integer type might not hold
         sums = terms.new_zeros(math.prod(self.batch_shape)).index_add(0, self.sample, terms)
         return sums.reshape(self.batch_shape)
 
@@ -51,15 +52,18 @@ class _Bars:
         if dim is not None:
             if isinstance(dim, bool) or not isinstance(dim, int):
                 raise TypeError(f"dim: expected an int, got {type(dim).__name__}")
-            if dim < 0:
-                raise ValueError(f"dim: expected a homology dimension >= 0, got {dim}")
+            if dim not in self.computed_dims:
+                raise ValueError(
+                    f"dim: expected one of the dimensions in this barcode, {self.computed_dims}, got {dim}; "
+                    "persistence(..., dims=...) says which are computed"
+                )
             chosen &= self.dims == dim
         if sample is not None:
             count = math.prod(self.batch_shape)
             if isinstance(sample, bool) or not isinstance(sample, int):
                 raise TypeError(f"sample: expected a flat batch index, an int, got {type(sample).__name__}")
             if not 0 <= sample < count:
-                raise ValueError(f"sample: expected a flat batch index from 0 to {count - 1}, got {sample}")
+                raise ValueError(f"sample: expected a flat batch index >= 0 and < {count}, got {sample}")
             chosen &= self.sample == sample
         return chosen
 
@@ -108,6 +112,7 @@ class Barcode(_Bars):
         dims: homology dimension of each bar.
         sample: flat batch index of each bar.
         essential: the bars that never die, kept apart.
+        computed_dims: the dimensions that `persistence` was asked for; a bar has one of them.
         batch_shape: the batch axes of the filtration.
         grid_shape: the grid of one sample, None if the filtration has none.
         superlevel: whether high values come first.

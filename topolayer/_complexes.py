@@ -44,6 +44,12 @@ def with_faces(simplices: Iterable[Simplices], *, vertices: int, top: int) -> li
     return complex_
 
 
+def edges(simplices: Iterable[Simplices]) -> Simplices:
+    """(m, 2) the edges of some simplices, in no order and as often as they occur."""
+    pairs = [rows[:, columns] for rows in simplices for columns in itertools.combinations(range(rows.shape[1]), 2)]
+    return np.concatenate([np.empty((0, 2), np.int64), *pairs])
+
+
 def delaunay(points: NDArray[np.float64]) -> Simplices:
     """The maximal simplices of the Delaunay triangulation of (n, d) distinct points.
 
@@ -91,11 +97,14 @@ def alpha_values(points: Tensor, simplices: Sequence[Simplices]) -> Tensor:
     in that order. A simplex that is Gabriel (no point lies inside its smallest circumsphere) has the squared radius of
     that sphere, any other one the smallest value of its cofaces: it gathers that entry, gradient included.
     """
-    points = points.double()
+    points = points.cpu().double()  # not every device has float64
     points = points - points.detach().amin(dim=0)  # far from the origin little precision would be left
-    spheres = [_circumspheres(points[torch.from_numpy(rows).to(points.device)]) for rows in simplices]
+    # Squares of huge and of tiny numbers leave the range, and a power of two rounds nothing.
+    scale = 2.0 ** max(-1000, min(1000, int(np.frexp(float(points.detach().max()))[1])))
+    points = points / scale
+    spheres = [_circumspheres(points[torch.from_numpy(rows)]) for rows in simplices]
     radius2 = _without_rounding(torch.cat([r2 for r2, _, _ in spheres]))
-    known_radius2 = np.append(radius2.detach().cpu().numpy(), np.inf)  # the last one is that of _UNKNOWN
+    known_radius2 = np.append(radius2.detach().numpy(), np.inf)  # the last one is that of _UNKNOWN
     source = np.arange(len(radius2))  # the simplex whose sphere gives the value
     top = len(simplices) - 1
     first = np.cumsum([0] + [len(rows) for rows in simplices])
@@ -107,7 +116,7 @@ def alpha_values(points: Tensor, simplices: Sequence[Simplices]) -> Tensor:
     for dimension in range(2, top + 1):
         flat = np.flatnonzero(spheres[dimension][2])
         source[first[dimension] + flat] = _of_largest(facets[dimension][flat], known_radius2, source)
-    cloud = points.detach().cpu().numpy()
+    cloud = points.detach().numpy()
     inside = []
     for rows, (_, center, _) in zip(simplices, spheres, strict=True):
         nearest, _ = cKDTree(cloud).query(center)
@@ -129,7 +138,7 @@ def alpha_values(points: Tensor, simplices: Sequence[Simplices]) -> Tensor:
         pending = pending[~ready]
     for dimension in range(top, 0, -1):
         _settle_facets(facets[dimension], first[dimension], gabriel, known_radius2, source)
-    return radius2[torch.from_numpy(source).to(radius2.device)]
+    return radius2[torch.from_numpy(source)] * scale * scale
 
 
 _UNKNOWN = -1
@@ -190,15 +199,15 @@ def _circumspheres(corners: Tensor) -> tuple[Tensor, NDArray[np.float64], NDArra
     edges = (corners[:, 1:] - origin[:, None]).mT  # (m, d, k)
     count, dimension, k = edges.shape
     if k == 0:
-        return origin.new_zeros(count), origin.detach().cpu().numpy(), np.zeros(count, dtype=bool)
+        return origin.new_zeros(count), origin.detach().numpy(), np.zeros(count, dtype=bool)
     half_squares = edges.square().sum(dim=1) / 2
     with torch.no_grad():
         diagonal = torch.linalg.qr(edges, mode="r").R.diagonal(dim1=1, dim2=2).abs()
         flat = diagonal.amin(dim=1) <= 1e-10 * diagonal.amax(dim=1)
     # Any simplex with volume stands in for a flat one, so that neither values nor gradients are infinite.
-    stand_in = torch.eye(dimension, k, dtype=edges.dtype, device=edges.device)
+    stand_in = torch.eye(dimension, k, dtype=edges.dtype)
     q, r = torch.linalg.qr(torch.where(flat[:, None, None], stand_in, edges))
     # The center c, from the origin: c . edge = |edge|^2 / 2 for every edge, c in their span.
     coordinates = torch.linalg.solve_triangular(r.mT, half_squares[:, :, None], upper=False)
     center = origin.detach() + (q @ coordinates).detach()[:, :, 0]
-    return coordinates.square().sum(dim=(1, 2)), center.cpu().numpy(), flat.cpu().numpy()
+    return coordinates.square().sum(dim=(1, 2)), center.numpy(), flat.numpy()

@@ -13,15 +13,24 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
+from topolayer._checks import (
+    check_distances,
+    check_finite,
+    check_simplices,
+    check_superlevel,
+    floating,
+    to_float,
+)
 from topolayer._complexes import Simplices, alpha_values, delaunay, freudenthal_simplices, with_faces
 
 
-class NonFiniteError(ValueError):
-    """A filtration value is NaN or infinite."""
-
-
 class Filtration:
-    """Common ground of the filtrations. `values` has the batch axes first; pairs are flat indices into it."""
+    """What the filtrations have in common, and what a backend may rely on.
+
+    Attributes:
+        values: float32 or float64, the batch axes first, then the axes of one sample. Indices of bars are flat into it.
+        superlevel: whether high values come first.
+    """
 
     values: Tensor
     superlevel: bool = False
@@ -33,6 +42,7 @@ class Filtration:
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
+        """The batch axes."""
         return tuple(self.values.shape[: self.values.ndim - self.value_axes])
 
     @property
@@ -58,7 +68,7 @@ class Filtration:
 
     def check_finite(self) -> None:
         """Raises NonFiniteError, a ValueError, if a value is NaN or infinite."""
-        _check_finite("values", self.values)
+        check_finite("values", self.values)
 
     def __repr__(self) -> str:
         shape = ", ".join(map(str, self.values.shape))
@@ -72,16 +82,16 @@ class _Grid(Filtration):
     ndim: int = field(default=2, kw_only=True)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "values", _floating("values", self.values))
+        object.__setattr__(self, "values", floating("values", self.values))
         if isinstance(self.ndim, bool) or not isinstance(self.ndim, int):
             raise TypeError(f"ndim: expected an int, got {type(self.ndim).__name__}")
-        _check_superlevel(self.superlevel)
+        check_superlevel(self.superlevel)
         if self.ndim not in (1, 2, 3):
             raise ValueError(f"ndim: expected 1, 2 or 3 grid axes, got {self.ndim}")
         if self.values.ndim < self.ndim:
             raise ValueError(
                 f"values: expected at least {self.ndim} axes, the grid's, got shape {tuple(self.values.shape)}; "
-                f"pass ndim={self.values.ndim} if all axes belong to the grid"
+                f"ndim says how many of the axes are the grid's"
             )
         if 0 in self.grid_shape:
             raise ValueError(f"values: expected a grid with at least one entry, got shape {tuple(self.values.shape)}")
@@ -187,8 +197,8 @@ class LowerStar(Filtration):
     superlevel: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "values", _floating("values", self.values))
-        _check_superlevel(self.superlevel)
+        object.__setattr__(self, "values", floating("values", self.values))
+        check_superlevel(self.superlevel)
         if self.values.ndim < 1 or self.values.shape[-1] == 0:
             raise ValueError(
                 f"values: expected shape (*batch, vertices) with at least one vertex, got {tuple(self.values.shape)}"
@@ -205,7 +215,7 @@ class LowerStar(Filtration):
                 "torch.empty(0, 1, dtype=torch.int64)"
             )
         for simplices in given:
-            _check_simplices(simplices, vertices=self.values.shape[-1])
+            check_simplices(simplices, vertices=self.values.shape[-1])
         object.__setattr__(self, "simplices", tuple(given))
 
     @property
@@ -242,7 +252,7 @@ class Rips(Filtration):
     values: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
-        distances = _floating("distances", self.distances)
+        distances = floating("distances", self.distances)
         shape = tuple(distances.shape)
         if len(shape) < 2 or shape[-1] != shape[-2] or shape[-1] == 0:
             raise ValueError(
@@ -253,9 +263,10 @@ class Rips(Filtration):
             raise TypeError(f"threshold: expected a number, got {type(self.threshold).__name__}")
         if not self.threshold >= 0:
             raise ValueError(f"threshold: expected a number >= 0, got {self.threshold}")
+        object.__setattr__(self, "threshold", to_float(self.threshold))
         diagonal = torch.eye(shape[-1], dtype=torch.bool, device=distances.device)
         object.__setattr__(self, "values", distances.masked_fill(diagonal, 0))
-        _check_distances(self.values.detach())
+        check_distances(self.values.detach())
 
     @property
     def value_axes(self) -> int:
@@ -298,100 +309,29 @@ class Alpha(Filtration):
     simplices: tuple[Tensor, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        points = _floating("points", self.points)
+        points = floating("points", self.points)
         if points.ndim != 2 or 0 in points.shape:
             raise ValueError(f"points: expected one cloud of shape (n, d), n and d >= 1, got {tuple(points.shape)}")
-        _check_finite("points", points)
+        check_finite("points", points)
         cloud = points.detach().double().cpu()
         _, group, counts = torch.unique(cloud, dim=0, return_inverse=True, return_counts=True)
         if len(counts) < len(cloud):
             twice = (group == int(counts.argmax())).nonzero().flatten()[:2].tolist()
             raise ValueError(
                 f"points: expected distinct points, got duplicates: {twice[0]} and {twice[1]} are equal "
-                f"({len(cloud) - len(counts)} too many in all); use points.unique(dim=0)"
+                f"({len(cloud) - len(counts)} too many in all); drop one of them, or add a little noise"
             )
         maximal = delaunay(cloud.numpy())
         complex_ = with_faces([maximal], vertices=len(cloud), top=maximal.shape[1] - 1)
+        values = alpha_values(points, complex_).to(points)
+        edges_on = values.detach()[len(cloud) :]
+        if not bool(((edges_on > 0) & (edges_on < math.inf)).all()):
+            raise ValueError(
+                f"points: their squared radii leave the range of {points.dtype}; rescale them, for instance to [0, 1]"
+            )
         object.__setattr__(self, "simplices", tuple(torch.from_numpy(s).to(points.device) for s in complex_))
-        object.__setattr__(self, "values", alpha_values(points, complex_).to(points.dtype))
+        object.__setattr__(self, "values", values)
 
     @property
     def top_dimension(self) -> int:
         return max(self.points.shape[1] - 1, 0)
-
-
-def _floating(name: str, tensor: object) -> Tensor:
-    """The tensor itself if it is float32 or float64, raised to float32 if it has half precision; else an error."""
-    if not isinstance(tensor, Tensor):
-        raise TypeError(
-            f"{name}: expected a torch.Tensor, got {type(tensor).__name__}; convert it with torch.as_tensor"
-        )
-    if tensor.dtype in (torch.float32, torch.float64):
-        return tensor
-    if tensor.dtype in (torch.float16, torch.bfloat16):
-        return tensor.float()
-    remedy = "take .real or .abs()" if tensor.is_complex() else f"convert it with {name}.float()"
-    raise TypeError(f"{name}: expected a floating-point tensor, got {tensor.dtype}; {remedy}")
-
-
-def _check_superlevel(superlevel: object) -> None:
-    if not isinstance(superlevel, bool):
-        raise TypeError(f"superlevel: expected a bool, True or False, got {superlevel!r}")
-
-
-def _check_finite(name: str, tensor: Tensor) -> None:
-    bad = ~torch.isfinite(tensor.detach())
-    if not bool(bad.any()):
-        return
-    first = tuple(int(i) for i in bad.nonzero()[0])
-    raise NonFiniteError(
-        f"{name}: expected finite numbers, got {int(bad.sum())} that are NaN or infinite, the first at index {first} "
-        f"({float(tensor[first])}); mask them, for instance with torch.nan_to_num"
-    )
-
-
-def _check_simplices(simplices: object, *, vertices: int) -> None:
-    if not isinstance(simplices, Tensor):
-        raise TypeError(
-            f"simplices: expected integer tensors of shape (m, d + 1), got {type(simplices).__name__}; "
-            "convert it with torch.as_tensor"
-        )
-    if simplices.is_floating_point() or simplices.is_complex() or simplices.dtype == torch.bool:
-        raise TypeError(f"simplices: expected an integer tensor, got {simplices.dtype}; convert it with .long()")
-    if simplices.ndim != 2 or simplices.shape[1] == 0:
-        raise ValueError(f"simplices: expected shape (m, d + 1), got {tuple(simplices.shape)}")
-    missing = (simplices < 0) | (simplices >= vertices)
-    if bool(missing.any()):
-        row, column = missing.nonzero()[0].tolist()
-        raise ValueError(
-            f"simplices: expected vertices from 0 to {vertices - 1}, got {int(simplices[row, column])} in row {row}; "
-            "values has one entry per vertex on its last axis"
-        )
-    ordered = simplices.sort(dim=1).values
-    repeated = (ordered[:, 1:] == ordered[:, :-1]).any(dim=1)
-    if bool(repeated.any()):
-        row = int(repeated.nonzero()[0])
-        raise ValueError(
-            f"simplices: expected distinct vertices in each simplex, got {simplices[row].tolist()} in row {row}; "
-            "drop the repetition, or the row"
-        )
-
-
-def _check_distances(distances: Tensor) -> None:
-    _check_finite("distances", distances)
-    if bool((distances < 0).any()):
-        first = tuple((distances < 0).nonzero()[0].tolist())
-        raise ValueError(f"distances: expected numbers >= 0, got {float(distances[first])} at index {first}")
-    if distances.numel() == 0:
-        return
-    # Rounding in squared distances, as torch.cdist makes it, is amplified by the square root near 0: compare squares,
-    # relative to the largest entry, so that none overflows.
-    largest = distances.amax(dim=(-2, -1), keepdim=True)
-    relative = distances / largest.where(largest > 0, 1)
-    asymmetric = (relative - relative.mT).abs() * (relative + relative.mT) > 1e-5
-    if bool(asymmetric.any()):
-        first = tuple(asymmetric.nonzero()[0].tolist())
-        raise ValueError(
-            f"distances: expected a symmetric matrix, got {float(distances[first])} at index {first} and "
-            f"{float(distances.mT[first])} across the diagonal; use (d + d.mT) / 2 if both are meant"
-        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from typing import Literal
 
 from torch import Tensor
@@ -20,7 +20,8 @@ def algebraic(
     Args:
         barcode: from `persistence`, any number of samples and dimensions.
         p: power of the length, >= 0. Below 1 the gradient grows without bound as a length goes to zero.
-        q: power of the midpoint, >= 0; a whole number where midpoints may be negative.
+        q: power of the midpoint, >= 0; a whole number where midpoints may be negative. Between 0 and 1
+            the gradient grows without bound as a midpoint goes to zero.
         k: how many bars to spare.
         essential: "count": bars that never die are the longest and count towards k, so that k=8 leaves at
             most 8 components. "exclude": k finite bars are spared. Essential bars add nothing to the sum in
@@ -84,5 +85,5 @@ def _check_barcode(barcode: object) -> None:
 def _check_power(name: str, power: object) -> None:
     if isinstance(power, bool) or not isinstance(power, (int, float)):
         raise TypeError(f"{name}: expected a number, got {type(power).__name__}")
-    if not (math.isfinite(power) and power >= 0):
+    if not 0 <= power <= sys.float_info.max:
         raise ValueError(f"{name}: expected a finite number >= 0, got {power}")

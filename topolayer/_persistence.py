@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -58,7 +60,7 @@ def persistence(
         if not (isinstance(pairs, IndexPairs) and pairs.canonical):
             _check_pairs(pairs, detached, wanted, chosen.name)
             pairs = _canonical(pairs, detached)
-    return _gather(pairs, filtration)
+    return _gather(pairs, filtration, wanted)
 
 
 def _check_dims(dims: object, filtration: Filtration) -> tuple[int, ...]:
@@ -83,7 +85,7 @@ def _check_pairs(pairs: object, filtration: Filtration, dims: tuple[int, ...], b
     """Refuses what no gather should be made from."""
     if not isinstance(pairs, IndexPairs):
         raise TypeError(f"backend: {backend!r} was expected to return IndexPairs, got {type(pairs).__name__}")
-    size = filtration.values[(0,) * len(filtration.batch_shape)].numel()
+    size = math.prod(filtration.sample_shape)
     for kind, index, dim, sample in (
         ("finite", pairs.finite, pairs.finite_dims, pairs.finite_samples[:, None]),
         ("essential", pairs.essential, pairs.essential_dims, pairs.essential_samples),
@@ -123,7 +125,7 @@ def _canonical(pairs: IndexPairs, filtration: Filtration) -> IndexPairs:
     )
 
 
-def _gather(pairs: IndexPairs, filtration: Filtration) -> Barcode:
+def _gather(pairs: IndexPairs, filtration: Filtration, dims: tuple[int, ...]) -> Barcode:
     """Births and deaths are entries of the values: the gradient of Section 3 is the gradient of this indexing."""
     values = filtration.values.flatten()
     grid_shape = getattr(filtration, "grid_shape", None)
@@ -135,6 +137,7 @@ def _gather(pairs: IndexPairs, filtration: Filtration) -> Barcode:
         births=values.index_select(0, here(pairs.essential)),
         dims=here(pairs.essential_dims),
         sample=here(pairs.essential_samples),
+        computed_dims=dims,
         batch_shape=filtration.batch_shape,
         grid_shape=grid_shape,
         indices=here(pairs.essential),
@@ -145,6 +148,7 @@ def _gather(pairs: IndexPairs, filtration: Filtration) -> Barcode:
         deaths=values.index_select(0, finite[:, 1]),
         dims=here(pairs.finite_dims),
         sample=here(pairs.finite_samples),
+        computed_dims=dims,
         batch_shape=filtration.batch_shape,
         grid_shape=grid_shape,
         pairs=finite,

@@ -181,6 +181,11 @@ def _mean(name: str, penalty: Penalty, record: list[tuple[Tensor, int]]) -> Tens
                 f"the penalty of layer {name!r} must return one floating-point number per sample, shape "
                 f"{shape[:1]} for an activation of shape {shape}, not {value.dtype} of shape {tuple(value.shape)}"
             )
+        if torch.is_grad_enabled() and not value.requires_grad:
+            raise RuntimeError(
+                f"the penalty of layer {name!r} does not require grad: it would train nothing. Is there a detach(), "
+                ".item() or NumPy in it? To measure only, call under no_grad."
+            )
         values.append(value.to(values[0].device) if values else value)
     samples = torch.cat(values)
     dtype = torch.promote_types(samples.dtype, torch.float32)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from topolayer import _core
 from topolayer._backends.protocol import IndexPairs
-from topolayer._complexes import with_faces
+from topolayer._complexes import edges
 from topolayer._filtrations import Cubical, Filtration, Freudenthal, LowerStar, Rips
 
 _LARGEST_SAMPLE = 2**32 - 1  # positions within a sample are 32 bits wide
@@ -66,8 +66,7 @@ def _bars(filtration: Filtration, dims: list[int]) -> tuple[np.ndarray, np.ndarr
         return _core.rips_h0(_to_numpy(distances), filtration.threshold, threads)
     values = _to_numpy(filtration.values.reshape(filtration.samples, -1))
     if isinstance(filtration, LowerStar):
-        edges = with_faces(filtration.arrays(), vertices=values.shape[1], top=1)[1]
-        return _core.graph_h0(values, edges, filtration.superlevel, threads)
+        return _core.graph_h0(values, edges(filtration.arrays()), filtration.superlevel, threads)
     if isinstance(filtration, Freudenthal):
         connectivity = _core.Connectivity.FREUDENTHAL
     else:

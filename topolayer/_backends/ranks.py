@@ -74,7 +74,7 @@ class RankBackend(ABC):
         first_index = samples * math.prod(filtration.sample_shape)
         finite = torch.from_numpy(np.isfinite(bars[:, 3]))
         birth_death = torch.from_numpy(np.where(np.isfinite(bars[:, 2:]), bars[:, 2:], 0).astype(np.int64))
-        pairs = first_index[:, None] + order.cpu()[samples[:, None], birth_death]
+        pairs = first_index[:, None] + order[samples[:, None], birth_death]
         return IndexPairs(
             finite=pairs[finite],
             finite_dims=dimensions[finite],
@@ -109,11 +109,11 @@ class RankBackend(ABC):
 
 def _order(filtration: Filtration) -> Tensor:
     """(samples, ranks) int64: which entry of a sample's values has each rank."""
-    values = filtration.values.reshape(filtration.samples, -1) + 0.0  # -0.0 becomes +0.0: no sort may tell them apart
+    values = filtration.values.cpu().reshape(filtration.samples, -1) + 0.0  # +0.0 for -0.0: no sort may tell them apart
     if isinstance(filtration, Rips):
         points = filtration.sample_shape[0]
-        entry = torch.arange(points * points, device=values.device).reshape(points, points)
-        row, column = torch.triu_indices(points, points, offset=1, device=values.device)
+        entry = torch.arange(points * points).reshape(points, points)
+        row, column = torch.triu_indices(points, points, offset=1)
         edge = entry[row, column]
         edges = edge[values[:, edge].argsort(dim=1, stable=True)]
         return torch.cat([entry.diagonal().expand(len(values), -1), edges], dim=1)
@@ -124,10 +124,10 @@ def _ranks(filtration: Filtration, order: Tensor) -> Ranks:
     """(samples, values) the rank of every entry, inf for those that are not in the filtration."""
     samples, count = order.shape
     size = math.prod(filtration.sample_shape)
-    place = torch.arange(count, dtype=torch.float64, device=order.device).expand(samples, -1)
-    ranks = torch.full((samples, size), math.inf, dtype=torch.float64, device=order.device).scatter(1, order, place)
+    place = torch.arange(count, dtype=torch.float64).expand(samples, -1)
+    ranks = torch.full((samples, size), math.inf, dtype=torch.float64).scatter(1, order, place)
     if isinstance(filtration, Rips):
-        ranks.masked_fill_(filtration.values.reshape(samples, size) > filtration.threshold, math.inf)
+        ranks.masked_fill_(filtration.values.cpu().reshape(samples, size) > filtration.threshold, math.inf)
         square = ranks.reshape(samples, *filtration.sample_shape)
         ranks = torch.minimum(square, square.mT)
-    return ranks.cpu().numpy()
+    return ranks.numpy()

@@ -16,10 +16,10 @@ class RipserBackend(RankBackend):
     name = "ripser"
 
     def unsupported(self, filtration: Filtration, dims: tuple[int, ...]) -> str | None:
-        if importlib.util.find_spec("ripser") is None:
-            return 'it is not installed; pip install "topolayer[ripser]"'
         if not isinstance(filtration, Rips):
             return "it computes Rips filtrations only"
+        if importlib.util.find_spec("ripser") is None:
+            return 'it is not installed; pip install "topolayer[ripser]"'
         points = filtration.sample_shape[0]
         if points * (points + 1) // 2 > 2**24:
             return f"it computes in float32, which cannot tell the {points * (points + 1) // 2} entries apart"

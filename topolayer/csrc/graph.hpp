@@ -2,11 +2,11 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <stdexcept>
 #include <vector>
 
 #include "bars.hpp"
@@ -21,7 +21,10 @@ public:
     using Vertex = std::uint32_t;
 
     Graph(std::int64_t vertices, std::span<const std::int64_t> edges) : first_(vertices + 1, 0), neighbors_(edges.size()) {
-        for (const std::int64_t vertex : edges) ++first_[vertex + 1];
+        for (const std::int64_t vertex : edges) {
+            if (vertex < 0 || vertex >= vertices) throw std::invalid_argument("an edge names a vertex that is not there");
+            ++first_[vertex + 1];
+        }
         for (std::int64_t vertex = 0; vertex < vertices; ++vertex) first_[vertex + 1] += first_[vertex];
         std::vector<std::size_t> next(first_.begin(), first_.end() - 1);
         for (std::size_t i = 0; i < edges.size(); i += 2) {
@@ -46,8 +49,7 @@ template <class Value>
 class GraphH0 {
 public:
     void operator()(const Value* values, const Graph& graph, bool superlevel, Bars& bars) {
-        for (std::size_t vertex = 0; vertex < graph.size(); ++vertex)
-            if (!std::isfinite(values[vertex])) bars.nonfinite = true;
+        bars.nonfinite = !are_finite(values, static_cast<std::int64_t>(graph.size()));
         if (bars.nonfinite) return;
         sort_vertices(values, graph.size(), superlevel);
         sweep(graph, bars);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <bit>
-#include <cmath>
 #include <cstdint>
 #include <type_traits>
 
@@ -19,6 +18,17 @@ Key<Value> order_key(Value value, bool superlevel) {
     const auto bits = std::bit_cast<Key<Value>>(value + Value{0});  // -0.0 + 0.0 is +0.0
     const Key<Value> ascending = (bits & sign) ? static_cast<Key<Value>>(~bits) : static_cast<Key<Value>>(bits | sign);
     return superlevel ? static_cast<Key<Value>>(~ascending) : ascending;
+}
+
+// In integers: sums of floats would have to be added one after the other.
+template <class Value>
+bool are_finite(const Value* values, std::int64_t count) {
+    constexpr Key<Value> exponent = sizeof(Value) == 4 ? static_cast<Key<Value>>(0x7f800000u)
+                                                       : static_cast<Key<Value>>(0x7ff0000000000000u);
+    Key<Value> bad = 0;
+    for (std::int64_t i = 0; i < count; ++i)
+        bad |= (std::bit_cast<Key<Value>>(values[i]) & exponent) == exponent ? Key<Value>{1} : Key<Value>{0};
+    return bad == 0;
 }
 
 }  // namespace topolayer

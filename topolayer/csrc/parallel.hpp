@@ -34,11 +34,14 @@ void for_each_sample(std::int64_t samples, std::int64_t values_per_sample, int t
             failure = std::current_exception();
         }
     };
-    {
-        std::vector<std::jthread> team;
+    std::vector<std::thread> team;
+    try {
         for (std::int64_t i = 1; i < count; ++i) team.emplace_back(work);
-        work();
+    } catch (const std::exception&) {
+        // The system gives no more threads, or no memory for them: those that are there do the work.
     }
+    work();
+    for (std::thread& thread : team) thread.join();
     if (failure) std::rethrow_exception(failure);
 }
 

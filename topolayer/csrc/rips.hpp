@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bars.hpp"
+#include "order.hpp"
 #include "union_find.hpp"
 
 namespace topolayer {
@@ -16,6 +17,8 @@ class RipsH0 {
 public:
     void operator()(const Value* distances, std::int64_t points, Value threshold, Bars& bars) {
         grow_tree(distances, points);
+        bars.nonfinite = !std::all_of(tree_.begin(), tree_.end(), [](const Edge& e) { return are_finite(&e.length, 1); });
+        if (bars.nonfinite) return;
         std::sort(tree_.begin(), tree_.end());
         components_.reset(points);  // vertices enter at 0 by index: the index is the age
         for (const Edge& edge : tree_) {
