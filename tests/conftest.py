@@ -8,6 +8,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from .regularized import Net
+
 settings.register_profile(
     "fixed",
     derandomize=True,
@@ -32,3 +34,16 @@ def threads() -> Iterator[None]:
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def seeded() -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
+@pytest.fixture
+def net(seeded: None) -> Net:
+    """The model of the regularizer's tests, with the same weights in each."""
+    return Net()
