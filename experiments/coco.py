@@ -77,7 +77,7 @@ def load_persons(
     return ImageSet(
         images=torch.from_numpy(np.stack([image for _, (image, _) in kept])),
         masks=torch.from_numpy(np.stack([mask for _, (_, mask) in kept])),
-        names=tuple(str(i) for i, _ in kept),
+        names=tuple(f"COCO {i}" for i, _ in kept),
         credits=tuple(_credit(coco.imgs[i], licences) for i, _ in kept),
     )
 
@@ -122,4 +122,4 @@ def _union(annotations: list[dict[str, Any]], height: int, width: int) -> np.nda
 
 def _credit(record: dict[str, Any], licences: dict[int, str]) -> str:
     licence = licences.get(record.get("license", -1), "licence unknown")
-    return f"COCO {record['id']}, {record.get('flickr_url', 'source unknown')} ({licence})"
+    return f"{record.get('flickr_url', 'source unknown')} ({licence})"

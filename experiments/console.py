@@ -13,7 +13,7 @@ from types import FrameType
 
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 log = logging.getLogger("experiments")
 console = Console()
@@ -81,12 +81,10 @@ class Meter:
     def __init__(self, total: int, *, enabled: bool = True) -> None:
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=8),
             MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(elapsed_when_finished=False),
-            TextColumn("{task.fields[losses]}"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("left  {task.fields[losses]}"),
             console=console,
             disable=not (enabled and console.is_terminal),
         )
@@ -101,5 +99,5 @@ class Meter:
         self._progress.stop()
 
     def advance(self, steps: int, name: str = "", losses: dict[str, float] | None = None) -> None:
-        text = "  ".join(f"{key} {value:.4g}" for key, value in (losses or {}).items())
+        text = "  ".join(f"{key} {value:.3g}" for key, value in (losses or {}).items())
         self._progress.update(self._task, advance=steps, description=name, losses=text)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Tensor
+from torch import Tensor, nn
 
 import topolayer as tl
 from experiments.files import Row, write_atomically
+from experiments.images import ImageSet
+from experiments.task import keep
+from experiments.unet import LAYERS
 
 STYLES = {"none": ("#333333", "-"), "topology": ("#D55E00", "--"), "tv": ("#0072B2", "-.")}
 LABELS = {"none": "no regularization", "topology": "topology", "tv": "total variation"}
@@ -38,6 +42,40 @@ class Example:
     image: Tensor
     mask: Tensor
     panels: Sequence[Panel]
+
+
+@torch.inference_mode()
+def showcase(folder: Path, models: Mapping[str, nn.Module], val: ImageSet, *, layer: str, k: int) -> None:
+    """``examples.png``: two validation images through every network. ``layers.png``: one through all layers of one."""
+    chosen = _presentable(val)[:2]
+    images, _ = val.batch(torch.tensor(chosen), torch.device("cpu"))
+    panels: list[list[Panel]] = [[] for _ in chosen]
+    shown: dict[str, Tensor] = {}
+    for arm, model in models.items():
+        activations: dict[str, Tensor] = {}
+        for name in LAYERS:
+            model.get_submodule(name).register_forward_hook(partial(keep, activations, name))
+        prediction = model.eval()(images)[:, 0]
+        magnitudes = {name: tl.channel_norm(activations[name]) for name in LAYERS}
+        for place in range(len(chosen)):
+            panels[place].append(Panel(arm, prediction[place], magnitudes[layer][place]))
+        shown = shown or {name: magnitude[0] for name, magnitude in magnitudes.items()} | {"output": prediction[0]}
+    found = [
+        Example(f"{val.names[i]}: {val.credits[i]}", val.images[i], val.masks[i], panels[place])
+        for place, i in enumerate(chosen)
+    ]
+    examples(folder / "examples.png", found, layer=layer, k=k)
+    layers(folder / "layers.png", found[0], shown, k=k)
+
+
+def _presentable(val: ImageSet) -> list[int]:
+    """All images; those that people fill a tenth to a half of come first, the freely licensed before the others."""
+    share = val.masks.float().mean((1, 2)).tolist()
+
+    def rank(i: int) -> tuple[bool, bool]:
+        return not 0.1 < share[i] < 0.5, "NonCommercial" in val.credits[i] or "NoDerivs" in val.credits[i]
+
+    return sorted(range(len(val)), key=rank)
 
 
 def convergence(path: Path, histories: Mapping[str, Sequence[Sequence[Row]]]) -> None:
@@ -66,9 +104,10 @@ def examples(path: Path, shown: Sequence[Example], *, layer: str, k: int) -> Non
     for example, part in zip(shown, figure.subfigures(1, len(shown), squeeze=False)[0], strict=True):
         part.suptitle(example.title, fontsize=9)
         grid = part.add_gridspec(arms, 4)
-        left = grid[:, 0].subgridspec(2, 1)
+        left = grid[:, 0].subgridspec(3, 1)
         _picture(part.add_subplot(left[0]), example.image, "image")
         _picture(part.add_subplot(left[1]), example.mask, "mask", cmap="gray")
+        diagram(part.add_subplot(left[2]), example.mask.float(), _components(example.mask), k=k)
         diagrams = []
         for row, panel in enumerate(example.panels):
             first = row == 0
@@ -89,7 +128,7 @@ def layers(path: Path, example: Example, magnitudes: Mapping[str, Tensor], *, k:
     grid = figure.add_gridspec(5, columns)
     _picture(figure.add_subplot(grid[0, 0]), example.image, "image")
     _picture(figure.add_subplot(grid[0, 1]), example.mask, "mask", cmap="gray")
-    diagram(figure.add_subplot(grid[0, 2]), example.mask.float(), "mask", k=k)
+    diagram(figure.add_subplot(grid[0, 2]), example.mask.float(), _components(example.mask), k=k)
     for number, (name, magnitude) in enumerate(magnitudes.items()):
         row, column = divmod(number, columns)
         _picture(figure.add_subplot(grid[2 * row + 1, column]), magnitude, name, cmap="viridis")
@@ -116,6 +155,12 @@ def diagram(axes: Axes, magnitude: Tensor, title: str, *, k: int, colour: str = 
     axes.scatter(births[free], deaths[free], s=12, color=colour)
     axes.scatter(barcode.essential.births.numpy(), [low], s=16, color=colour, marker="s")
     axes.set(xlim=ends, ylim=ends)
+
+
+def _components(mask: Tensor) -> str:
+    """All bars of a mask are equal and drawn over one another: say how many there are."""
+    barcode = tl.persistence(tl.Freudenthal(mask.float(), superlevel=True))
+    return f"mask: {len(barcode) + len(barcode.essential)} component(s)"
 
 
 def _picture(axes: Axes, picture: Tensor, title: str, cmap: str | None = None, top: float | None = None) -> None:

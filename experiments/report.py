@@ -109,6 +109,10 @@ def _interval(mean: float, half: float) -> str:
     return f"{mean:+.2f} [{mean - half:+.2f}, {mean + half:+.2f}]"
 
 
+def _or_empty(value: Any) -> Any:
+    return "" if isinstance(value, float) and math.isnan(value) else value
+
+
 def write(folder: Path) -> None:
     """Write ``results.md``, ``results.csv`` and ``convergence.png`` into `folder`, and print the table."""
     runs = finished_runs(folder)
@@ -123,7 +127,7 @@ def write(folder: Path) -> None:
         f"on validation images, relative to its mean squared magnitude.\n"
     )
     write_atomically(folder / "results.md", "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n\n" + note)
-    write_csv(folder / "results.csv", rows)
+    write_csv(folder / "results.csv", [{name: _or_empty(value) for name, value in row.items()} for row in rows])
     figures.convergence(folder / "convergence.png", {arm: _histories(runs, arm) for arm in _arms(runs)})
     table = Table()
     for title in texts[0]:

@@ -1,8 +1,8 @@
 """A procedural stand-in for photographs with people: it needs no data, and a seed says all about it.
 
-Each scene has one to four textured figures (head, torso, arms, legs) that overlap one another, before a background of
-clutter in the same colours and textures, under uneven light and noise; some clutter stands in front of the figures. The
-target is what is seen of the figures. Colour and texture alone do not give a figure away, its shape does.
+Each scene has one to four textured figures that overlap one another, before a background of clutter in the same colours
+and textures, under uneven light and noise; some clutter stands in front of the figures. The target is what is seen of
+the figures. The colour of faces and hands gives a figure away; how far it reaches only its shape tells.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def scenes(count: int, size: int, *, seed: int) -> ImageSet:
     return ImageSet(
         images=torch.from_numpy(np.stack([image for image, _ in drawn])),
         masks=torch.from_numpy(np.stack([mask for _, mask in drawn])),
-        names=tuple(f"scene {seed}/{index}" for index in range(count)),
-        credits=("procedural",) * count,
+        names=tuple(f"scene {index} of seed {seed}" for index in range(count)),
+        credits=("drawn by experiments/scenes.py",) * count,
     )
 
 
@@ -34,16 +34,14 @@ def _scene(rng: Generator, size: int) -> tuple[Array, Array]:
     for _ in range(rng.integers(6, 14)):
         _paint(image, _clutter(rng, x, y), _texture(rng, x, y))
     for _ in range(rng.integers(1, 5)):
-        figure = _figure(rng, x, y)
-        _paint(image, figure, _texture(rng, x, y))
-        mask |= figure
+        mask |= _paint_figure(rng, image, x, y)
     for _ in range(rng.integers(0, 3)):
         front = _clutter(rng, x, y)
         _paint(image, front, _texture(rng, x, y))
         mask &= ~front
     angle, contrast = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.5)
     light = 1 + contrast * (np.cos(angle) * (x - 0.5) + np.sin(angle) * (y - 0.5))
-    image = image * light[..., None] + rng.normal(0, rng.uniform(0.02, 0.12), image.shape)
+    image = image * light[..., None] + rng.normal(0, rng.uniform(0.01, 0.08), image.shape)
     return (image.clip(0, 1) * 255).astype(np.uint8), mask
 
 
@@ -90,25 +88,30 @@ def _clutter(rng: Generator, x: Array, y: Array) -> Array:
     return np.asarray((abs(u) <= half[0]) & (abs(v) <= half[1]))
 
 
-def _figure(rng: Generator, x: Array, y: Array) -> Array:
-    """A standing figure: limbs at random angles, leaning a little."""
+def _paint_figure(rng: Generator, image: Array, x: Array, y: Array) -> Array:
+    """A figure at random place, size, lean and posture: trousers, shirt, and a face and hands of one skin colour."""
     height = rng.uniform(0.3, 0.8)
     foot = np.array([rng.uniform(0.1, 0.9), rng.uniform(0.6, 1.1)])
     lean = rng.normal(0, 0.1)
     up = np.array([np.sin(lean), -np.cos(lean)]) * height
     side = np.array([np.cos(lean), np.sin(lean)]) * height
-    hip, neck = foot + 0.45 * up, foot + 0.8 * up
-    head = foot + 0.91 * up
-    shape = _ellipse(x, y, head[0], head[1], 0.07 * height, 0.09 * height)
-    shape |= _limb(x, y, hip + 0.06 * up, neck - 0.06 * up, 0.1 * height)
+    hip, neck, head = foot + 0.45 * up, foot + 0.8 * up, foot + 0.91 * up
+    shirt = _limb(x, y, hip + 0.06 * up, neck - 0.06 * up, 0.1 * height)
+    skin = _ellipse(x, y, head[0], head[1], 0.07 * height, 0.09 * height)
+    trousers = np.zeros_like(shirt)
     for sign in (-1, 1):
         knee = hip + sign * rng.uniform(0.03, 0.12) * side - 0.22 * up
-        shape |= _limb(x, y, hip + sign * 0.05 * side, knee, 0.055 * height)
-        shape |= _limb(x, y, knee, foot + sign * rng.uniform(0.04, 0.16) * side, 0.045 * height)
+        trousers |= _limb(x, y, hip + sign * 0.05 * side, knee, 0.055 * height)
+        trousers |= _limb(x, y, knee, foot + sign * rng.uniform(0.04, 0.16) * side, 0.045 * height)
         angle = rng.uniform(-0.4, 2.6)
         shoulder = neck + sign * 0.09 * side
         elbow = shoulder + 0.18 * (sign * np.sin(angle) * side - np.cos(angle) * up)
         angle += rng.uniform(0, 1)
-        hand = elbow + 0.18 * (sign * np.sin(angle) * side - np.cos(angle) * up)
-        shape |= _limb(x, y, shoulder, elbow, 0.035 * height) | _limb(x, y, elbow, hand, 0.03 * height)
-    return shape
+        reach = sign * np.sin(angle) * side - np.cos(angle) * up
+        shirt |= _limb(x, y, shoulder, elbow, 0.035 * height) | _limb(x, y, elbow, elbow + 0.12 * reach, 0.03 * height)
+        skin |= _limb(x, y, elbow + 0.12 * reach, elbow + 0.2 * reach, 0.03 * height)
+    tan = rng.uniform()
+    for part in (trousers, shirt):
+        _paint(image, part, _texture(rng, x, y))
+    image[skin] = tan * np.array([0.35, 0.22, 0.15]) + (1 - tan) * np.array([0.95, 0.78, 0.65])
+    return np.asarray(trousers | shirt | skin)

@@ -25,8 +25,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,7 +37,6 @@ from typing import Any, Literal
 import torch
 import tyro
 from lightning_fabric import Fabric
-from torch import Tensor
 
 import topolayer as tl
 from experiments import console, figures, report
@@ -44,7 +45,7 @@ from experiments.console import Meter, UserError, log, stop_requests
 from experiments.files import environment, write_json
 from experiments.images import ImageSet
 from experiments.scenes import scenes
-from experiments.task import Arm, Penalty, Regularization, Segmentation, after_normalization, keep, total_variation
+from experiments.task import Arm, Penalty, Regularization, Segmentation, after_normalization, total_variation
 from experiments.training import Trainer, halvings, read_checkpoint, steps_per_epoch
 from experiments.unet import DECODER, LAYERS, UNet, check_sides, side_of
 
@@ -137,13 +138,16 @@ DEMO = Config(
     seeds=(0, 1),
     name="demo",
     resume=True,
-    epochs=12,
-    batch_size=8,
-    lr=0.1,
+    epochs=8,
+    lr=1.0,  # some hundred steps have to do
     momentum=0.9,
     size=64,
     width=8,
     layer="auto",
+    topology_lambda=3e-6,  # at these sizes its gradient is a few per cent of the loss's
+    train_images=256,
+    val_images=80,
+    threads=1,  # batches are so small that threads would wait for one another, above all on a busy machine
 )
 
 
@@ -178,7 +182,14 @@ def run_folder(config: Config, seed: int, arm: Arm) -> Path:
 
 
 def train_run(
-    config: Config, arm: Arm, seed: int, data: tuple[ImageSet, ImageSet], *, fabric: Fabric, meter: Meter
+    config: Config,
+    arm: Arm,
+    seed: int,
+    data: tuple[ImageSet, ImageSet],
+    *,
+    fabric: Fabric,
+    meter: Meter,
+    stop: Callable[[], bool],
 ) -> None:
     """One run, from its initial weights or its checkpoint to its ``summary.json``."""
     train, val = data
@@ -219,10 +230,11 @@ def train_run(
         trainer.load()
         meter.advance(trainer.steps_done)
         log.info("%s: going on after %d of %d epochs", folder, trainer.epoch, config.epochs)
+        _warn_of_other_bits(folder / "config.json")
     elif fabric.is_global_zero:
-        write_json(folder / "config.json", {"arm": arm, "seed": seed} | shared(config) | {"ran": environment()})
-    with stop_requests() as stop:
-        history = trainer.fit(stop)
+        ran = environment() | {"device": str(fabric.device)}
+        write_json(folder / "config.json", {"arm": arm, "seed": seed} | shared(config) | {"ran": ran})
+    history = trainer.fit(stop)
     if fabric.is_global_zero:
         seconds = sum(row["seconds"] for row in history)
         speed = {
@@ -232,11 +244,38 @@ def train_run(
         write_json(folder / "summary.json", {"arm": arm, "seed": seed, "final": history[-1]} | speed)
 
 
+def trained_models(config: Config) -> dict[str, UNet]:
+    """The finished networks of the first seed, by arm."""
+    finished = report.finished_runs(config.folder)
+    seed = min(run.seed for run in finished)
+    models: dict[str, UNet] = {}
+    for arm in [run.arm for run in finished if run.seed == seed]:
+        models[arm] = initial_model(config, seed)
+        state = read_checkpoint(run_folder(config, seed, arm) / "checkpoint.pt", models[arm])
+        models[arm].load_state_dict(state["model"])
+    return models
+
+
+def _warn_of_other_bits(noted: Path) -> None:
+    """Say so where a resumed run cannot end with the very numbers that it would have had in one go."""
+    before = json.loads(noted.read_text())["ran"] if noted.exists() else {}
+    now = environment()
+    for key in ("threads", "processes", "gpu"):
+        if before.get(key, now[key]) != now[key]:
+            log.warning(
+                "%s was begun with %s = %s, now it is %s: last bits may differ",
+                noted.parent,
+                key,
+                before[key],
+                now[key],
+            )
+
+
 def initial_model(config: Config, seed: int, *, prior: float = 0.5) -> UNet:
     """The network that every arm of a seed starts from; `prior` is the share of person pixels in training."""
     torch.manual_seed(seed)
     # On the CPU, training in channels-last layout is 1.2 to 1.6 times as fast.
-    model = UNet(config.width, prior=prior)
+    model = UNet(config.width, prior=min(max(prior, 0.01), 0.99))
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
 
@@ -245,44 +284,6 @@ def shared(config: Config) -> dict[str, Any]:
     """The options that all runs in a folder have in common, ready for JSON."""
     options = {key: value for key, value in dataclasses.asdict(config).items() if key not in FREE}
     return dict(json.loads(json.dumps(options, default=str)))
-
-
-# --- pictures ---------------------------------------------------------------------------------------------------
-
-
-@torch.inference_mode()
-def draw(config: Config, val: ImageSet) -> None:
-    """Example images through the finished networks of the first seed, and all layers of the plain one (Figure 3)."""
-    finished = report.finished_runs(config.folder)
-    seed = min(run.seed for run in finished)
-    arms = [run.arm for run in finished if run.seed == seed]
-    chosen = _showcase(val)
-    device = torch.device("cpu")
-    images, _ = val.batch(torch.tensor(chosen), device)
-    panels: dict[int, list[figures.Panel]] = {index: [] for index in chosen}
-    for arm in arms:
-        model = initial_model(config, seed)
-        model.load_state_dict(read_checkpoint(run_folder(config, seed, arm) / "checkpoint.pt", model)["model"])
-        activations: dict[str, Tensor] = {}
-        for layer in LAYERS:
-            model.get_submodule(layer).register_forward_hook(partial(keep, activations, layer))
-        prediction = model.eval()(images)[:, 0]
-        magnitudes = {layer: tl.channel_norm(activation) for layer, activation in activations.items()}
-        for place, index in enumerate(chosen):
-            panels[index].append(figures.Panel(arm, prediction[place], magnitudes[config.layer][place]))
-        if arm == arms[0]:
-            first = {layer: magnitudes[layer][0] for layer in LAYERS} | {"output": prediction[0]}
-    examples = [figures.Example(val.credits[i], val.images[i], val.masks[i], panels[i]) for i in chosen]
-    figures.examples(config.folder / "examples.png", examples, layer=config.layer, k=config.k)
-    figures.layers(config.folder / "layers.png", examples[0], first, k=config.k)
-
-
-def _showcase(val: ImageSet, count: int = 2) -> list[int]:
-    """The first images in which people fill between a tenth and a half of the picture, whatever comes out there."""
-    share = val.masks.float().mean((1, 2))
-    good = ((share > 0.1) & (share < 0.5)).nonzero().flatten().tolist()
-    others = [index for index in range(len(val)) if index not in good]
-    return list((good + others)[:count])
 
 
 # --- the command ------------------------------------------------------------------------------------------------
@@ -297,12 +298,17 @@ def settle(config: Config) -> Config:
     for option, layer in (("--layer", config.layer), ("--tv-layer", config.tv_layer)):
         if layer not in LAYERS:
             raise UserError(f"{option} {layer}: there is no such layer; the U-Net has {', '.join(LAYERS)}")
+    if config.accelerator == "cuda" and not torch.cuda.is_available():
+        raise UserError("--accelerator cuda: PyTorch finds no GPU here; leave the option out to train on the CPU")
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     if config.batch_size % processes:
         raise UserError(f"--batch-size {config.batch_size} cannot be shared evenly by {processes} processes")
     for option in ("epochs", "batch_size", "size", "width"):
         if getattr(config, option) < 1:
             raise UserError(f"--{option.replace('_', '-')} must be at least 1, got {getattr(config, option)}")
+    for option in ("topology_lambda", "tv_lambda", "lr"):
+        if not 0 <= getattr(config, option) < math.inf:
+            raise UserError(f"--{option.replace('_', '-')} must be a number from 0, got {getattr(config, option)}")
     try:
         check_sides(config.size, config.size, config.batch_size // processes, training=True)
     except ValueError as error:
@@ -367,11 +373,11 @@ def main(config: Config) -> None:
     ]
     fabric.barrier()
     steps = config.epochs * steps_per_epoch(len(data[0]), config.batch_size)
-    with Meter(len(todo) * steps, enabled=fabric.is_global_zero) as meter:
+    with stop_requests() as stop, Meter(len(todo) * steps, enabled=fabric.is_global_zero) as meter:
         for seed, arm in todo:
-            train_run(config, arm, seed, data, fabric=fabric, meter=meter)
+            train_run(config, arm, seed, data, fabric=fabric, meter=meter, stop=stop)
     if fabric.is_global_zero:
-        draw(config, data[1])
+        figures.showcase(config.folder, trained_models(config), data[1], layer=config.layer, k=config.k)
         report.write(config.folder)
 
 

@@ -63,7 +63,7 @@ def images(height: int, width: int) -> dict[str, Tensor]:
     except ImportError:
         log.warning("scikit-image is not installed: no photograph")
     else:
-        found["photograph"] = resize(data.camera(), (height, width), anti_aliasing=True).astype(np.float32)
+        found["photograph"] = resize(data.camera(), (height, width), anti_aliasing=True).astype(np.float32)  # type: ignore[no-untyped-call]
     return {name: torch.from_numpy(np.ascontiguousarray(image)) for name, image in found.items()}
 
 
@@ -93,7 +93,7 @@ def _cripser(cripser: object) -> Contender:
 
 def penalty_step(batch: Tensor) -> None:
     """`few_maxima` of an activation, forward and backward."""
-    tl.few_maxima(batch.clone().requires_grad_()).mean().backward()
+    tl.few_maxima(batch.clone().requires_grad_()).mean().backward()  # type: ignore[no-untyped-call]
 
 
 def seconds(function: Callable[[], object]) -> float:

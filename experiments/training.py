@@ -154,7 +154,8 @@ class Trainer:
                 total[0] += value
                 total[1] += 1
             self.seconds += time.perf_counter() - began
-            self.meter.advance(1, f"{self.folder.name} epoch {self.epoch + 1}/{self.epochs}", shown)
+            parts = {name: value for name, value in shown.items() if name != "loss"}
+            self.meter.advance(1, f"{self.folder.name} {self.epoch + 1}/{self.epochs}", parts or shown)
             if self._agree(stop()):
                 self.save()
                 raise Interrupted(

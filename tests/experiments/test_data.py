@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 def test_the_target_is_the_union_of_all_persons(coco_root: Path) -> None:
     loaded = load_persons(coco_root, "train", 64)
-    assert loaded.names == ("1", "2", "3")  # image 4 shows a dog alone
+    assert loaded.names == ("COCO 1", "COCO 2", "COCO 3")  # image 4 shows a dog alone
     polygons, lengths, crowd = loaded.masks
     assert polygons[:32, :32].all() and polygons[32:, 32:].all() and polygons.float().mean() == 0.5
     assert lengths[8:24, 16:32].all() and lengths.sum() == 16 * 16
@@ -52,7 +52,7 @@ def test_an_unreadable_image_is_named_skipped_and_counted(
     (coco_root / "train" / "3.jpg").unlink()
     with caplog.at_level(logging.WARNING, "experiments"):
         loaded = load_persons(coco_root, "train", 64)
-    assert loaded.names == ("1",)
+    assert loaded.names == ("COCO 1",)
     assert "2.jpg" in caplog.text and "3.jpg" in caplog.text and "2 of 3 images" in caplog.text
 
 

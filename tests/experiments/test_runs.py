@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments import training
+from experiments import choose_lambda, training
 from experiments.console import Interrupted, Meter, UserError
 from experiments.files import read_csv
 from experiments.segmentation import Config, check_folders, initial_model, main, settle
@@ -161,6 +161,20 @@ def test_a_command_leaves_everything_behind(config: Config) -> None:
     assert (config.folder / "results.md").read_text().count("\n| ") == 4
 
 
+def test_lambda_is_chosen_without_looking_at_validation_images(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("experiments.segmentation.load_validation", lambda config: pytest.fail("these are reported on"))
+    base = dataclasses.replace(config, train_images=5, epochs=1, arms=("topology",), resume=True)
+    choose_lambda.main(choose_lambda.Sweep(base, topology_lambdas=(1e-6, 1e-3)))
+    lines = (base.folder / "lambda.csv").read_text().splitlines()
+    assert [line.split(",")[:2] for line in lines[1:]] == [
+        ["none", "0.0"],
+        ["topology", "1e-06"],
+        ["topology", "0.001"],
+    ]
+    weak, strong = (float(line.split(",")[5]) for line in lines[2:])
+    assert weak > 0 and strong == pytest.approx(1000 * weak, rel=0.01, abs=0.1)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -169,9 +183,14 @@ def test_a_command_leaves_everything_behind(config: Config) -> None:
         ({"layer": "dec7"}, "no such layer"),
         ({"epochs": 0}, "--epochs must be at least 1"),
         ({"data": "coco"}, "needs --root"),
+        ({"topology_lambda": -1.0}, "--topology-lambda must be"),
+        ({"accelerator": "cuda"}, "finds no GPU"),
     ],
 )
-def test_options_that_cannot_work_are_refused(config: Config, changes: dict[str, object], message: str) -> None:
+def test_options_that_cannot_work_are_refused(
+    config: Config, changes: dict[str, object], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match=message):
         main(dataclasses.replace(config, **changes))
 
