@@ -138,7 +138,10 @@ def layers(path: Path, example: Example, magnitudes: Mapping[str, Tensor], *, k:
 
 
 def diagram(axes: Axes, magnitude: Tensor, title: str, *, k: int, colour: str = "#333333") -> None:
-    """The superlevel persistence diagram (H0): k components are filled, those that the penalty sees are hollow."""
+    """The superlevel persistence diagram (H0): k components are filled, those that the penalty sees are hollow.
+
+    Below the dashed line is the component that never dies, as in Figure 2.
+    """
     axes.set_title(title, fontsize=8)
     axes.tick_params(labelsize=6)
     axes.set_aspect("equal")
@@ -149,11 +152,12 @@ def diagram(axes: Axes, magnitude: Tensor, title: str, *, k: int, colour: str = 
     births, deaths, free = barcode.births.numpy(), barcode.deaths.numpy(), barcode.ranks.numpy() < k
     low, high = float(magnitude.min()), float(magnitude.max())
     margin = 0.05 * (high - low) or 0.5
-    ends = (low - margin, high + margin)
-    axes.plot(ends, ends, color="0.7", linewidth=0.8, zorder=0)
+    ends = (low - 3 * margin, high + margin)
+    axes.plot((low, high), (low, high), color="0.7", linewidth=0.8, zorder=0)
+    axes.axhline(low - margin, color="0.7", linewidth=0.8, linestyle="--", zorder=0)
     axes.scatter(births[~free], deaths[~free], s=8, facecolors="none", edgecolors=colour, linewidths=0.6)
     axes.scatter(births[free], deaths[free], s=12, color=colour)
-    axes.scatter(barcode.essential.births.numpy(), [low], s=16, color=colour, marker="s")
+    axes.scatter(barcode.essential.births.numpy(), [low - 2 * margin], s=16, color=colour, marker="s")
     axes.set(xlim=ends, ylim=ends)
 
 
