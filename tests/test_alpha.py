@@ -301,3 +301,10 @@ def test_dimensions() -> None:
         tl.persistence(filtration, max(d - 1, 0))
         with pytest.raises(ValueError, match="dims"):
             tl.persistence(filtration, max(d, 1))
+
+
+def test_two_points_much_closer_than_the_others() -> None:
+    """Squared radii span more than float32 does."""
+    points = torch.tensor([[0.0], [1e-30], [1.0]], dtype=torch.float64)
+    barcode = tl.persistence(tl.Alpha(points))
+    assert barcode.deaths.min().item() == pytest.approx(2.5e-61, rel=1e-9)
