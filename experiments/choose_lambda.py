@@ -7,8 +7,8 @@ batches, and its score on the held-out part stands beside the ratio of the two g
     python -m experiments.choose_lambda --data coco --root DIR --size 128 --width 8 --layer auto \
         --batch-size 8 --lr 0.1 --momentum 0.9 --threads 1
 
-Of the decades, take the largest that costs nothing on the held-out part. On 637 photographs with people this gave (two
-seeds, six epochs; the ratio is that of the first batch of the last epoch):
+Of the decades, take the largest without a clear cost on the held-out part. On 637 photographs with people this gave
+(two seeds, six epochs; the ratio is that of the first batch of the last epoch):
 
     arm        lambda   held-out mIoU   held-out MSE   gradient ratio
     none                    45.94          0.1057

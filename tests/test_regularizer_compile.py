@@ -13,6 +13,8 @@ from torch.utils.checkpoint import checkpoint
 
 import topolayer as tl
 
+from . import regularized
+
 pytestmark = [
     pytest.mark.timeout(120),
     # Dynamo looks at .grad of tensors that have none and hides the warning, but not where warnings are errors.
@@ -24,12 +26,8 @@ pytestmark = [
 Forward = Callable[[Tensor], Tensor]
 
 
-class Net(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.enc = nn.Linear(4, 6)
-        self.dec = nn.Sequential(nn.Linear(6, 6), nn.Tanh())
-        self.head = nn.Linear(6, 1)
+class Net(regularized.Net):
+    """With an operation between two layers, for the compiler to fuse."""
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.dec(self.enc(x).sigmoid()))
