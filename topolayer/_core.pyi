@@ -14,8 +14,8 @@ class Connectivity(enum.Enum):
 
 _Float: TypeAlias = np.floating[Any]
 _Indices: TypeAlias = NDArray[np.int64]
-# finite (n, 2), how many per sample and dimension, essential (m,), how many likewise, whether all values were finite
-_Bars: TypeAlias = tuple[_Indices, _Indices, _Indices, _Indices, bool]
+# finite (n, 2), their dimensions and samples; essential (m,), likewise; whether all values were finite
+_Bars: TypeAlias = tuple[_Indices, _Indices, _Indices, _Indices, _Indices, _Indices, bool]
 
 def grid(
     values: NDArray[_Float],

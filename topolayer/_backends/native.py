@@ -34,24 +34,18 @@ class NativeBackend:
         return None
 
     def pairs(self, filtration: Filtration, dims: tuple[int, ...]) -> IndexPairs:
-        ascending = sorted(dims)
-        finite, finite_counts, essential, essential_counts, all_finite = _bars(filtration, ascending)
+        finite, finite_dims, finite_samples, essential, essential_dims, essential_samples, all_finite = _bars(
+            filtration, sorted(dims)
+        )
         if not all_finite:
             filtration.check_finite()
-        samples = np.repeat(np.arange(filtration.samples), len(dims))
-        dimensions = np.tile(np.array(ascending), filtration.samples)
-
-        def per_bar(labels: np.ndarray, counts: np.ndarray) -> Tensor:
-            # Not torch.repeat_interleave: it starts OpenMP threads, which hang in a forked process.
-            return torch.from_numpy(np.repeat(labels, counts))
-
         return IndexPairs(
             finite=torch.from_numpy(finite),
-            finite_dims=per_bar(dimensions, finite_counts),
-            finite_samples=per_bar(samples, finite_counts),
+            finite_dims=torch.from_numpy(finite_dims),
+            finite_samples=torch.from_numpy(finite_samples),
             essential=torch.from_numpy(essential),
-            essential_dims=per_bar(dimensions, essential_counts),
-            essential_samples=per_bar(samples, essential_counts),
+            essential_dims=torch.from_numpy(essential_dims),
+            essential_samples=torch.from_numpy(essential_samples),
             canonical=True,
         )
 
@@ -59,7 +53,7 @@ class NativeBackend:
         return "<native: grids in dimension 0 and the top one, LowerStar and Rips in dimension 0>"
 
 
-def _bars(filtration: Filtration, dims: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, bool]:
+def _bars(filtration: Filtration, dims: list[int]) -> _core._Bars:
     threads = torch.get_num_threads()
     if isinstance(filtration, Rips):
         distances = filtration.values.reshape(-1, *filtration.sample_shape)

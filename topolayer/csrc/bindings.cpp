@@ -4,6 +4,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -17,8 +18,10 @@
 #include "extremum_graph.hpp"
 #include "graph.hpp"
 #include "grid.hpp"
+#include "interrupt.hpp"
 #include "parallel.hpp"
 #include "rips.hpp"
+#include "workspace.hpp"
 
 namespace nb = nanobind;
 using namespace topolayer;
@@ -28,9 +31,8 @@ namespace {
 template <class Value, class Shape>
 using Input = nb::ndarray<const Value, Shape, nb::c_contig, nb::device::cpu>;
 using Indices = nb::ndarray<nb::numpy, std::int64_t>;
-// finite (n, 2), their number per sample and dimension, essential (m,), their number per sample and dimension, and whether
-// all values were finite
-using Result = std::tuple<Indices, Indices, Indices, Indices, bool>;
+// finite (n, 2), their dimensions and samples; essential (m,), likewise; whether all values were finite
+using Result = std::tuple<Indices, Indices, Indices, Indices, Indices, Indices, bool>;
 
 Indices to_numpy(std::vector<std::int64_t>&& data, std::size_t columns = 1) {
     auto owner = std::make_unique<std::vector<std::int64_t>>(std::move(data));
@@ -43,45 +45,61 @@ Indices to_numpy(std::vector<std::int64_t>&& data, std::size_t columns = 1) {
 
 // The bars of all samples and dimensions, one after another.
 struct Joined {
-    std::vector<std::int64_t> finite, finite_counts, essential, essential_counts;
-    bool all_finite = true;
+    std::vector<std::int64_t> indices, dims, samples;
 
-    // Indices become flat into the whole batch.
-    Joined(const std::vector<Bars>& batch, std::int64_t dims, std::int64_t values_per_sample) {
+    // `part`: the finite or the essential bars, with so many indices each. Indices become flat into the whole batch.
+    Joined(std::vector<Bars>& batch, std::vector<std::int64_t> Bars::*part, std::size_t indices_per_bar,
+           const std::vector<int>& dimensions, std::int64_t values_per_sample) {
+        std::size_t size = 0;
+        for (const Bars& bars : batch) size += (bars.*part).size();
+        if (batch.size() > 1) indices.reserve(size);
+        dims.reserve(size / indices_per_bar);
+        samples.reserve(size / indices_per_bar);
         for (std::size_t i = 0; i < batch.size(); ++i) {
-            const Bars& bars = batch[i];
-            const std::int64_t offset = static_cast<std::int64_t>(i) / dims * values_per_sample;
-            all_finite &= !bars.nonfinite;
-            for (const std::int64_t index : bars.finite) finite.push_back(offset + index);
-            for (const std::int64_t index : bars.essential) essential.push_back(offset + index);
-            finite_counts.push_back(static_cast<std::int64_t>(bars.finite.size() / 2));
-            essential_counts.push_back(static_cast<std::int64_t>(bars.essential.size()));
+            std::vector<std::int64_t>& found = batch[i].*part;
+            const auto sample = static_cast<std::int64_t>(i / dimensions.size());
+            const std::size_t bars = samples.size() + found.size() / indices_per_bar;
+            dims.resize(bars, dimensions[i % dimensions.size()]);
+            samples.resize(bars, sample);
+            if (batch.size() == 1)
+                indices = std::move(found);
+            else
+                for (const std::int64_t index : found) indices.push_back(sample * values_per_sample + index);
         }
-    }
-
-    Result to_python() && {
-        return {to_numpy(std::move(finite), 2), to_numpy(std::move(finite_counts)), to_numpy(std::move(essential)),
-                to_numpy(std::move(essential_counts)), all_finite};
     }
 };
 
-// Runs algorithm(first value of the sample, its bars in `dims` dimensions) on all samples; `make_algorithm` makes one per
-// thread.
+// Runs algorithm(first value of the sample, its bars in each of the dimensions, interrupt) on all samples; `make_algorithm`
+// makes one per thread.
 template <class Value, class MakeAlgorithm>
-Result run(const Value* values, std::int64_t samples, std::int64_t values_per_sample, std::int64_t dims, int threads,
-           MakeAlgorithm make_algorithm) {
-    std::optional<Joined> joined;
+Result run(const Value* values, std::int64_t samples, std::int64_t values_per_sample, const std::vector<int>& dimensions,
+           std::int64_t threads, MakeAlgorithm make_algorithm) {
+    std::optional<Joined> finite, essential;
+    bool all_finite = true;
     {
         nb::gil_scoped_release unlocked;
-        std::vector<Bars> batch(samples * dims);
-        for_each_sample(samples, values_per_sample, threads, [&] {
+        Interrupt interrupt([] {
+            nb::gil_scoped_acquire locked;
+            if (PyErr_CheckSignals() != 0) throw nb::python_error();
+        });
+        std::vector<Bars> batch(static_cast<std::size_t>(samples) * dimensions.size());
+        for_each_task(samples, threads, interrupt, [&] {
             return [&, algorithm = make_algorithm()](std::int64_t sample) mutable {
-                algorithm(values + sample * values_per_sample, &batch[sample * dims]);
+                algorithm(values + sample * values_per_sample, &batch[sample * dimensions.size()], interrupt);
+                interrupt.look();
             };
         });
-        joined.emplace(batch, dims, values_per_sample);
+        for (const Bars& bars : batch) all_finite &= !bars.nonfinite;
+        finite.emplace(batch, &Bars::finite, 2, dimensions, values_per_sample);
+        essential.emplace(batch, &Bars::essential, 1, dimensions, values_per_sample);
     }
-    return std::move(*joined).to_python();
+    return {to_numpy(std::move(finite->indices), 2), to_numpy(std::move(finite->dims)),
+            to_numpy(std::move(finite->samples)),    to_numpy(std::move(essential->indices)),
+            to_numpy(std::move(essential->dims)),    to_numpy(std::move(essential->samples)), all_finite};
+}
+
+std::int64_t useful_threads(int threads, std::size_t values) {
+    return std::min<std::int64_t>(std::max(threads, 1), 1 + static_cast<std::int64_t>(values) / values_worth_a_thread);
 }
 
 Connectivity dual(Connectivity connectivity) {
@@ -100,14 +118,17 @@ Result grid(Input<Value, nb::ndim<2>> values, const std::vector<std::int64_t>& s
     const Grid primal(shape, connectivity), reversed(shape, dual(connectivity));
     if (primal.size() != static_cast<std::int64_t>(values.shape(1)))
         throw std::invalid_argument("the values of a sample do not fill the grid");
-    const auto count = static_cast<std::int64_t>(dims.size());
-    return run(values.data(), values.shape(0), values.shape(1), count, threads, [&] {
-        return [&, graph = ExtremumGraph<Value>()](const Value* sample, Bars* bars) mutable {
+    const auto samples = static_cast<std::int64_t>(values.shape(0));
+    const std::int64_t per_sample = primal.size();
+    const int threads_per_sample = samples < threads ? threads / std::max(1, static_cast<int>(samples)) : 1;
+    return run(values.data(), samples, per_sample, dims, useful_threads(threads, values.size()), [&] {
+        return [&, graph = Workspace<ExtremumGraph<Value>>()](const Value* sample, Bars* bars,
+                                                              Interrupt& interrupt) mutable {
             for (const int dim : dims) {
                 if (dim == 0)
-                    graph.h0(sample, primal, superlevel, *bars++);
+                    graph->h0(sample, primal, superlevel, threads_per_sample, *bars++, interrupt);
                 else
-                    graph.top(sample, reversed, superlevel, *bars++);
+                    graph->top(sample, reversed, superlevel, threads_per_sample, *bars++, interrupt);
             }
         };
     });
@@ -117,8 +138,10 @@ template <class Value>
 Result graph_h0(Input<Value, nb::ndim<2>> values, Input<std::int64_t, nb::shape<-1, 2>> edges, bool superlevel,
                 int threads) {
     const Graph graph(values.shape(1), {edges.data(), edges.size()});
-    return run(values.data(), values.shape(0), values.shape(1), 1, threads, [&] {
-        return [&, h0 = GraphH0<Value>()](const Value* sample, Bars* bars) mutable { h0(sample, graph, superlevel, *bars); };
+    return run(values.data(), values.shape(0), values.shape(1), {0}, useful_threads(threads, values.size()), [&] {
+        return [&, h0 = GraphH0<Value>()](const Value* sample, Bars* bars, Interrupt& interrupt) mutable {
+            h0(sample, graph, superlevel, *bars, interrupt);
+        };
     });
 }
 
@@ -127,9 +150,9 @@ Result rips_h0(Input<Value, nb::ndim<3>> distances, double threshold, int thread
     const auto points = static_cast<std::int64_t>(distances.shape(1));
     constexpr double largest = std::numeric_limits<Value>::max();
     const Value longest = threshold > largest ? std::numeric_limits<Value>::infinity() : static_cast<Value>(threshold);
-    return run(distances.data(), distances.shape(0), points * points, 1, threads, [&] {
-        return [&, h0 = RipsH0<Value>()](const Value* sample, Bars* bars) mutable {
-            h0(sample, points, longest, *bars);
+    return run(distances.data(), distances.shape(0), points * points, {0}, useful_threads(threads, distances.size()), [&] {
+        return [&, h0 = RipsH0<Value>()](const Value* sample, Bars* bars, Interrupt& interrupt) mutable {
+            h0(sample, points, longest, *bars, interrupt);
         };
     });
 }

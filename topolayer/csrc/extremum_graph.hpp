@@ -5,18 +5,26 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
+#include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
+#include <mutex>
+#include <numeric>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
 #include "bars.hpp"
+#include "buffer.hpp"
 #include "grid.hpp"
+#include "interrupt.hpp"
 #include "order.hpp"
-#include "union_find.hpp"
+#include "parallel.hpp"
+#include "scan.hpp"
+#include "sort.hpp"
 
 namespace topolayer {
 
@@ -24,273 +32,306 @@ namespace topolayer {
 template <class Value>
 class ExtremumGraph {
 public:
-    void h0(const Value* values, const Grid& grid, bool superlevel, Bars& bars) {
-        order_ = {superlevel, false};
-        bars.nonfinite = !(superlevel ? classify<true, false>(values, grid) : classify<false, false>(values, grid));
+    void h0(const Value* values, const Grid& grid, bool superlevel, int threads, Bars& bars, Interrupt& interrupt) {
+        threads_ = threads;
+        superlevel_ = superlevel;
+        reversed_ = false;
+        bars.nonfinite = !scan(values, grid, interrupt);
         if (bars.nonfinite) return;
-        unite_extrema(values, grid);
+        unite_extrema(values, grid, interrupt);
+        bars.finite.resize(2 * deaths_.size());
+        auto* bar = bars.finite.data();
         for (const Death& death : deaths_) {
-            bars.finite.push_back(extrema_[death.label]);
-            bars.finite.push_back(death.saddle);
+            *bar++ = position_of(death.label);
+            *bar++ = death.saddle;
         }
-        bars.essential.push_back(extrema_[components_.root(0)]);  // a grid is connected
+        Label first = 0;
+        while (components_[first].parent != first) first = components_[first].parent;
+        bars.essential.push_back(position_of(first));  // a grid is connected
     }
 
-    // The top dimension: H0 in the reversed order of values and positions, in which the outside of the grid comes first; what
-    // is born there dies here. `dual` has the dual connectivity.
-    void top(const Value* values, const Grid& dual, bool superlevel, Bars& bars) {
+    // The top dimension: H0 in the reversed order of values and positions, in which the outside of the grid comes first;
+    // what is born there dies here. `dual` has the dual connectivity.
+    void top(const Value* values, const Grid& dual, bool superlevel, int threads, Bars& bars, Interrupt& interrupt) {
         if (dual.all_on_border()) {
             bars.nonfinite = !are_finite(values, dual.size());
             return;
         }
-        order_ = {!superlevel, true};
-        bars.nonfinite = !(superlevel ? classify<false, true>(values, dual) : classify<true, true>(values, dual));
+        threads_ = threads;
+        superlevel_ = superlevel;
+        reversed_ = true;
+        bars.nonfinite = !scan(values, dual, interrupt);
         if (bars.nonfinite) return;
-        unite_extrema(values, dual);
-        std::sort(deaths_.begin(), deaths_.end(),
-                  [this](const Death& a, const Death& b) { return earlier(b.label, a.label); });
-        for (const Death& death : deaths_) {
-            bars.finite.push_back(death.saddle);
-            bars.finite.push_back(extrema_[death.label]);
+        unite_extrema(values, dual, interrupt);
+        // By death, which is the extremum: in the filtration, not in the reversed order.
+        saddle_of_.renew(extrema_);
+        std::fill(saddle_of_.begin(), saddle_of_.end(), unknown);
+        for (const Death& death : deaths_) saddle_of_[death.label] = death.saddle;
+        order_.clear();
+        auto* entry = order_.room_for(deaths_.size());
+        for (Label label = 0; label < extrema_; ++label)
+            if (saddle_of_[label] != unknown) *entry++ = {static_cast<Word>(~components_[label].key), label};
+        order_.end_at(entry);
+        sort_by_key(order_, spare_);
+        bars.finite.resize(2 * order_.size());
+        auto* bar = bars.finite.data();
+        for (const auto& [key, label] : order_) {
+            *bar++ = saddle_of_[label];
+            *bar++ = position_of(label);
         }
     }
 
-private:
-    using Word = Key<Value>;  // as wide as a value, so that the comparisons vectorize
-    using Link = Grid::Link;
-    using Position = std::uint32_t;
-    using Label = UnionFind::Element;
+    std::size_t bytes() const {
+        std::size_t parts = 0;
+        for (const Part& part : parts_)
+            parts += part.band.extrema.bytes() + part.band.saddles.bytes() + part.arcs.bytes() + part.order.bytes() +
+                     part.path.capacity() * sizeof(Position);
+        return parts + map_.bytes() + order_.bytes() + spare_.bytes() + components_.bytes() + deaths_.bytes() +
+               saddle_of_.bytes();
+    }
 
-    struct Saddle {
-        Position position;
-        Link representatives;
-    };
+private:
+    using Word = Key<Value>;
+
     struct Arc {
-        Key<Value> key;  // of the saddle
         Position saddle;
         Label a, b;
+    };
+    struct Component {  // of extrema, in a union-find where the oldest is the root
+        Label parent;
+        Word key;
     };
     struct Death {
         Label label;
         Position saddle;
     };
-    // By value, then position. With `reversed` positions count backwards, and the outside of the grid comes before all.
-    struct Order {
-        bool descending, reversed;
+    // What one thread finds.
+    struct Part {
+        Band<Value> band;
+        Label labels_before = 0;
+        Buffer<Arc> arcs;
+        Buffer<Keyed<Word>> order;  // of its arcs
+        std::int64_t patience = 0;  // how many more steps to walk before they are noted
+        std::vector<Position> path;
     };
 
-    // Finds each pixel's direction towards an earlier neighbor, the extrema and the saddles. False if a value is not finite.
-    template <bool descending, bool reversed>
-    bool classify(const Value* values, const Grid& grid) {
-        const auto [depth, height, width] = grid.shape();
-        direction_.resize(grid.size());
-        earlier_.resize(width);
-        std::size_t extrema = 0, saddles = 0;
-        bool all_finite = true;
-        for (std::int64_t z = 0; z < depth; ++z)
-            for (std::int64_t y = 0; y < height; ++y) {
-                const std::int64_t first = (z * height + y) * width;
-                mark_row<descending, reversed>(values, grid, z, y);
-                all_finite &= are_finite(values + first, width);
-                if (extrema_.size() < extrema + width) extrema_.resize(2 * (extrema + width));
-                if (saddles_.size() < saddles + width) saddles_.resize(2 * (saddles + width));
-                for (std::int64_t x = 0; x < width; ++x) {  // no branches: in noise they could not be predicted
-                    const auto position = static_cast<Position>(first + x);
-                    const Link representatives = grid.representatives(static_cast<Link>(earlier_[x]));
-                    direction_[position] =
-                        static_cast<std::uint8_t>(std::countr_zero(representatives | Link{1} << Grid::no_direction));
-                    extrema_[extrema] = position;
-                    extrema += representatives == 0;
-                    saddles_[saddles] = {position, representatives};
-                    saddles += (representatives & (representatives - 1)) != 0;
-                }
-                if constexpr (reversed) {
-                    const bool edge = y == 0 || y == height - 1 || (depth > 1 && (z == 0 || z == depth - 1));
-                    if (edge) std::fill_n(&direction_[first], width, Grid::outwards);
-                    direction_[first] = direction_[first + width - 1] = Grid::outwards;
-                }
-            }
-        extrema_count_ = extrema;
-        saddle_count_ = saddles;
-        return all_finite;
-    }
-
-    // Fills `earlier_` with the earlier members of the links of a row.
-    template <bool descending, bool reversed>
-    void mark_row(const Value* values, const Grid& grid, std::int64_t z, std::int64_t y) {
-        const auto [depth, height, width] = grid.shape();
-        std::fill(earlier_.begin(), earlier_.end(), Word{0});
-        for (std::size_t i = 0; i < grid.neighbors().size(); ++i) {
-            const Grid::Neighbor& n = grid.neighbors()[i];
-            const Word bit = Word{1} << i;
-            if (!grid.contains(z + n.dz, y + n.dy, 0)) {
-                if (reversed)
-                    for (Word& earlier : earlier_) earlier |= bit;
-                continue;
-            }
-            if (reversed && n.dx != 0) earlier_[n.dx < 0 ? 0 : width - 1] |= bit;
-            const std::int64_t begin = n.dx < 0, end = width - (n.dx > 0);
-            const Value* here = values + (z * height + y) * width + begin;
-            // Among equal values the earlier position comes first, or the later one.
-            if ((n.step < 0) != reversed)
-                mark<descending, true>(here, here + n.step, bit, &earlier_[begin], end - begin);
-            else
-                mark<descending, false>(here, here + n.step, bit, &earlier_[begin], end - begin);
+    // Finds extrema, saddles and directions. False if a value is not finite.
+    bool scan(const Value* values, const Grid& grid, Interrupt& interrupt) {
+        const std::int64_t rows = grid.rows(), width = grid.shape()[2];
+        // A part begins where a word of pixels does.
+        const std::int64_t unit = PixelMap::word / std::gcd(PixelMap::word, width);
+        const std::int64_t worth = 1 + grid.size() / (8 * values_worth_a_thread);
+        const std::int64_t count = std::clamp<std::int64_t>(std::min<std::int64_t>(threads_, worth), 1, 1 + rows / unit);
+        const auto row_of = [&](std::int64_t part) {
+            return part == count ? rows : rows * part / count / unit * unit;
+        };
+        if (parts_.size() != static_cast<std::size_t>(count)) parts_ = std::vector<Part>(static_cast<std::size_t>(count));
+        map_.renew(grid.size());
+        for_each_part(interrupt, [&](std::int64_t i) {
+            parts_[i].band.scan(values, grid, superlevel_, reversed_, row_of(i), row_of(i + 1), map_, interrupt);
+        });
+        extrema_ = 0;
+        for (std::int64_t i = 0; i < count; ++i) {
+            parts_[i].labels_before = extrema_;
+            if (extrema_ > 0) map_.add_before(row_of(i) * width, row_of(i + 1) * width, extrema_);
+            extrema_ += static_cast<Label>(parts_[i].band.extrema.size());
         }
+        return std::all_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.band.all_finite; });
     }
 
-    template <bool descending, bool or_equal>
-    static void mark(const Value* __restrict here, const Value* __restrict there, Word bit, Word* __restrict earlier,
-                     std::int64_t count) {
-        for (std::int64_t x = 0; x < count; ++x) {
-            const bool strictly = descending ? there[x] > here[x] : there[x] < here[x];
-            const bool weakly = descending ? there[x] >= here[x] : there[x] <= here[x];
-            earlier[x] |= (or_equal ? weakly : strictly) ? bit : Word{0};
-        }
+    template <class Function>
+    void for_each_part(Interrupt& interrupt, Function function) {
+        const auto count = static_cast<std::int64_t>(parts_.size());
+        if (count == 1)
+            function(0);
+        else
+            for_each_task(count, count, interrupt, [&] { return function; });
     }
 
-    void unite_extrema(const Value* values, const Grid& grid) {
-        label_extrema(values, grid);
-        find_arcs(values, grid);
+    void unite_extrema(const Value* values, const Grid& grid, Interrupt& interrupt) {
+        for_each_part(interrupt, [&](std::int64_t i) { find_arcs(values, grid, parts_[i], interrupt); });
+        far_label_.reset();
         sort_arcs();
-        unite();
+        unite(interrupt);
     }
 
-    // Extrema are labelled in C order; the label of a position is the number of extrema before it: a bit per pixel and a
-    // count per word of bits stay in the cache where a label per pixel would not.
-    void label_extrema(const Value* values, const Grid& grid) {
-        const std::size_t words = grid.size() / 64 + 1;
-        is_extremum_.assign(words, 0);
-        labels_before_.resize(words);
-        birth_key_.resize(extrema_count_);
-        for (std::size_t label = 0; label < extrema_count_; ++label) {
-            const Position position = extrema_[label];
-            is_extremum_[position / 64] |= std::uint64_t{1} << position % 64;
-            birth_key_[label] = order_key(values[position], order_.descending);
+    // The label of the outside, which comes before all extrema; only a reversed order has it.
+    Label outside() const { return extrema_; }
+
+    Position position_of(Label label) const {
+        const auto part = std::find_if(parts_.rbegin(), parts_.rend() - 1,
+                                       [label](const Part& p) { return p.labels_before <= label; });
+        return part->band.extrema[label - part->labels_before].position;
+    }
+
+    Label end_of_walk(Position position, unsigned direction) const {
+        return direction == code::none ? map_.label_at(position) : outside();
+    }
+
+    // The extremum that is reached by going to earlier neighbors. Most walks are short, and how short cannot be predicted:
+    // at their end they take steps of length zero. Once there have been many long ones, what they find out is kept, so that
+    // no pixel is walked over again and again.
+    Label extremum_from(Position position, const Grid& grid, Part& part) {
+        for (int strides = 0; strides < 8 || part.patience > 0; ++strides) {
+            for (int steps = 0; steps < stride; ++steps)
+                position += static_cast<Position>(grid.step(map_.direction(position)));
+            const unsigned direction = map_.direction(position);
+            if (direction >= code::outwards) return end_of_walk(position, direction);
+            part.patience -= stride;
         }
-        Label before = 0;
-        for (std::size_t word = 0; word < words; ++word) {
-            labels_before_[word] = before;
-            before += static_cast<Label>(std::popcount(is_extremum_[word]));
-        }
-        far_label_.clear();
-    }
-
-    Label label_at(Position extremum) const {
-        const std::uint64_t before = is_extremum_[extremum / 64] & ((std::uint64_t{1} << extremum % 64) - 1);
-        return labels_before_[extremum / 64] + static_cast<Label>(std::popcount(before));
-    }
-
-    // The extremum that is reached by going to earlier neighbors. Most walks are short; what a long one finds out is kept, so
-    // that no pixel is walked over again and again.
-    Label extremum_from(Position position, const Grid& grid) {
-        for (int steps = 0; steps < 32; ++steps) {
-            const unsigned direction = direction_[position];
-            if (direction == Grid::no_direction) return label_at(position);
-            if (direction == Grid::outwards) return outside();
+        std::atomic<Label>* const far_label = far_labels(grid.size());
+        part.path.clear();
+        Label label;
+        while ((label = far_label[position].load(std::memory_order_relaxed)) == unknown) {
+            part.path.push_back(position);
+            const unsigned direction = map_.direction(position);
+            if (direction >= code::outwards) {
+                label = end_of_walk(position, direction);
+                break;
+            }
             position += static_cast<Position>(grid.step(direction));
         }
-        if (far_label_.empty()) far_label_.assign(grid.size(), unknown);
-        path_.clear();
-        Label label = far_label_[position];
-        while (label == unknown) {
-            path_.push_back(position);
-            const unsigned direction = direction_[position];
-            if (direction == Grid::no_direction) {
-                label = label_at(position);
-            } else if (direction == Grid::outwards) {
-                label = outside();
-            } else {
-                position += static_cast<Position>(grid.step(direction));
-                label = far_label_[position];
-            }
-        }
-        for (const Position passed : path_) far_label_[passed] = label;
+        for (const Position passed : part.path) far_label[passed].store(label, std::memory_order_relaxed);
         return label;
     }
 
-    void find_arcs(const Value* values, const Grid& grid) {
-        arcs_.clear();
-        for (std::size_t i = 0; i < saddle_count_; ++i) {
-            auto [position, rest] = saddles_[i];
-            const auto next_extremum = [&] {
-                const unsigned direction = std::countr_zero(rest);
-                rest &= rest - 1;
-                if (direction_[position] == Grid::outwards && grid.leaves(position, direction)) return outside();
-                return extremum_from(position + static_cast<Position>(grid.step(direction)), grid);
+    // Made when the first walk is long.
+    std::atomic<Label>* far_labels(std::int64_t pixels) {
+        const std::lock_guard lock(far_label_mutex_);
+        if (!far_label_) {
+            far_label_ = std::make_unique_for_overwrite<std::atomic<Label>[]>(static_cast<std::size_t>(pixels));
+            for (std::int64_t i = 0; i < pixels; ++i) far_label_[i].store(unknown, std::memory_order_relaxed);
+        }
+        return far_label_.get();
+    }
+
+    void find_arcs(const Value* values, const Grid& grid, Part& part, Interrupt& interrupt) {
+        part.arcs.clear();
+        part.order.clear();
+        part.patience = grid.size() / static_cast<std::int64_t>(parts_.size());
+        Pace pace(interrupt);
+        for (const Saddle& saddle : part.band.saddles) {
+            const Position position = saddle.position;
+            const bool on_border = reversed_ && map_.direction(position) == code::outwards;
+            const auto extremum_towards = [&](Link rest) {
+                const auto direction = static_cast<unsigned>(std::countr_zero(rest));
+                if (on_border && grid.leaves(position, direction)) return outside();
+                return extremum_from(position + static_cast<Position>(grid.step(direction)), grid, part);
             };
-            const Label a = next_extremum();
-            while (rest) {
-                const Label b = next_extremum();
-                if (a != b) arcs_.push_back({order_key(values[position], order_.descending), position, a, b});
+            const Word key = order_key(values[position], superlevel_ != reversed_);
+            Link rest = saddle.representatives;
+            const Label a = extremum_towards(rest);
+            Arc* arc = part.arcs.room_for(std::numeric_limits<Link>::digits);
+            auto* entry = part.order.room_for(std::numeric_limits<Link>::digits);
+            auto index = static_cast<std::uint32_t>(part.arcs.size());
+            while (rest &= rest - 1) {  // no branches: in noise they could not be predicted
+                const Label b = extremum_towards(rest);
+                *arc = {position, a, b};
+                *entry = {key, index};
+                arc += a != b;
+                entry += a != b;
+                index += a != b;
             }
+            part.arcs.end_at(arc);
+            part.order.end_at(entry);
+            pace.after(1);
         }
     }
 
-    // By key, then position: they come in the order of positions, and the sort is stable. Least significant digits first.
+    // By key, then position in the order.
     void sort_arcs() {
-        if (order_.reversed) std::reverse(arcs_.begin(), arcs_.end());
-        constexpr int digit_bits = 11, digits = 1 << digit_bits;
-        if (arcs_.size() < 2 * digits) {
-            std::stable_sort(arcs_.begin(), arcs_.end(), [](const Arc& a, const Arc& b) { return a.key < b.key; });
-            return;
+        std::size_t count = 0;
+        for (const Part& part : parts_) count += part.arcs.size();
+        if (count > std::numeric_limits<std::uint32_t>::max())
+            throw std::length_error("values: a sample has more than 2**32 saddles; split it into parts");
+        Part& all = parts_.front();
+        if (parts_.size() > 1) {
+            all.arcs.room_for(count - all.arcs.size());
+            all.order.room_for(count - all.order.size());
         }
-        sorted_.resize(arcs_.size());
-        for (int shift = 0; shift < std::numeric_limits<Key<Value>>::digits; shift += digit_bits) {
-            std::array<std::size_t, digits> next{};
-            for (const Arc& arc : arcs_) ++next[(arc.key >> shift) % digits];
-            std::size_t before = 0;
-            for (std::size_t& place : next) before += std::exchange(place, before);
-            for (const Arc& arc : arcs_) sorted_[next[(arc.key >> shift) % digits]++] = arc;
-            arcs_.swap(sorted_);
+        for (std::size_t i = 1; i < parts_.size(); ++i) {
+            const auto before = static_cast<std::uint32_t>(all.arcs.size());
+            for (const Arc& arc : parts_[i].arcs) all.arcs.push_back(arc);
+            for (const auto& [key, index] : parts_[i].order) all.order.push_back({key, before + index});
         }
+        order_.swap(parts_.front().order);
+        if (reversed_) std::reverse(order_.begin(), order_.end());
+        sort_by_key(order_, spare_);
     }
-
-    // The label of the outside, which comes before all extrema; there is one with `reversed` orders only.
-    Label outside() const { return static_cast<Label>(extrema_count_); }
 
     bool earlier(Label a, Label b) const {
-        if (a == outside() || b == outside()) return a == outside();
-        if (birth_key_[a] != birth_key_[b]) return birth_key_[a] < birth_key_[b];
-        return (a < b) != order_.reversed;
+        const Word first = components_[a].key, second = components_[b].key;
+        return (first < second) | ((first == second) & ((a < b) != reversed_));
     }
 
-    // Goes through the arcs and lists the bars of length > 0: by death, then birth.
-    void unite() {
-        components_.reset(extrema_count_ + 1);
+    Label root(const Label label) {
+        Label oldest = label;
+        do {
+            for (int steps = 0; steps < 3; ++steps) oldest = components_[oldest].parent;
+        } while (components_[oldest].parent != oldest);
+        components_[label].parent = oldest;
+        return oldest;
+    }
+
+    static void prefetch([[maybe_unused]] const void* address) {
+#ifdef __GNUC__
+        __builtin_prefetch(address);
+#endif
+    }
+
+    // Goes through the arcs and lists the bars of length > 0: by death, then birth. Every other arc closes a loop, at
+    // random: there is no branch for it.
+    void unite(Interrupt& interrupt) {
+        components_.clear();
+        auto* component = components_.room_for(extrema_ + 1);
+        Label label = 0;
+        for (const Part& part : parts_)
+            for (const auto& extremum : part.band.extrema) *component++ = {label++, extremum.key};
+        *component++ = {label, 0};  // the outside: no finite value has this key
+        components_.end_at(component);
         deaths_.clear();
-        for (auto arc = arcs_.begin(); arc != arcs_.end();) {
-            const Position saddle = arc->saddle;
-            const std::size_t first = deaths_.size();
-            for (; arc != arcs_.end() && arc->saddle == saddle; ++arc) {
-                Label older = components_.root(arc->a), younger = components_.root(arc->b);
-                if (older == younger) continue;
-                if (earlier(younger, older)) std::swap(older, younger);
-                components_.attach(younger, older);
-                if (birth_key_[younger] != arc->key) deaths_.push_back({younger, saddle});
+        Death* const first_death = deaths_.room_for(extrema_ + 1);
+        Death* death = first_death;
+        Pace pace(interrupt);
+        const Buffer<Arc>& arcs = parts_.front().arcs;
+        const std::size_t count = order_.size();
+        for (std::size_t i = 0; i < count; ++i) {
+            // Sorted arcs are all over the image: what the next ones need is fetched while this one is worked on.
+            prefetch(&arcs[order_[std::min(i + 32, count - 1)].index]);
+            const Arc& soon = arcs[order_[std::min(i + 16, count - 1)].index];
+            prefetch(&components_[soon.a]);
+            prefetch(&components_[soon.b]);
+            const Word key = order_[i].key;
+            const Arc& arc = arcs[order_[i].index];
+            const Label a = root(arc.a), b = root(arc.b);
+            const bool b_older = earlier(b, a);
+            const Label older = b_older ? b : a, younger = b_older ? a : b;
+            components_[younger].parent = older;
+            *death = {younger, arc.saddle};
+            death += (a != b) & (components_[younger].key != key);
+            for (Death* last = death - 1; last > first_death && last[-1].saddle == last->saddle; --last) {
+                if (!earlier(last->label, last[-1].label)) break;
+                std::swap(last[0], last[-1]);
             }
-            if (deaths_.size() > first + 1)
-                std::sort(deaths_.begin() + static_cast<std::ptrdiff_t>(first), deaths_.end(),
-                          [this](const Death& a, const Death& b) { return earlier(a.label, b.label); });
+            pace.after(1);
         }
+        deaths_.end_at(death);
     }
 
+    static constexpr int stride = 4;
     static constexpr Label unknown = std::numeric_limits<Label>::max();
 
-    Order order_{};
-    std::vector<Word> earlier_;  // of one row
-    std::vector<std::uint8_t> direction_;
-    std::vector<Position> extrema_;  // in C order, the first extrema_count_
-    std::vector<Saddle> saddles_;    // in C order, the first saddle_count_
-    std::size_t extrema_count_ = 0, saddle_count_ = 0;
-    std::vector<std::uint64_t> is_extremum_;
-    std::vector<Label> labels_before_;
-    std::vector<Key<Value>> birth_key_;
-    std::vector<Label> far_label_;
-    std::vector<Position> path_;
-    std::vector<Arc> arcs_, sorted_;
-    UnionFind components_;
-    std::vector<Death> deaths_;
+    int threads_ = 1;
+    bool superlevel_ = false, reversed_ = false;
+    PixelMap map_;
+    std::vector<Part> parts_;
+    Label extrema_ = 0;  // how many
+    std::unique_ptr<std::atomic<Label>[]> far_label_;  // of positions, where it is known
+    std::mutex far_label_mutex_;
+    Buffer<Keyed<Word>> order_, spare_;
+    Buffer<Component> components_;
+    Buffer<Death> deaths_;
+    Buffer<Position> saddle_of_;
 };
 
 }  // namespace topolayer

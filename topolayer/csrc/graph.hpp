@@ -10,7 +10,10 @@
 #include <vector>
 
 #include "bars.hpp"
+#include "buffer.hpp"
+#include "interrupt.hpp"
 #include "order.hpp"
+#include "sort.hpp"
 #include "union_find.hpp"
 
 namespace topolayer {
@@ -48,34 +51,30 @@ private:
 template <class Value>
 class GraphH0 {
 public:
-    void operator()(const Value* values, const Graph& graph, bool superlevel, Bars& bars) {
+    void operator()(const Value* values, const Graph& graph, bool superlevel, Bars& bars, Interrupt& interrupt) {
         bars.nonfinite = !are_finite(values, static_cast<std::int64_t>(graph.size()));
         if (bars.nonfinite) return;
         sort_vertices(values, graph.size(), superlevel);
-        sweep(graph, bars);
+        sweep(graph, bars, interrupt);
     }
 
 private:
     using Age = UnionFind::Element;
     static constexpr Age not_yet = std::numeric_limits<Age>::max();
 
-    struct Entry {
-        Key<Value> key;
-        Graph::Vertex vertex;
-        bool operator<(const Entry& other) const { return key != other.key ? key < other.key : vertex < other.vertex; }
-    };
-
     void sort_vertices(const Value* values, std::size_t count, bool superlevel) {
         by_age_.clear();
         for (std::size_t vertex = 0; vertex < count; ++vertex)
             by_age_.push_back({order_key(values[vertex], superlevel), static_cast<Graph::Vertex>(vertex)});
-        std::sort(by_age_.begin(), by_age_.end());
+        sort_by_key(by_age_, spare_);
     }
 
-    void sweep(const Graph& graph, Bars& bars) {
+    void sweep(const Graph& graph, Bars& bars, Interrupt& interrupt) {
+        Pace pace(interrupt);
         components_.reset(graph.size());  // elements are ages: of two roots the smaller one is older
         age_.assign(graph.size(), not_yet);
         for (Age now = 0; now < by_age_.size(); ++now) {
+            pace.after(1);
             const auto [key, vertex] = by_age_[now];
             age_[vertex] = now;
             Age oldest = now;
@@ -91,15 +90,15 @@ private:
             }
             std::sort(dying_.begin(), dying_.end());
             for (const Age birth : dying_) {
-                bars.finite.push_back(by_age_[birth].vertex);
+                bars.finite.push_back(by_age_[birth].index);
                 bars.finite.push_back(vertex);
             }
         }
         for (Age birth = 0; birth < by_age_.size(); ++birth)
-            if (components_.is_root(birth)) bars.essential.push_back(by_age_[birth].vertex);
+            if (components_.is_root(birth)) bars.essential.push_back(by_age_[birth].index);
     }
 
-    std::vector<Entry> by_age_;
+    Buffer<Keyed<Key<Value>>> by_age_, spare_;
     std::vector<Age> age_;  // of each vertex
     std::vector<Age> dying_;
     UnionFind components_;

@@ -1,4 +1,4 @@
-// A grid of pixels: its shape, its neighborhoods, and which pixels may be extrema or saddles of a function on it.
+// A grid of pixels: its shape, and which neighbors of a pixel are in one piece.
 #pragma once
 
 #include <algorithm>
@@ -16,57 +16,61 @@ namespace topolayer {
 
 enum class Connectivity { freudenthal, vertices, top_cells };
 
-// Shape and neighborhood of a grid with one, two or three axes; missing ones come first and have length one.
-class Grid {
-public:
-    // Which members of a pixel's link are earlier than it, a bit each.
-    using Link = std::uint32_t;
+// A set of members of a pixel's link, a bit each.
+using Link = std::uint32_t;
 
+// What a pixel is, in a byte: where an earlier neighbor is, and two marks.
+namespace code {
+inline constexpr unsigned direction = 31;                // the bits that hold the direction: a neighbor's number, or
+inline constexpr unsigned none = 31, outwards = 30;      // an extremum has none; in a dual order border pixels lead outwards
+inline constexpr unsigned extremum = 64, saddle = 128;
+}  // namespace code
+
+// The link of a pixel of a grid with one, two or three axes that are longer than one pixel.
+class Neighborhood {
+public:
     struct Neighbor {
-        std::int64_t dz, dy, dx, step;  // step: distance in C order
-        bool connected;                 // else it only tells whether two others are joined around a corner
+        std::int64_t dz, dy, dx;
+        bool connected;  // else it only tells whether two others are joined around a corner
     };
 
-    // Directions beside those of neighbors: of a pixel that has no earlier neighbor, and of one that leaves the grid.
-    static constexpr unsigned no_direction = 31, outwards = 30;
-
-    Grid(std::span<const std::int64_t> shape, Connectivity connectivity) : given_(shape.begin(), shape.end()) {
-        if (shape.empty() || shape.size() > shape_.size()) throw std::invalid_argument("a grid has one to three axes");
-        std::copy(shape.begin(), shape.end(), shape_.end() - static_cast<std::ptrdiff_t>(shape.size()));
-        find_neighbors(connectivity);
-        if (neighbors_.size() <= largest_table) representatives_ = table(connectivity);
+    // Made once for each kind.
+    static const Neighborhood& of(Connectivity connectivity, std::size_t axes) {
+        static std::array<std::once_flag, 12> made;
+        static std::array<const Neighborhood*, 12> kinds;  // for as long as the process lives
+        const std::size_t kind = 4 * static_cast<std::size_t>(connectivity) + axes;
+        std::call_once(made[kind], [&] { kinds[kind] = new Neighborhood(connectivity, axes); });
+        return *kinds[kind];
     }
 
-    const std::array<std::int64_t, 3>& shape() const { return shape_; }
+    // In C order: the first half precedes the pixel, and the i-th from the front is opposite to the i-th from the back.
+    std::span<const Neighbor> neighbors() const { return neighbors_; }
 
-    std::int64_t size() const { return shape_[0] * shape_[1] * shape_[2]; }
+    Link all() const { return static_cast<Link>((std::uint64_t{1} << neighbors_.size()) - 1); }
 
-    const std::vector<Neighbor>& neighbors() const { return neighbors_; }
-
-    // One connected neighbor from each component of the earlier link.
+    // One connected neighbor from each component of the earlier part of a link.
     Link representatives(Link earlier) const {
-        return representatives_ ? representatives_[earlier] : one_of_each_component(earlier);
+        return representatives_.empty() ? find_representatives(earlier) : representatives_[earlier];
     }
 
-    std::int64_t step(unsigned direction) const { return steps_[direction]; }
-
-    bool contains(std::int64_t z, std::int64_t y, std::int64_t x) const {
-        return 0 <= z && z < shape_[0] && 0 <= y && y < shape_[1] && 0 <= x && x < shape_[2];
+    std::uint8_t code(Link earlier) const {
+        return codes_.empty() ? find_code(find_representatives(earlier)) : codes_[earlier];
     }
 
-    // Whether no pixel has neighbors on all sides.
-    bool all_on_border() const {
-        return std::any_of(given_.begin(), given_.end(), [](std::int64_t length) { return length < 3; });
-    }
-
-    bool leaves(std::int64_t position, unsigned direction) const {
-        const Neighbor& n = neighbors_[direction];
-        const std::int64_t row = position / shape_[2];
-        return !contains(row / shape_[1] + n.dz, row % shape_[1] + n.dy, position % shape_[2] + n.dx);
-    }
+    // The codes of all links, where it is a table.
+    const std::uint8_t* codes() const { return codes_.empty() ? nullptr : codes_.data(); }
 
 private:
-    static constexpr std::size_t largest_table = 14;
+    static constexpr std::size_t largest_table = 18, half_size = 13;
+
+    Neighborhood(Connectivity connectivity, std::size_t axes) {
+        find_neighbors(connectivity, axes);
+        if (neighbors_.size() > largest_table) return;
+        for (Link earlier = 0; earlier <= all(); ++earlier) {
+            representatives_.push_back(find_representatives(earlier));
+            codes_.push_back(find_code(representatives_.back()));
+        }
+    }
 
     static bool is_neighbor(std::int64_t dz, std::int64_t dy, std::int64_t dx, Connectivity connectivity) {
         const std::int64_t distance = std::abs(dz) + std::abs(dy) + std::abs(dx);
@@ -80,66 +84,106 @@ private:
         return false;
     }
 
-    void find_neighbors(Connectivity connectivity) {
-        const std::int64_t z_reach = shape_[0] > 1, y_reach = shape_[1] > 1, x_reach = shape_[2] > 1;
-        const bool look_around_corners = connectivity == Connectivity::vertices && !z_reach;
+    void find_neighbors(Connectivity connectivity, std::size_t axes) {
+        const std::int64_t z_reach = axes > 2, y_reach = axes > 1, x_reach = axes > 0;
+        const bool around_corners = connectivity == Connectivity::vertices;
         for (std::int64_t dz = -z_reach; dz <= z_reach; ++dz)
             for (std::int64_t dy = -y_reach; dy <= y_reach; ++dy)
                 for (std::int64_t dx = -x_reach; dx <= x_reach; ++dx) {
                     const bool connected = is_neighbor(dz, dy, dx, connectivity);
-                    const bool corner = look_around_corners && std::abs(dy) + std::abs(dx) == 2;
-                    if (connected || corner)
-                        neighbors_.push_back({dz, dy, dx, (dz * shape_[1] + dy) * shape_[2] + dx, connected});
+                    const bool corner = around_corners && std::abs(dz) + std::abs(dy) + std::abs(dx) == 2;
+                    if (connected || corner) neighbors_.push_back({dz, dy, dx, connected});
                 }
         for (std::size_t i = 0; i < neighbors_.size(); ++i) {
             const Neighbor& a = neighbors_[i];
-            steps_[i] = a.step;
             connected_ |= Link{a.connected} << i;
+            Link joined = 0;
             for (std::size_t j = 0; j < neighbors_.size(); ++j) {
                 const Neighbor& b = neighbors_[j];
-                if (is_neighbor(a.dz - b.dz, a.dy - b.dy, a.dx - b.dx, connectivity)) joined_[i] |= Link{1} << j;
+                if (is_neighbor(a.dz - b.dz, a.dy - b.dy, a.dx - b.dx, connectivity)) joined |= Link{1} << j;
             }
+            // All sets whose last member this is: what is joined to the set without it is known.
+            std::vector<Link>& half = joined_to_half_[i / half_size];
+            for (std::size_t set = 0, sets = half.size(); set < sets; ++set) half.push_back(half[set] | joined);
         }
     }
 
-    // Made once for each neighborhood.
-    const Link* table(Connectivity connectivity) const {
-        static std::array<std::vector<Link>, 24> tables;
-        static std::array<std::once_flag, 24> made;
-        std::size_t key = static_cast<std::size_t>(connectivity);
-        for (const std::int64_t length : shape_) key = 2 * key + (length > 1);
-        std::call_once(made[key], [&] {
-            tables[key].resize(std::size_t{1} << neighbors_.size());
-            for (Link earlier = 0; earlier < tables[key].size(); ++earlier)
-                tables[key][earlier] = one_of_each_component(earlier);
-        });
-        return tables[key].data();
+    // The neighbors that are neighbors of a member.
+    Link joined_to(Link members) const {
+        constexpr Link half = (Link{1} << half_size) - 1;
+        return joined_to_half_[0][members & half] | joined_to_half_[1][members >> half_size];
     }
 
-    Link one_of_each_component(Link earlier) const {
+    Link find_representatives(Link earlier) const {
         Link result = 0;
         while (earlier & connected_) {
-            Link component = std::bit_floor(earlier & connected_);
-            for (Link frontier = component; frontier;) {
-                const int member = std::countr_zero(frontier);
-                frontier &= frontier - 1;
-                const Link found = joined_[member] & earlier & ~component;
-                component |= found;
-                frontier |= found;
-            }
+            Link component = std::bit_floor(earlier & connected_), grown;
+            while ((grown = component | (joined_to(component) & earlier)) != component) component = grown;
             result |= std::bit_floor(component & connected_);
             earlier &= ~component;
         }
         return result;
     }
 
-    std::vector<std::int64_t> given_;  // without the missing axes
-    std::array<std::int64_t, 3> shape_{1, 1, 1};
-    std::vector<Neighbor> neighbors_;  // in C order: the first half precedes the pixel
-    std::array<std::int64_t, 32> steps_{};
+    static std::uint8_t find_code(Link representatives) {
+        const auto direction = static_cast<unsigned>(std::countr_zero(representatives | Link{1} << code::none));
+        const bool several = (representatives & (representatives - 1)) != 0;
+        return static_cast<std::uint8_t>(direction | (representatives == 0 ? code::extremum : 0) |
+                                         (several ? code::saddle : 0));
+    }
+
+    std::vector<Neighbor> neighbors_;
     Link connected_ = 0;
-    std::array<Link, 26> joined_{};  // the neighbors that are neighbors of each other
-    const Link* representatives_ = nullptr;  // of every possible earlier link, where that is a table of fair size
+    std::array<std::vector<Link>, 2> joined_to_half_{{{0}, {0}}};  // of sets of the first 13 neighbors, and of the others
+    std::vector<Link> representatives_;
+    std::vector<std::uint8_t> codes_;
+};
+
+// Three axes, of which the missing ones come first and have length one. Axes of one pixel are missing too.
+class Grid {
+public:
+    Grid(std::span<const std::int64_t> shape, Connectivity connectivity) {
+        if (shape.empty() || shape.size() > shape_.size()) throw std::invalid_argument("a grid has one to three axes");
+        all_on_border_ = std::any_of(shape.begin(), shape.end(), [](std::int64_t length) { return length < 3; });
+        const auto axes = static_cast<std::size_t>(
+            std::count_if(shape.begin(), shape.end(), [](std::int64_t length) { return length != 1; }));
+        std::copy_if(shape.begin(), shape.end(), shape_.end() - static_cast<std::ptrdiff_t>(axes),
+                     [](std::int64_t length) { return length != 1; });
+        neighborhood_ = &Neighborhood::of(connectivity, axes);
+        for (std::size_t i = 0; i < neighbors().size(); ++i) {
+            const Neighborhood::Neighbor& n = neighbors()[i];
+            steps_[i] = (n.dz * shape_[1] + n.dy) * shape_[2] + n.dx;
+        }
+    }
+
+    const std::array<std::int64_t, 3>& shape() const { return shape_; }
+    std::int64_t rows() const { return shape_[0] * shape_[1]; }
+    std::int64_t size() const { return shape_[0] * shape_[1] * shape_[2]; }
+
+    const Neighborhood& neighborhood() const { return *neighborhood_; }
+    std::span<const Neighborhood::Neighbor> neighbors() const { return neighborhood_->neighbors(); }
+
+    // How far away a neighbor is in C order.
+    std::int64_t step(unsigned direction) const { return steps_[direction]; }
+
+    bool contains(std::int64_t z, std::int64_t y, std::int64_t x) const {
+        return 0 <= z && z < shape_[0] && 0 <= y && y < shape_[1] && 0 <= x && x < shape_[2];
+    }
+
+    // Whether no pixel has neighbors on all sides.
+    bool all_on_border() const { return all_on_border_; }
+
+    bool leaves(std::int64_t position, unsigned direction) const {
+        const Neighborhood::Neighbor& n = neighbors()[direction];
+        const std::int64_t row = position / shape_[2];
+        return !contains(row / shape_[1] + n.dz, row % shape_[1] + n.dy, position % shape_[2] + n.dx);
+    }
+
+private:
+    std::array<std::int64_t, 3> shape_{1, 1, 1};
+    std::array<std::int64_t, 32> steps_{};
+    const Neighborhood* neighborhood_;
+    bool all_on_border_;
 };
 
 }  // namespace topolayer

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bars.hpp"
+#include "interrupt.hpp"
 #include "order.hpp"
 #include "union_find.hpp"
 
@@ -15,8 +16,8 @@ namespace topolayer {
 template <class Value>
 class RipsH0 {
 public:
-    void operator()(const Value* distances, std::int64_t points, Value threshold, Bars& bars) {
-        grow_tree(distances, points);
+    void operator()(const Value* distances, std::int64_t points, Value threshold, Bars& bars, Interrupt& interrupt) {
+        grow_tree(distances, points, interrupt);
         bars.nonfinite = !std::all_of(tree_.begin(), tree_.end(), [](const Edge& e) { return are_finite(&e.length, 1); });
         if (bars.nonfinite) return;
         std::sort(tree_.begin(), tree_.end());
@@ -45,7 +46,8 @@ private:
     };
 
     // The tree is unique: edges are compared in the total order, without ties.
-    void grow_tree(const Value* distances, std::int64_t points) {
+    void grow_tree(const Value* distances, std::int64_t points, Interrupt& interrupt) {
+        Pace pace(interrupt);
         tree_.clear();
         outside_.clear();
         for (std::int64_t vertex = 1; vertex < points; ++vertex)
@@ -53,6 +55,7 @@ private:
         while (!outside_.empty()) {
             const auto nearest = std::min_element(
                 outside_.begin(), outside_.end(), [](const auto& a, const auto& b) { return a.edge < b.edge; });
+            pace.after(static_cast<std::int64_t>(outside_.size()));
             const std::int64_t added = nearest->vertex;
             tree_.push_back(nearest->edge);
             *nearest = outside_.back();

@@ -1,0 +1,68 @@
+// Storage that is kept from one sample to the next, and is not cleared when it grows.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <utility>
+
+namespace topolayer {
+
+template <class T>
+class Buffer {
+public:
+    std::size_t size() const { return size_; }
+    std::size_t bytes() const { return capacity_ * sizeof(T); }
+    T* begin() { return data_.get(); }
+    T* end() { return data_.get() + size_; }
+    const T* begin() const { return data_.get(); }
+    const T* end() const { return data_.get() + size_; }
+    T& operator[](std::size_t i) { return data_[i]; }
+    const T& operator[](std::size_t i) const { return data_[i]; }
+    T& back() { return data_[size_ - 1]; }
+
+    void clear() { size_ = 0; }
+
+    // What it held is lost; the new elements have no value yet.
+    void renew(std::size_t size) {
+        if (size > capacity_) {
+            data_.reset();
+            allocate(size);
+        }
+        size_ = size;
+    }
+
+    // Makes room for `more` elements behind the last one and returns where they go; `end_at` says which were filled.
+    T* room_for(std::size_t more) {
+        if (size_ + more > capacity_) {
+            auto old = std::move(data_);
+            allocate(std::max(size_ + more, capacity_ + capacity_ / 2));
+            std::copy_n(old.get(), size_, data_.get());
+        }
+        return end();
+    }
+    void end_at(const T* end) { size_ = static_cast<std::size_t>(end - data_.get()); }
+
+    void push_back(const T& element) {
+        *room_for(1) = element;
+        ++size_;
+    }
+
+    void swap(Buffer& other) noexcept {
+        data_.swap(other.data_);
+        std::swap(size_, other.size_);
+        std::swap(capacity_, other.capacity_);
+    }
+
+private:
+    void allocate(std::size_t capacity) {
+        capacity_ = 0;
+        data_ = std::make_unique_for_overwrite<T[]>(capacity);
+        capacity_ = capacity;
+    }
+
+    std::unique_ptr<T[]> data_;
+    std::size_t size_ = 0, capacity_ = 0;
+};
+
+}  // namespace topolayer

@@ -1,0 +1,45 @@
+// Sorting by keys that are unsigned integers.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "buffer.hpp"
+
+namespace topolayer {
+
+template <class Key>
+struct Keyed {
+    Key key;
+    std::uint32_t index;
+};
+
+// By key; equal keys keep their order. From the least significant digit to the most; `spare` is for intermediate results.
+template <class Key>
+void sort_by_key(Buffer<Keyed<Key>>& entries, Buffer<Keyed<Key>>& spare) {
+    constexpr int digit_bits = 11, bits = 8 * sizeof(Key), digits = (bits + digit_bits - 1) / digit_bits;
+    constexpr std::size_t radix = std::size_t{1} << digit_bits;
+    if (entries.size() < radix / 4) {
+        std::stable_sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
+        return;
+    }
+    const auto digit = [](Key key, int place) { return static_cast<std::size_t>(key >> place * digit_bits) % radix; };
+    const auto counts = std::make_unique<std::array<std::array<std::uint32_t, radix>, digits>>();
+    for (const auto& entry : entries)
+        for (int place = 0; place < digits; ++place) ++(*counts)[place][digit(entry.key, place)];
+    spare.renew(entries.size());
+    for (int place = 0; place < digits; ++place) {
+        auto& next = (*counts)[place];
+        if (next[digit(entries[0].key, place)] == entries.size()) continue;  // all the same
+        std::uint32_t before = 0;
+        for (std::uint32_t& start : next) before += std::exchange(start, before);
+        for (const auto& entry : entries) spare[next[digit(entry.key, place)]++] = entry;
+        entries.swap(spare);
+    }
+}
+
+}  // namespace topolayer

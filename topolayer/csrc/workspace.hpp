@@ -1,0 +1,64 @@
+// Keeps the buffers of an algorithm from one call to the next: on fresh memory, the first touch of every page costs more
+// than the topology. They hold nothing that a result depends on.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace topolayer {
+
+// An object that owns buffers (`bytes()` says how many), from those that are kept, or a new one. Goes back when this does.
+template <class Algorithm>
+class Workspace {
+public:
+    Workspace() : algorithm_(take()) {}
+    Workspace(Workspace&&) noexcept = default;
+    Workspace& operator=(Workspace&&) = delete;
+    ~Workspace() {
+        if (algorithm_) keep(std::move(algorithm_));
+    }
+
+    Algorithm* operator->() { return algorithm_.get(); }
+
+private:
+    static constexpr std::size_t most_bytes = std::size_t{64} << 20;  // of all that are kept
+
+    struct Kept {
+        std::mutex mutex;
+        std::vector<std::unique_ptr<Algorithm>> algorithms;
+        std::size_t bytes = 0;
+    };
+
+    static Kept& kept() {
+        static Kept& result = *new Kept;  // never destroyed: a thread may still be at work when the process ends
+        return result;
+    }
+
+    // The lock is tried, not waited for: in a forked process, the thread that held it may not exist.
+    static std::unique_ptr<Algorithm> take() {
+        const std::unique_lock lock(kept().mutex, std::try_to_lock);
+        if (!lock || kept().algorithms.empty()) return std::make_unique<Algorithm>();
+        auto result = std::move(kept().algorithms.back());
+        kept().algorithms.pop_back();
+        kept().bytes -= result->bytes();
+        return result;
+    }
+
+    static void keep(std::unique_ptr<Algorithm> algorithm) noexcept {
+        const std::size_t bytes = algorithm->bytes();
+        try {
+            const std::unique_lock lock(kept().mutex, std::try_to_lock);
+            if (!lock || kept().bytes + bytes > most_bytes) return;
+            kept().algorithms.push_back(std::move(algorithm));
+            kept().bytes += bytes;
+        } catch (...) {  // no memory to note it: it is freed
+        }
+    }
+
+    std::unique_ptr<Algorithm> algorithm_;
+};
+
+}  // namespace topolayer
