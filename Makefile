@@ -22,8 +22,8 @@ lint: $(VENV)/installed-dev
 docs: $(VENV)/installed-docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
-bench: $(VENV)/installed-dev
-	$(BIN)/python -m experiments.speed
+bench: $(VENV)/installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python -m experiments.speed
 
 clean:
 	rm -rf $(VENV) build docs/_build

@@ -78,7 +78,7 @@ class Meter:
     Where the output is no terminal (a log file, a test) there is no bar; the epochs' log lines tell how far it is.
     """
 
-    def __init__(self, total: int, *, enabled: bool = True) -> None:
+    def __init__(self, total: float, *, enabled: bool = True) -> None:
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=8),
@@ -98,6 +98,6 @@ class Meter:
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
 
-    def advance(self, steps: int, name: str = "", losses: dict[str, float] | None = None) -> None:
+    def advance(self, steps: float, name: str = "", losses: dict[str, float] | None = None) -> None:
         text = "  ".join(f"{key} {value:.3g}" for key, value in (losses or {}).items())
         self._progress.update(self._task, advance=steps, description=name, losses=text)

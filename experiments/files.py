@@ -49,9 +49,11 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     write_atomically(path, text.getvalue())
 
 
-def environment() -> dict[str, Any]:
+PACKAGES = ("torch", "topolayer", "lightning-fabric", "torchmetrics", "pycocotools", "numpy")
+
+
+def environment(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
     """The command, the code and the machine, as far as they matter to the numbers."""
-    packages = ("torch", "topolayer", "lightning-fabric", "torchmetrics", "pycocotools", "numpy")
     return {
         "command": sys.argv,
         "commit": _commit(),

@@ -1,0 +1,5 @@
+"""The benchmark: this library and its peers on the same inputs, and the targets it has to meet.
+
+`inputs` makes images, volumes and distances, `contenders` knows how each package is called, `measure` takes the times,
+`memory` the peaks, `step` the share of a training step; `targets` and `report` turn them into tables and a plot.
+"""

@@ -1,0 +1,313 @@
+"""How each package is asked for the same thing: components of the superlevel filtration of a grid, and their loss.
+
+All are given a float32 tensor, and whatever they need beyond it (a negated copy, float64) is theirs to make and is
+timed with them. They differ in connectivity and in what they give back, as `returns` says. A package that is not
+installed, or does not run with the others' versions, is left out by name.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import topolayer as tl
+from experiments.speed.inputs import Job, distances, make
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to do a job.
+
+    `outcome` of what `run` returns is a number that must not depend on the package where the connectivity is the
+    same: of a penalty its value, else the number of finite bars of positive length in dimension 0. Those that are
+    `natural_only` are not run on extreme kinds of images.
+    """
+
+    name: str
+    job: Job
+    run: Callable[[Tensor], Any]
+    outcome: Callable[[Any], float]
+    connectivity: str
+    returns: str
+    natural_only: bool = False
+    threads: int = 1
+
+
+# --- this library ---------------------------------------------------------------------------------------------------
+
+
+def topolayer_() -> list[Contender]:
+    def h0(barcode: tl.Barcode) -> int:
+        return int((barcode.dims == 0).sum())
+
+    def freudenthal(image: Tensor) -> tl.Barcode:
+        return tl.persistence(tl.Freudenthal(image, superlevel=True))
+
+    def both(image: Tensor) -> tl.Barcode:
+        return tl.persistence(tl.Freudenthal(image, superlevel=True), (0, 1))
+
+    def cubical(image: Tensor, *, construction: str) -> tl.Barcode:
+        return tl.persistence(tl.Cubical(image, construction=construction, superlevel=True), (0, 1))  # type: ignore[arg-type]
+
+    def volume(values: Tensor) -> tl.Barcode:
+        return tl.persistence(tl.Freudenthal(values, ndim=3, superlevel=True))
+
+    def volume_v(values: Tensor) -> tl.Barcode:
+        return tl.persistence(tl.Cubical(values, ndim=3, superlevel=True))
+
+    def rips(matrix: Tensor) -> tl.Barcode:
+        return tl.persistence(tl.Rips(matrix))
+
+    def penalty(activation: Tensor) -> Tensor:
+        return backward(tl.few_maxima, activation)
+
+    pixels = "births and deaths, differentiable, with their pixels"
+    v, t = (functools.partial(cubical, construction=construction) for construction in "VT")
+    found = [
+        Contender("topolayer H0", "image", freudenthal, h0, "Freudenthal", f"dimension 0: {pixels}"),
+        Contender("topolayer H0+H1", "image", both, h0, "Freudenthal", f"dimensions 0 and 1: {pixels}"),
+        Contender("topolayer H0+H1 V", "image", v, h0, "V", "the same in the cubical grid V", True),
+        Contender("topolayer H0+H1 T", "image", t, h0, "T", "the same in the cubical grid T", True),
+        Contender("topolayer H0 V", "volume", volume_v, h0, "V", f"dimension 0: {pixels}"),
+        Contender("topolayer H0", "volume", volume, h0, "Freudenthal", f"dimension 0: {pixels}"),
+        Contender(
+            "topolayer H0", "distances", rips, h0, "Rips", "dimension 0: deaths, differentiable, with their edges"
+        ),
+        Contender("few_maxima", "penalty", penalty, float, "Freudenthal", "the penalty and its gradient"),
+    ]
+    for threads in range(1, min(2, cores()) + 1):
+        name = f"{threads} thread{'s' * (threads > 1)}"
+        found.append(
+            Contender(name, "batch", freudenthal, h0, "Freudenthal", f"dimension 0: {pixels}", threads=threads)
+        )
+        sums = functools.partial(hash_rows, threads=threads)
+        found.append(Contender(name, "hashing", sums, len, "none", "SHA-256 of every row", threads=threads))
+    return found
+
+
+def backward(penalty: Callable[[Tensor], Tensor], activation: Tensor) -> Tensor:
+    """The mean over samples of a penalty on an activation (B, C, H, W), after its backward pass."""
+    mean = penalty(activation.requires_grad_()).mean()
+    torch.autograd.grad(mean, activation)
+    return mean.detach()
+
+
+def squares_beyond(lengths: Tensor, spared: int) -> Tensor:
+    """The sum of the squares of all but the longest lengths: few_maxima written on a package's lengths."""
+    return lengths.sort(descending=True).values[spared:].square().sum()
+
+
+def hash_rows(values: Tensor, *, threads: int) -> list[bytes]:
+    """Something that shares nothing between threads, to see how far two cores are free."""
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(lambda row: hashlib.sha256(row).digest(), values.numpy()))
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+# --- its peers ------------------------------------------------------------------------------------------------------
+
+
+def gudhi_() -> list[Contender]:
+    gudhi = import_module("gudhi")
+    fast = import_module("gudhi.sklearn").CubicalPersistence([0, 1]).fit([])
+
+    def image(values: Tensor) -> Any:
+        return fast.transform([-values.numpy()])[0]
+
+    def general(values: Tensor, *, corners: bool) -> Any:
+        grid: Any = -values.numpy()
+        if corners:
+            complex_ = gudhi.CubicalComplex(vertices=grid)
+            complex_.compute_persistence()
+            return complex_.vertices_of_persistence_pairs()
+        complex_ = gudhi.CubicalComplex(top_dimensional_cells=grid)
+        complex_.compute_persistence()
+        return complex_.cofaces_of_persistence_pairs()
+
+    def rips(matrix: Tensor) -> Any:
+        tree = gudhi.RipsComplex(distance_matrix=matrix.numpy()).create_simplex_tree(max_dimension=1)
+        tree.compute_persistence()
+        return tree.persistence_intervals_in_dimension(0)
+
+    def pairs(found: Any) -> int:
+        return len(found[0][0]) if found[0] else 0
+
+    top, corner = (functools.partial(general, corners=corners) for corners in (False, True))
+    return [
+        Contender("gudhi 2D", "image", image, lambda found: finite(found[0]), "T", FAST_GUDHI),
+        Contender("gudhi", "image", top, pairs, "T", f"{GENERAL_GUDHI}, dimensions 0 and 1: pairs of pixels"),
+        Contender("gudhi", "volume", corner, pairs, "V", f"{GENERAL_GUDHI}, all dimensions: pairs of voxels"),
+        Contender("gudhi", "distances", rips, finite, "Rips", "RipsComplex and its simplex tree, dimension 0: values"),
+    ]
+
+
+FAST_GUDHI = (
+    "gudhi.sklearn.CubicalPersistence, always both dimensions: values without pixels, from which no gradient can be had"
+)
+GENERAL_GUDHI = "CubicalComplex, persistence pairs and their cofaces"
+
+
+def cripser_() -> list[Contender]:
+    cripser = import_module("cripser")
+
+    def call(values: Tensor, *, maxdim: int) -> Any:
+        return cripser.computePH(-values.numpy(), maxdim=maxdim)
+
+    def bars(found: Any) -> int:
+        return finite(found[found[:, 0] == 0, 1:3])
+
+    h0, h1 = (functools.partial(call, maxdim=maxdim) for maxdim in (0, 1))
+    returns = "computePH(maxdim=0): births and deaths with their pixels"
+    return [
+        Contender("cripser H0", "image", h0, bars, "V", returns),
+        Contender("cripser H0+H1", "image", h1, bars, "V", "computePH(maxdim=1): the same of both dimensions"),
+        Contender("cripser H0", "volume", h0, bars, "V", returns),
+    ]
+
+
+def oineus_() -> list[Contender]:
+    oineus = import_module("oineus")
+    one_thread = oineus.ReductionParams()
+    one_thread.n_threads = 1
+
+    def call(values: Tensor) -> Any:
+        # Its float64 path is several times as fast as that for float32.
+        grid = values.numpy().astype(np.float64)
+        return oineus.compute_diagrams_ls(grid, negate=True, max_dim=0, params=one_thread, dualize=True)
+
+    def bars(found: Any) -> int:
+        return finite(found.in_dimension(0))
+
+    returns = "compute_diagrams_ls, dimension 0: births and deaths with their simplices"
+    return [
+        Contender("oineus H0", "image", call, bars, "Freudenthal", returns),
+        Contender("oineus H0", "volume", call, bars, "Freudenthal", returns),
+    ]
+
+
+def ripser_() -> list[Contender]:
+    ripser = import_module("ripser")
+
+    def call(matrix: Tensor) -> Any:
+        return ripser.ripser(matrix.numpy(), maxdim=0, distance_matrix=True)["dgms"][0]
+
+    return [Contender("ripser", "distances", call, finite, "Rips", "ripser(maxdim=0): values")]
+
+
+def torch_topological_() -> list[Contender]:
+    layer = import_module("torch_topological.nn").CubicalComplex(superlevel=True, dim=2)
+
+    def lengths(sample: Any) -> Tensor:
+        diagram: Tensor = sample[0].diagram  # of dimension 0; the essential bar is the last
+        return diagram.diff(dim=1).abs()[:, 0]
+
+    def penalty(activation: Tensor) -> Tensor:
+        return torch.stack([squares_beyond(lengths(sample), 8) for sample in layer(activation.norm(dim=1))])
+
+    def bars(sample: Any) -> int:
+        return int((lengths(sample)[:-1] > 0).sum())
+
+    loss = functools.partial(backward, penalty)
+    # It hands its rows to GUDHI as columns, so that only the diagrams of square images are right.
+    returns = "CubicalComplex, dimensions 0 and 1: diagrams (right for square images), differentiable"
+    return [
+        Contender("pytorch-topological", "image", layer, bars, "T", returns),
+        Contender("pytorch-topological", "penalty", loss, float, "T", "the same penalty and its gradient"),
+    ]
+
+
+def topologylayer_() -> list[Contender]:
+    make_layer = import_module("topologylayer.nn").LevelSetLayer2D
+
+    @functools.cache
+    def layer(height: int, width: int) -> Any:  # the complex is built once, as a network would
+        return make_layer((width, height), maxdim=0, sublevel=False)
+
+    def call(image: Tensor) -> Tensor:
+        diagrams, _ = layer(*image.shape)(image.flatten())
+        bars: Tensor = diagrams[0]
+        return bars
+
+    def penalty(activation: Tensor) -> Tensor:
+        diagrams = [call(image) for image in activation.norm(dim=1)]
+        return torch.stack([squares_beyond((d[:, 0] - d[:, 1])[d[:, 1].isfinite()], 7) for d in diagrams])
+
+    loss = functools.partial(backward, penalty)
+    returns = "LevelSetLayer2D, dimension 0: births and deaths, differentiable"
+    return [
+        Contender("TopologyLayer", "image", call, lambda bars: finite(bars.numpy()), "Freudenthal", returns),
+        Contender("TopologyLayer", "penalty", loss, float, "Freudenthal", "the same penalty and its gradient"),
+    ]
+
+
+def finite(bars: Any) -> int:
+    """The number of rows (birth, death) of finite, positive length. Some packages write infinity as a huge number."""
+    lengths = np.abs(np.diff(np.asarray(bars, dtype=np.float64)))
+    return int(((lengths > 0) & (lengths < 1e30)).sum())
+
+
+# --- who is there ---------------------------------------------------------------------------------------------------
+
+# By the name of the distribution that a version is asked of.
+LOADERS: dict[str, Callable[[], list[Contender]]] = {
+    "topolayer": topolayer_,
+    "gudhi": gudhi_,
+    "cripser": cripser_,
+    "oineus": oineus_,
+    "ripser": ripser_,
+    "torch-topological": torch_topological_,
+    "topologylayer": topologylayer_,
+}
+
+
+def tiny(job: Job) -> Tensor:
+    """An input on which any contender is done in no time."""
+    if job == "distances":
+        return distances(8)
+    shapes = {"image": (8, 9), "volume": (8, 8, 8), "penalty": (2, 1, 8, 9), "batch": (2, 8, 9), "hashing": (2, 8)}
+    return make("noise", shapes[job], ndim=3 if job == "volume" else 2)
+
+
+def find(job: str, name: str) -> Contender:
+    """One contender; packages that come after its own are not imported."""
+    for load in LOADERS.values():
+        with suppress(ImportError):
+            for contender in load():
+                if (contender.job, contender.name) == (job, name):
+                    return contender
+    raise ValueError(f"no contender {name!r} for the job {job!r}")
+
+
+def assemble() -> tuple[list[Contender], dict[str, str]]:
+    """Everyone who is there, this library first; and why the others are not, by name."""
+    found: list[Contender] = []
+    absent: dict[str, str] = {}
+    for name, load in LOADERS.items():
+        try:
+            contenders = load()
+            for contender in contenders:
+                contender.outcome(contender.run(tiny(contender.job)))
+        except ImportError as error:
+            absent[name] = f"not installed ({error})"
+        except Exception as error:
+            if name == "topolayer":
+                raise
+            absent[name] = f"installed, but does not run here ({type(error).__name__}: {str(error).splitlines()[0]})"
+        else:
+            found += contenders
+    return found, absent

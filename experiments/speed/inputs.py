@@ -1,0 +1,119 @@
+"""What is measured on: images of seven kinds, volumes, batches and distances, all float32, the same in every run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter
+from scipy.spatial.distance import pdist, squareform
+from torch import Tensor
+
+from experiments.console import UserError
+
+Array = np.ndarray[Any, Any]
+Shape = tuple[int, ...]
+Kind = Literal["noise", "smooth", "photograph", "constant", "checkerboard", "ramp", "spiral"]
+Job = Literal["image", "volume", "distances", "penalty", "batch", "hashing"]
+
+# White noise, the same smoothed with a Gaussian of standard deviation 3, and scikit-image's `camera`, resized.
+NATURAL: tuple[Kind, ...] = ("noise", "smooth", "photograph")
+# Nothing but ties; maxima everywhere; one ascent in the order of memory; one along a corridor that winds inwards.
+EXTREME: tuple[Kind, ...] = ("constant", "checkerboard", "ramp", "spiral")
+KINDS = NATURAL + EXTREME
+SMALLEST = 8  # pixels on a side: below it a spiral has no turns, and packages have code of their own
+
+
+@dataclass(frozen=True)
+class Input:
+    """What contenders are given: the values, and how tables call them."""
+
+    job: Job
+    size: str
+    kind: str
+    values: Tensor
+
+
+def parse(size: str, axes: int, *, leading: int = 0) -> Shape:
+    """The shape that an option means; the `leading` axes are samples and channels, of which there may be few.
+
+    >>> parse("384x512", 2)
+    (384, 512)
+    """
+    sides = [int(side) if side.isdecimal() else 0 for side in size.split("x")]
+    least = [1] * leading + [SMALLEST] * (axes - leading)
+    if len(sides) != axes or any(side < low for side, low in zip(sides, least, strict=True)):
+        example = "x".join(["16"] * leading + ["128"] * (axes - leading))
+        raise UserError(f"{size!r} is no size: expected {axes} numbers such as {example}, sides from {SMALLEST} pixels")
+    return tuple(sides)
+
+
+def missing(kind: Kind) -> str | None:
+    """Why images of this kind cannot be had here."""
+    return "scikit-image is not installed" if kind == "photograph" and find_spec("skimage") is None else None
+
+
+def make(kind: Kind, shape: Shape, *, ndim: int = 2) -> Tensor:
+    """An image (`ndim` 2) or a volume (3) of this kind, with batch axes in front where `shape` has more axes.
+
+    The samples of a batch of noise are independent of one another; those of other kinds are all the same.
+    """
+    if kind in ("noise", "smooth"):
+        values: Array = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+        if kind == "smooth":
+            values = gaussian_filter(values, 3, axes=tuple(range(-ndim, 0)))
+    else:
+        values = np.broadcast_to(_PATTERNS[kind](shape[-ndim:]), shape)
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+
+
+def distances(points: int) -> Tensor:
+    """Euclidean distances of uniform points in the unit square."""
+    return torch.from_numpy(squareform(pdist(np.random.default_rng(0).random((points, 2)))).astype(np.float32))
+
+
+def photograph(shape: Shape) -> Array:
+    from skimage import data
+    from skimage.transform import resize
+
+    return np.asarray(resize(data.camera(), shape, anti_aliasing=True))  # type: ignore[no-untyped-call]
+
+
+def spiral(shape: Shape) -> Array:
+    """A corridor one pixel wide that winds inwards, a step higher at every pixel, between walls at -1.
+
+    Every second ring of pixels is corridor, clockwise from its upper left corner to two pixels below it; there a gap
+    in the wall leads on to the next one. From the first pixel to the only maximum half of all pixels are passed.
+    """
+    height, width = shape
+    i, j = np.indices(shape, dtype=np.int32)
+    ring = np.minimum(np.minimum(i, j), np.minimum(height - 1 - i, width - 1 - j))
+    down, right = height - 1 - 2 * ring, width - 1 - 2 * ring  # the lengths of its sides
+    along = np.select(
+        [i == ring, j == width - 1 - ring, i == height - 1 - ring],
+        [j - ring, right + i - ring, right + down + width - 1 - ring - j],
+        2 * right + down + height - 1 - ring - i,
+    )
+    beside = (i == ring + 1) & (j == ring)  # the pixel below a ring's corner: wall in a corridor, gap in a wall
+    corridor = (ring % 2 == 0) & ~beside
+    gap = (ring % 2 == 1) & beside
+    steps = _corridor_before(ring, shape) + along
+    return np.where(corridor, steps, np.where(gap, _corridor_before(ring + 1, shape) - 1, -1))
+
+
+def _corridor_before(ring: Array, shape: Shape) -> Array:
+    """How many pixels of the corridor come before an even ring, each ring's gap included."""
+    return np.asarray(ring * (sum(shape) - 2) - 2 * ring * (ring - 2))
+
+
+_PATTERNS: dict[Kind, Callable[[Shape], Array]] = {
+    "photograph": photograph,
+    "constant": np.zeros,
+    "checkerboard": lambda shape: np.indices(shape, dtype=np.int32).sum(0) % 2,
+    "ramp": lambda shape: np.arange(np.prod(shape)).reshape(shape),
+    "spiral": spiral,
+}

@@ -1,0 +1,206 @@
+"""The targets, and what was measured of them.
+
+Where a target speaks of several inputs (sizes, kinds) it is the worst that counts, unless it is a geometric mean. Kinds
+are the natural ones: noise, smooth noise, and a photograph where there is one.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from experiments.speed.inputs import NATURAL
+from experiments.speed.measure import Times
+from experiments.speed.step import PAPER, Share
+
+LARGE = 384 * 512  # pixels of an image from which on the ratios to GUDHI are asked for
+TOPOLOGYLAYER = 1.5  # seconds; what the factors of few_maxima refer to where TopologyLayer is not there to be timed
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A row of the table. `met` is None where nothing was measured, and `measured` says why."""
+
+    what: str
+    against: str
+    target: str
+    measured: str
+    met: bool | None
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that was measured. `peaks`: bytes per pixel, by (size, kind, contender)."""
+
+    times: Times
+    peaks: Mapping[tuple[str, str, str], float]
+    shares: Sequence[Share]
+
+
+def verdicts(results: Results) -> list[Verdict]:
+    """All targets, in the order in which they were set."""
+    times = results.times
+    large = [size for size in sizes(times, "image") if pixels(size) >= LARGE]
+    spans = " to ".join(dict.fromkeys((large[0], large[-1]))) if large else "384x512 and up"
+    both = ("topolayer H0+H1", "topolayer H0+H1 V", "topolayer H0+H1 T")
+    share = "hook, penalty and its backward in a step of the U-Net of"
+    shares = {s.name: s for s in results.shares}
+    return [
+        _means(times, ["topolayer H0"], large, f"`tl.persistence`, H0, {spans}", at_least=4, none_below=3),
+        _means(times, ["topolayer H0"], ["96x128"], "the same at 96x128", at_least=2.5),
+        _means(times, both, large, f"H0 + H1, each connectivity, {spans}", at_least=2.5),
+        _penalty(times, "16x1x96x128", "noise", 6e-3),
+        _penalty(times, "16x1x96x128", "smooth", 3e-3),
+        _most(
+            {kind: times.median("image", "24x32", kind, "topolayer H0") for kind in NATURAL},
+            "`tl.persistence`, H0, one 24x32 image", "fixed cost", 100e-6, microseconds,
+        ),
+        _most(
+            {kind: times.median("penalty", "1x1x24x32", kind, "few_maxima") for kind in NATURAL},
+            "`few_maxima` forward + backward on it", "fixed cost", 600e-6, microseconds,
+        ),
+        _least(_threads(times, "16x96x128"), "two cores, (16, 96, 128)", f"one; {_free(times)}", 1.8),
+        _most(_growth(times), "time per pixel at 4096x4096", "at 512x512", 2, times_),
+        _most(_beyond(results), "peak memory beyond the input, H0, per pixel", "the input", 24, bytes_),
+        _most({"": shares[PAPER].share if PAPER in shares else None}, f"{share} {PAPER}", "the step", 0.01, percent),
+        _least(
+            dict(_ratios(times, "volume", ["128x128x128"], "topolayer H0 V", "cripser H0")),
+            "H0, 128x128x128, Cubical V", "`cripser.computePH(maxdim=0)`", 5,
+        ),
+    ]  # fmt: skip
+
+
+# --- rows -----------------------------------------------------------------------------------------------------------
+
+
+def _means(
+    times: Times,
+    ours: Sequence[str],
+    sizes: Sequence[str],
+    what: str,
+    *,
+    at_least: float,
+    none_below: float = 0,
+) -> Verdict:
+    """Geometric means of GUDHI's time over ours: that of each contender has to be large enough."""
+    against = "`gudhi.sklearn.CubicalPersistence`"
+    target = f"{at_least:g}x geometric mean" + (f", none below {none_below:g}x" if none_below else "")
+    found = {name: dict(_ratios(times, "image", sizes, name, "gudhi 2D")) for name in ours}
+    if not all(found.values()):
+        return Verdict(what, against, target, NOT_MEASURED, None)
+    means = {name: statistics.geometric_mean(ratios.values()) for name, ratios in found.items()}
+    worst, where = min((ratio, where) for ratios in found.values() for where, ratio in ratios.items())
+    texts = [
+        f"{mean:.2f}x" + (f" ({name.removeprefix('topolayer ')})" * (len(ours) > 1)) for name, mean in means.items()
+    ]
+    inputs = min(len(ratios) for ratios in found.values())  # fewer where one of the two was over the limit
+    measured = f"{', '.join(texts)} over {inputs} inputs; lowest {worst:.2f}x ({where})"
+    return Verdict(what, against, target, measured, min(means.values()) >= at_least and worst >= none_below)
+
+
+def _penalty(times: Times, size: str, kind: str, most: float) -> Verdict:
+    what = f"`few_maxima` forward + backward, ({size.replace('x', ', ')}), {kind}"
+    target = f"at most {1e3 * most:g} ms ({TOPOLOGYLAYER / most:.0f}x)"
+    against = "TopologyLayer's `LevelSetLayer2D`, 1,500 ms when the target was set"
+    seconds = times.median("penalty", size, kind, "few_maxima")
+    if seconds is None:
+        return Verdict(what, against, target, NOT_MEASURED, None)
+    timed = times.median("penalty", size, kind, "TopologyLayer")
+    factor = f"{(timed or TOPOLOGYLAYER) / seconds:.0f}x" + (" with its time in this run" if timed else "")
+    return Verdict(what, against, target, f"{1e3 * seconds:.2f} ms, {factor}", seconds <= most)
+
+
+def _most(
+    values: Mapping[str, float | None], what: str, against: str, limit: float, text: Callable[[float], str]
+) -> Verdict:
+    """The largest of several values must not exceed the limit; None was not measured."""
+    known = {where: value for where, value in values.items() if value is not None}
+    met = all(value <= limit for value in known.values()) if known else None
+    return Verdict(what, against, f"at most {text(limit)}", _listed(known, text), met)
+
+
+def _least(values: Mapping[str, float], what: str, against: str, limit: float) -> Verdict:
+    met = all(value >= limit for value in values.values()) if values else None
+    return Verdict(what, against, f"{limit:g}x", _listed(values, times_), met)
+
+
+NOT_MEASURED = "not measured"
+
+
+def _listed(values: Mapping[str, float], text: Callable[[float], str]) -> str:
+    return ", ".join(f"{text(value)} {where}".rstrip() for where, value in values.items()) or NOT_MEASURED
+
+
+def microseconds(seconds: float) -> str:
+    return f"{1e6 * seconds:.0f} µs"
+
+
+def times_(ratio: float) -> str:
+    return f"{ratio:.2f}x"
+
+
+def bytes_(number: float) -> str:
+    return f"{number:.1f} bytes"
+
+
+def percent(part: float) -> str:
+    return f"{100 * part:.2g} %"
+
+
+# --- from the times -------------------------------------------------------------------------------------------------
+
+
+def pixels(size: str) -> int:
+    """The number of pixels of a size such as 384x512."""
+    return math.prod(map(int, size.split("x")))
+
+
+def sizes(times: Times, job: str) -> list[str]:
+    """The sizes at which something was measured, small ones first."""
+    return sorted({key.size for key in times.measured if key.job == job}, key=pixels)
+
+
+def _ratios(times: Times, job: str, sizes: Iterable[str], ours: str, peer: str) -> Iterator[tuple[str, float]]:
+    """How many times as long the peer takes, on each natural input that both were measured on."""
+    for size in sizes:
+        for kind in NATURAL:
+            mine, theirs = (times.median(job, size, kind, name) for name in (ours, peer))
+            if mine is not None and theirs is not None:
+                yield f"{size} {kind}", theirs / mine
+
+
+def _growth(times: Times) -> dict[str, float]:
+    """Time per pixel at 4096x4096 over that at 512x512."""
+    found: dict[str, float] = {}
+    for kind in NATURAL:
+        small, big = (times.median("image", size, kind, "topolayer H0") for size in ("512x512", "4096x4096"))
+        if small is not None and big is not None:
+            found[kind] = big / small / (4096 / 512) ** 2
+    return found
+
+
+def _threads(times: Times, size: str) -> dict[str, float]:
+    """How many times as fast two threads are."""
+    ratios = ((kind, [times.median("batch", size, kind, name) for name in THREADS]) for kind in NATURAL)
+    return {kind: one / two for kind, (one, two) in ratios if one is not None and two is not None}
+
+
+THREADS = ("1 thread", "2 threads")
+
+
+def _free(times: Times) -> str:
+    """How far two cores were there for us, by a computation that shares nothing."""
+    one, two = (
+        [t.median for key, t in times.measured.items() if (key.job, key.contender) == ("hashing", name)]
+        for name in THREADS
+    )
+    if not one or not two:
+        return "there is only one"
+    return f"of hashing, which shares nothing, they do {max(one) / max(two):.2f}x"
+
+
+def _beyond(results: Results) -> dict[str, float]:
+    """Peaks of H0, by kind."""
+    return {kind: peak for (_, kind, name), peak in results.peaks.items() if name == "topolayer H0"}
