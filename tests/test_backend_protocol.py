@@ -85,7 +85,7 @@ def test_the_table() -> None:
     assert [n for n in names if n in ("native", "torch", "ripser", "gudhi")] == [
         n for n in ("native", "torch", "ripser", "gudhi") if n in names
     ]
-    assert {"native", "ripser", "gudhi"} <= set(names)
+    assert {"native", "torch", "ripser", "gudhi"} <= set(names)
     for name, backend in table.items():
         assert backend.name == name
         assert isinstance(backend, tl.Backend)
@@ -94,15 +94,17 @@ def test_the_table() -> None:
 
 
 def test_promised_support() -> None:
-    """native: H0 of grids, LowerStar and Rips. ripser: Rips. gudhi: everything, the top dimension too."""
-    native, ripser, gudhi = (tl.backends()[name] for name in ("native", "ripser", "gudhi"))
+    """native: H0 of grids, LowerStar and Rips. torch: grids. ripser: Rips. gudhi: everything, the top dimension too."""
+    native, of_torch, ripser, gudhi = (tl.backends()[name] for name in ("native", "torch", "ripser", "gudhi"))
     for family in FAMILIES:
         for superlevel in family.signs:
             filtration = family.make(family.random((2,)), superlevel)
             assert native.unsupported(filtration, (0,)) is None
+            assert (of_torch.unsupported(filtration, (0,)) is None) == (family.kind in "FVT")
             assert gudhi.unsupported(filtration, family.dims) is None
             assert (ripser.unsupported(filtration, family.dims) is None) == (family.kind == "rips")
-            assert isinstance(native.unsupported(filtration, (5,)), str)
+            for few in (native, of_torch):
+                assert isinstance(few.unsupported(filtration, (5,)), str)
     for d in (1, 2, 3):
         points = torch.rand(6, d, generator=torch.Generator().manual_seed(0))
         assert gudhi.unsupported(tl.Alpha(points), tuple(range(d))) is None
@@ -180,7 +182,7 @@ def test_zero_length_bars_of_a_backend_are_dropped_and_bars_ordered() -> None:
 
 
 def test_a_name_that_is_taken() -> None:
-    for name in ("native", "gudhi", "ripser"):
+    for name in ("native", "torch", "gudhi", "ripser"):
         backend = Slow()
         backend.name = name
         with pytest.raises(ValueError, match=rf"backend.*{name}.*taken"):
@@ -192,7 +194,8 @@ def test_a_name_that_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "nearest"), [("nativ", "native"), ("Gudhi", "gudhi"), ("rispser", "ripser"), ("", None)]
+    ("name", "nearest"),
+    [("nativ", "native"), ("Torch", "torch"), ("Gudhi", "gudhi"), ("rispser", "ripser"), ("", None)],
 )
 def test_an_unknown_name(name: str, nearest: str | None) -> None:
     """Contract 9: with the nearest, and all that are valid."""
@@ -208,7 +211,7 @@ def test_an_unknown_name(name: str, nearest: str | None) -> None:
 
 def test_a_backend_that_cannot() -> None:
     """Contract 9: the reason, and the names of those that can."""
-    with pytest.raises(ValueError, match=r"^backend\b.*ripser.*Rips.*native.*gudhi"):
+    with pytest.raises(ValueError, match=r"^backend\b.*ripser.*Rips.*native.*torch.*gudhi"):
         tl.persistence(tl.Freudenthal(HILLS), backend="ripser")
     with pytest.raises(ValueError, match=r"^backend\b.*slow.*it takes grids only.*native"):
         tl.persistence(tl.Rips(torch.tensor(SQUARE)), backend=Slow())

@@ -116,7 +116,7 @@ def test_float64_is_not_rounded() -> None:
     line = 1 + torch.tensor([0.0, 3, 1, 4, 2], dtype=torch.float64) * 2.0**-40
     barcode = tl.persistence(tl.Freudenthal(line, ndim=1))
     assert barcode.pairs.tolist() == [[2, 1], [4, 3]]
-    for backend in ("native", "gudhi"):
+    for backend in ("native", "torch", "gudhi"):
         assert found(tl.persistence(tl.Freudenthal(line, ndim=1), backend=backend)) == found(barcode)
 
 

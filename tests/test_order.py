@@ -12,7 +12,7 @@ import topolayer as tl
 from .comparing import pairings, persistence, places
 from .families import FAMILIES, Family
 
-LINE_BACKENDS = ["native", "gudhi"]
+LINE_BACKENDS = ["native", "torch", "gudhi"]
 
 
 def _line(numbers: list[float], superlevel: bool, backend: str) -> tl.Barcode:

@@ -98,7 +98,7 @@ def test_changing_the_input_in_place_afterwards() -> None:
         assert torch.equal(leaf.grad, expected)
 
 
-@pytest.mark.parametrize("backend", ["native", "gudhi"])
+@pytest.mark.parametrize("backend", ["native", "torch", "gudhi"])
 def test_threads(backend: str, threads: None) -> None:
     """Forwards and backwards in many threads at once give what they give one after another."""
     torch.set_num_threads(2)
@@ -177,7 +177,7 @@ def test_a_forked_process_may_use_threads(threads: None) -> None:
 
 def _use_everything() -> None:
     image = _images(2).requires_grad_()
-    for backend in ("native", "gudhi", None):
+    for backend in ("native", "torch", "gudhi", None):
         tl.persistence(tl.Freudenthal(image, superlevel=True), backend=backend)
     barcode = tl.persistence(tl.Cubical(image, construction="T"), (0, 1))
     barcode.padded(barcode.lengths)

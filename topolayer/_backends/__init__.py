@@ -9,15 +9,18 @@ from topolayer._backends.native import NativeBackend
 from topolayer._backends.protocol import Backend, IndexPairs
 from topolayer._backends.ranks import RankBackend
 from topolayer._backends.ripser_ import RipserBackend
+from topolayer._backends.tensor import TensorBackend
 from topolayer._filtrations import Filtration
 
 __all__ = ["Backend", "IndexPairs", "RankBackend", "backends", "choose_backend", "register_backend"]
 
-_registry: dict[str, Backend] = {b.name: b for b in (NativeBackend(), RipserBackend(), GudhiBackend())}
+_registry: dict[str, Backend] = {b.name: b for b in (NativeBackend(), TensorBackend(), RipserBackend(), GudhiBackend())}
 
 
 def backends() -> dict[str, Backend]:
     """The registered backends by name, in the order in which `persistence` looks for one. A copy.
+
+    For tensors on another device than the CPU it looks at `"torch"` first, which leaves them there.
 
     Example:
         >>> import topolayer as tl
@@ -45,7 +48,8 @@ def register_backend(backend: Backend) -> None:
 def choose_backend(backend: str | Backend | None, filtration: Filtration, dims: tuple[int, ...]) -> Backend:
     """The backend that was asked for, or the first that can do it. Raises ValueError or TypeError if there is none."""
     if backend is None:
-        for candidate in _registry.values():
+        on_cpu = filtration.values.device.type == "cpu"
+        for candidate in sorted(_registry.values(), key=lambda b: not on_cpu and b.name != "torch"):
             if candidate.unsupported(filtration, dims) is None:
                 return candidate
         raise ValueError(f"backend: none can compute dimensions {dims} of {filtration!r}; {_reasons(filtration, dims)}")
