@@ -8,6 +8,7 @@ import math
 import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
+from torch.utils.checkpoint import checkpoint
 
 import topolayer as tl
 
@@ -42,9 +43,10 @@ def test_channel_norm_of_few_channels(dtype: torch.dtype) -> None:
     assert tl.channel_norm(torch.zeros(0, 4, 3, dtype=dtype)).shape == (0, 3)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # torch's own, in forward mode
 def test_channel_norm_gradient() -> None:
     h = _activation(2, 3, 4).requires_grad_()
-    assert gradcheck(tl.channel_norm, (h,))
+    assert gradcheck(tl.channel_norm, (h,), check_forward_ad=True)
     assert gradgradcheck(tl.channel_norm, (h,))
 
 
@@ -94,6 +96,35 @@ def test_channel_norm_errors() -> None:
             tl.channel_norm(torch.ones(2, 3, 4), dim=dim)
 
 
+def test_channel_norm_in_function_transforms() -> None:
+    """Gradients per sample, as torch.func makes them."""
+    h = _activation(3, 4, 5, 6).requires_grad_()
+    weights = _activation(5, 6, seed=1)
+
+    def weighted(sample: torch.Tensor) -> torch.Tensor:
+        return (tl.channel_norm(sample, dim=0) * weights).sum()
+
+    per_sample = torch.func.vmap(torch.func.grad(weighted))(h.detach())
+    (expected,) = torch.autograd.grad((torch.linalg.vector_norm(h, dim=1) * weights).sum(), h)
+    assert torch.allclose(per_sample, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_channel_norm_of_very_large_and_very_small_vectors(dtype: torch.dtype) -> None:
+    """As far as the squares are normal numbers; a single channel is not squared."""
+    limits = torch.finfo(dtype)
+    for size in (limits.max**0.5 / 4, limits.tiny**0.5 * 8):
+        h = torch.tensor([[[3.0], [4.0]]], dtype=dtype) * (size / 4)
+        h.requires_grad_()
+        norm = tl.channel_norm(h)
+        assert torch.allclose(norm, h.new_tensor([[5 * size / 4]]), rtol=1e-6, atol=0)
+        norm.sum().backward()
+        assert h.grad.flatten().tolist() == pytest.approx([0.6, 0.8], rel=1e-6)
+    assert tl.channel_norm(torch.tensor([[[-limits.max, limits.tiny, 0]]], dtype=dtype)).tolist() == [
+        [limits.max, limits.tiny, 0]
+    ]
+
+
 # -- few_maxima
 
 
@@ -126,10 +157,11 @@ def test_few_maxima_dtypes(dtype: torch.dtype) -> None:
     assert torch.allclose(penalty.double(), exact, rtol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # torch's own, in forward mode
 @pytest.mark.parametrize("shape", [(2, 3, 5, 6), (1, 2, 3, 4, 3)], ids=str)
 def test_few_maxima_gradient(shape: tuple[int, ...]) -> None:
     h = _activation(*shape).requires_grad_()
-    assert gradcheck(lambda x: tl.few_maxima(x, k=2), (h,))
+    assert gradcheck(lambda x: tl.few_maxima(x, k=2), (h,), check_forward_ad=True)
     assert gradgradcheck(lambda x: tl.few_maxima(x, k=2), (h,))
 
 
@@ -180,6 +212,25 @@ def test_few_maxima_where_a_norm_overflows() -> None:
     h = torch.full((1, 2, 3, 3), 60000.0, dtype=torch.float16)
     h[0, :, 1, 1] = 0
     assert torch.isfinite(tl.few_maxima(h, k=0, p=1)).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_few_maxima_of_large_finite_activations(dtype: torch.dtype) -> None:
+    """Finite is what is finite at every pixel, though the sum over the pixels is not."""
+    large = torch.finfo(dtype).max / 4
+    h = torch.full((2, 1, 5, 5), large, dtype=dtype)
+    h[0, 0, 2, 2] = math.nan
+    assert tl.few_maxima(h, k=1, p=1).tolist() == [pytest.approx(math.nan, nan_ok=True), 0]
+
+
+@pytest.mark.parametrize("use_reentrant", [False, True])
+def test_few_maxima_in_a_checkpoint(use_reentrant: bool) -> None:
+    """What is recomputed in the backward pass has the same pairs."""
+    h = _activation(2, 3, 12, 12).requires_grad_()
+    (expected,) = torch.autograd.grad(tl.few_maxima(h.tanh(), k=2).sum(), h)
+    checkpoint(lambda x: tl.few_maxima(x.tanh(), k=2), h, use_reentrant=use_reentrant).sum().backward()
+    assert torch.equal(h.grad, expected)
+    assert expected.abs().sum() > 0
 
 
 def test_a_gradient_scaler_skips_the_step() -> None:

@@ -50,6 +50,46 @@ def test_against_the_formula(batch: tuple[int, ...], superlevel: bool, essential
         assert total.flatten().tolist() == pytest.approx(_by_hand(barcode, p, q, k, essential), rel=1e-12)
 
 
+@pytest.mark.parametrize("essential", ["count", "exclude"])
+@pytest.mark.parametrize("kind", "FVT")
+def test_bars_of_equal_length_at_the_k_th_place(kind: str, essential: str) -> None:
+    """Which of them is spared is seen in their midpoints: earlier birth first, then earlier death, as in the ranks."""
+    family = grid_family(kind, 7, 8)
+    for superlevel in (False, True):
+        filtration = family.make(family.random((3, 4), levels=5), superlevel)
+        barcode = tl.persistence(filtration, (0, 1))
+        for k in range(1, 9):
+            total = tl.algebraic(barcode, p=1, q=1, k=k, essential=essential)
+            assert total.flatten().tolist() == pytest.approx(_by_hand(barcode, 1, 1, k, essential), rel=1e-12)
+            part = barcode.select(barcode.births != 2, dim=0)
+            total = tl.algebraic(part, p=1, q=1, k=k, essential=essential)
+            assert total.flatten().tolist() == pytest.approx(_by_hand(part, 1, 1, k, essential), rel=1e-12)
+
+
+def test_more_groups_than_bars() -> None:
+    """Samples with many bars, few and none side by side, and a dimension that has none at all."""
+    images = torch.zeros(6, 9, 9, dtype=torch.float64)
+    images[1] = torch.rand(9, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    images[4, ::2, ::2] = torch.arange(25.0, dtype=torch.float64).reshape(5, 5)
+    barcode = tl.persistence(tl.Cubical(images, superlevel=True), (1, 0))
+    for k in (1, 2, 7, 24, 25, 10**9):
+        for essential in ("count", "exclude"):
+            total = tl.total_persistence(barcode, p=2, k=k, essential=essential)
+            assert total.tolist() == pytest.approx(_by_hand(barcode, 2, 0, k, essential), rel=1e-12)
+
+
+@pytest.mark.parametrize("p", [0.1, 3])
+def test_the_power_of_a_spared_bar_does_not_matter(p: float) -> None:
+    """It may overflow, or its derivative: the gradient is 0 and not NaN."""
+    line = torch.tensor([0.0, 1e-44 if p < 1 else 1e38, 0.0, 3e38, 0.0], requires_grad=True)
+    barcode = tl.persistence(tl.Freudenthal(line, ndim=1, superlevel=True))
+    assert len(barcode) == 1
+    total = tl.total_persistence(barcode, p=p, k=2)
+    total.backward()
+    assert total.item() == 0
+    assert line.grad.tolist() == [0] * 5
+
+
 def test_total_persistence_is_q_0() -> None:
     barcode = _barcode()
     for p in (0, 0.5, 1, 2):

@@ -47,7 +47,11 @@ def energy(h: Tensor) -> Tensor:
     return h.square().flatten(1).sum(1)
 
 
-PENALTIES = {"enc": energy, "dec.0": lambda h: energy(h) ** 2}
+def maxima(h: Tensor) -> Tensor:
+    return tl.few_maxima(h.reshape(-1, 1, 2, 3), k=1)
+
+
+PENALTIES = {"enc": energy, "dec.0": lambda h: energy(h) ** 2, "dec": maxima}
 
 
 def whole(n: int = 8) -> Tensor:

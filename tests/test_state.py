@@ -7,6 +7,7 @@ import dataclasses
 import multiprocessing
 import random
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,18 +105,17 @@ def test_threads(backend: str, threads: None) -> None:
     torch.set_num_threads(2)
     inputs = [_images(1 + i % 4, side=8 + i, seed=i) for i in range(24)]
 
-    def run(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def run(x: torch.Tensor) -> list[torch.Tensor]:
         x = x.clone().requires_grad_()
         barcode = tl.persistence(tl.Freudenthal(x, superlevel=True), backend=backend)
-        tl.total_persistence(barcode, p=2, k=1).sum().backward()
-        return barcode.pairs, x.grad
+        (tl.total_persistence(barcode, p=2, k=1) + tl.few_maxima(x[:, None], k=2)).sum().backward()
+        return [barcode.pairs, barcode.ranks, x.grad]
 
     serial = [run(x) for x in inputs]
     with ThreadPoolExecutor(8) as pool:
         parallel = list(pool.map(run, inputs * 3))
-    for (pairs, grad), (expected_pairs, expected_grad) in zip(parallel, serial * 3, strict=True):
-        assert torch.equal(pairs, expected_pairs)
-        assert torch.equal(grad, expected_grad)
+    for results, expected in zip(parallel, serial * 3, strict=True):
+        assert all(map(torch.equal, results, expected))
 
 
 class _Diagrams(Dataset):
@@ -129,22 +129,36 @@ class _Diagrams(Dataset):
         return torch.cat([_gradient(x).flatten(), _loss(x)[None], tl.few_maxima(x[:, None], k=1)])
 
 
-@needs_fork
+def _use_two_threads(worker: int) -> None:
+    """A DataLoader allows its workers one thread."""
+    torch.set_num_threads(2)
+
+
 @may_fork
-@pytest.mark.timeout(60)
-def test_forked_dataloader_workers(threads: None) -> None:
+@pytest.mark.timeout(100)
+@pytest.mark.parametrize("start", [pytest.param("fork", marks=needs_fork), "spawn"])
+def test_dataloader_workers(start: str, threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the parent has computed with several threads, its own and torch's."""
+    monkeypatch.syspath_prepend(Path(__file__).parent.parent)  # where a spawned worker finds this file
     torch.set_num_threads(4)
     _ = torch.rand(400, 400) @ torch.rand(400, 400)
     _ = torch.rand(1_000_000).sort()
     expected = torch.stack([_Diagrams()[i] for i in range(8)])
-    loader = DataLoader(_Diagrams(), batch_size=4, num_workers=2, multiprocessing_context="fork", timeout=40)
+    loader = DataLoader(
+        _Diagrams(),
+        batch_size=4,
+        num_workers=2,
+        multiprocessing_context=start,
+        timeout=80,
+        worker_init_fn=_use_two_threads,
+    )
     assert torch.equal(torch.cat(list(loader)), expected)
 
 
-def _checksum(images: torch.Tensor) -> int:
-    pairs = tl.persistence(tl.Freudenthal(images), backend="native").pairs
-    return int((pairs.flatten() * torch.arange(pairs.numel())).sum())
+def _checksum(images: torch.Tensor) -> list[float]:
+    barcode = tl.persistence(tl.Freudenthal(images), backend="native")
+    pairs = int((barcode.pairs.flatten() * torch.arange(2 * len(barcode))).sum())
+    return [pairs, int((barcode.ranks * torch.arange(len(barcode))).sum()), *tl.few_maxima(images[:, None]).tolist()]
 
 
 def _child(queue: multiprocessing.SimpleQueue) -> None:
@@ -230,6 +244,7 @@ def test_the_default_dtype_does_not_matter(default: torch.dtype) -> None:
             assert barcode.births.dtype == tl.total_persistence(barcode, p=2, k=0).dtype == raised
             assert tl.algebraic(barcode, p=1, q=1).item() == 1 * 1.5 + 3 * 1.5
             assert tl.few_maxima(x[None, None], k=1).dtype == raised
+            assert tl.few_maxima(x[None, None] * torch.nan).dtype == raised
             distances = torch.tensor([[0.0, 1.0], [1.0, 0.0]], dtype=dtype)
             assert tl.persistence(tl.Rips(distances)).deaths.dtype == raised
             points = torch.tensor([[0.0, 0], [1, 0], [0, 1]], dtype=dtype)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -37,10 +40,48 @@ def channel_norm(h: Tensor, dim: int = 1) -> Tensor:
         raise TypeError(f"dim: expected an int, got {type(dim).__name__}")
     if not -h.ndim <= dim < h.ndim:
         raise ValueError(f"dim: expected an axis of h, got {dim} for shape {tuple(h.shape)}")
-    squares = h.square().sum(dim)
-    zero = squares == 0
-    # The root is taken of 1 there, and its result left out: both branches of `where` have finite derivatives.
-    return torch.where(zero, 0, torch.where(zero, 1, squares).sqrt())
+    if h.shape[dim] == 1:
+        return h.abs().squeeze(dim)
+    if torch.compiler.is_compiling():  # it makes one pass of this by itself
+        squares = h.square().sum(dim)
+        zero = squares == 0
+        return torch.where(zero, 0, torch.where(zero, 1, squares).sqrt())
+    norm: Tensor = _Norm.apply(h, dim)  # type: ignore[no-untyped-call]
+    return norm
+
+
+class _Norm(torch.autograd.Function):
+    """One pass over h backward: autograd would make three, and as many copies."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(h: Tensor, dim: int) -> Tensor:
+        # The root of zero is slow on some processors: take that of the smallest number instead, and drop it again.
+        tiny = torch.finfo(h.dtype).tiny
+        return torch.threshold(h.square().sum(dim).clamp_min(tiny).sqrt(), 2 * math.sqrt(tiny), 0)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, int], output: Tensor) -> None:
+        h, ctx.dim = inputs
+        ctx.save_for_backward(h, output)
+        ctx.save_for_forward(h, output)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        h, norm = ctx.saved_tensors
+        return h * (gradient * _inverse(norm)).unsqueeze(ctx.dim), None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:
+        h, norm = ctx.saved_tensors
+        along: Tensor = (h * tangent).sum(ctx.dim)
+        return along * _inverse(norm)
+
+
+def _inverse(norm: Tensor) -> Tensor:
+    """1 / norm, but 0 at 0."""
+    return norm / norm.square().clamp_min(torch.finfo(norm.dtype).tiny)
 
 
 def few_maxima(h: Tensor, *, k: int = 8, p: float = 2) -> Tensor:
@@ -56,7 +97,7 @@ def few_maxima(h: Tensor, *, k: int = 8, p: float = 2) -> Tensor:
 
     Returns:
         (B,) one number per sample, float32 or float64. A sample in which anything is NaN or infinite, or too
-        large to be squared, gets NaN, and so does its gradient, so that a gradient scaler can skip the step.
+        large for the norm, gets NaN, and so does its gradient, so that a gradient scaler can skip the step.
 
     Raises:
         TypeError, ValueError: `h` is no floating-point tensor of four or five axes; `k` or `p` is out of
@@ -74,13 +115,15 @@ def few_maxima(h: Tensor, *, k: int = 8, p: float = 2) -> Tensor:
             "a single sample gets its batch axis by h[None]"
         )
     magnitude = channel_norm(h)
-    try:
-        return _superfluous(magnitude, k=k, p=p)
-    except NonFiniteError:  # found on the way: looking for it in every step would cost as much as the topology
-        finite = torch.isfinite(magnitude.detach()).flatten(1).all(dim=1)
-        good, bad = finite.nonzero()[:, 0], (~finite).nonzero()[:, 0]
-        penalty = magnitude.new_zeros(len(h)).index_put((good,), _superfluous(magnitude[good], k=k, p=p))
-        return penalty.index_put((bad,), magnitude[bad].flatten(1).sum(dim=1) * torch.nan)
+    if not torch.compiler.is_compiling():
+        try:
+            return _superfluous(magnitude, k=k, p=p)
+        except NonFiniteError:  # found on the way: looking for it in every step would cost as much as the topology
+            pass
+    finite = torch.isfinite(magnitude.detach()).flatten(1).all(dim=1).reshape(-1, *(1,) * (magnitude.ndim - 1))
+    penalty = _superfluous(torch.where(finite, magnitude, 0), k=k, p=p)
+    poison = magnitude.new_zeros(finite.shape).masked_fill(~finite, torch.nan)
+    return penalty + (magnitude * poison).flatten(1).sum(dim=1)
 
 
 def _superfluous(magnitude: Tensor, *, k: int, p: float) -> Tensor:

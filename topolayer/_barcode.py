@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
+
+from topolayer._order import counts, first_places, places, rows
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -87,7 +88,7 @@ class EssentialBars(_Bars):
 
     indices: Tensor
 
-    @cached_property
+    @property
     def coordinates(self) -> Tensor:
         """(bars, ndim) int64: where on the grid each bar is born."""
         return self._on_grid(self.indices)
@@ -134,41 +135,33 @@ class Barcode(_Bars):
     pairs: Tensor
     essential: EssentialBars
     superlevel: bool
-    _known_ranks: Tensor | None = None
+    _whole: tuple[Barcode, Tensor] | None = None  # what this was selected from, and which of its bars
 
     @property  # not cached: what is first read under no_grad would stay off the graph
     def lengths(self) -> Tensor:
         """(bars,) length `|birth - death|` of each bar, on the autograd graph, > 0."""
         return self.births - self.deaths if self.superlevel else self.deaths - self.births
 
-    @cached_property
+    @property
     def ranks(self) -> Tensor:
         """(bars,) int64: place by length within the bar's sample and dimension, from 0.
 
         Essential bars are the longest and come first, so the longest finite bar of a connected image has rank
         1. Of equal lengths the earlier birth comes first, then the earlier death.
         """
-        if self._known_ranks is not None:
-            return self._known_ranks
-        with torch.no_grad():
-            group, groups = self._groups(self.sample, self.dims), self._groups_count()
-            births = -self.births if self.superlevel else self.births
-            # Bars of a group are in the order of deaths already, and the sort is stable.
-            order = lexsort([group, -self.lengths, births, self.pairs[:, 0]])
-            sizes = torch.bincount(group, minlength=groups)
-            first = sizes.cumsum(0) - sizes
-            place = torch.empty_like(order)
-            place[order] = torch.arange(len(order), device=order.device)
-            return place - first[group] + self.essential_counts
+        # torch.compile cannot trace the lock that a cached property has before Python 3.12.
+        return self._rank() if torch.compiler.is_compiling() else self._cached_ranks
 
     @cached_property
+    def _cached_ranks(self) -> Tensor:
+        return self._rank()
+
+    @property
     def essential_counts(self) -> Tensor:
         """(bars,) int64: how many essential bars there are in each bar's sample and dimension."""
-        group = self._groups(self.essential.sample, self.essential.dims)
-        counts = torch.bincount(group, minlength=self._groups_count())
-        return counts[self._groups(self.sample, self.dims)]
+        return self._essential_counts()[self._groups(self.sample, self.dims)]
 
-    @cached_property
+    @property
     def coordinates(self) -> Tensor:
         """(bars, 2, ndim) int64: where on the grid each bar is born, [:, 0], and dies, [:, 1]."""
         return self._on_grid(self.pairs)
@@ -219,7 +212,7 @@ class Barcode(_Bars):
             dims=self.dims[kept],
             sample=self.sample[kept],
             essential=essential,
-            _known_ranks=self.ranks[kept],
+            _whole=(self, kept),
         )
 
     def padded(self, terms: Tensor, *, fill: float = 0.0) -> tuple[Tensor, Tensor]:
@@ -239,34 +232,45 @@ class Barcode(_Bars):
             >>> lengths, mask = barcode.padded(barcode.lengths)
         """
         self._check_terms(terms)
-        samples = math.prod(self.batch_shape)
-        counts = torch.bincount(self.sample, minlength=samples)
-        width = int(counts.max()) if samples else 0
-        # Bars come by sample, so a bar's column is its distance from the first one of its sample.
-        column = torch.arange(len(self), device=terms.device) - (counts.cumsum(0) - counts)[self.sample]
-        rows = terms.new_full((samples, width), fill).index_put((self.sample, column), terms)
-        mask = torch.arange(width, device=terms.device) < counts[:, None]
-        return rows.reshape(*self.batch_shape, width), mask.reshape(*self.batch_shape, width)
+        row, mask = rows(terms, self.sample, math.prod(self.batch_shape), fill=fill)
+        shape = (*self.batch_shape, row.shape[1])
+        return row.reshape(shape), mask.reshape(shape)
 
     def __repr__(self) -> str:
         batch = f" in a batch of shape {self.batch_shape}" if self.batch_shape else ""
         return f"Barcode({len(self)} finite and {len(self.essential)} essential bars{batch})"
 
+    def _rank(self) -> Tensor:
+        if self._whole is not None:
+            whole, kept = self._whole
+            return whole.ranks[kept]
+        with torch.no_grad():
+            group, groups = self._groups(self.sample, self.dims), self._groups_count()
+            place = places(self.lengths, self.births, self.pairs, group, groups, self.superlevel)
+            return place + self.essential_counts
+
+    def _longest(self, k: int, *, count_essential: bool) -> Tensor:
+        """(bars,) bool: the bars of rank below k, without a sort of all bars; ranks count essential bars, or do not."""
+        if self._whole is not None:
+            whole, kept = self._whole
+            return whole._longest(k, count_essential=count_essential)[kept]
+        with torch.no_grad():
+            essential = self._essential_counts()
+            first = (k - essential).clamp(min=0) if count_essential else torch.full_like(essential, k)
+            group = self._groups(self.sample, self.dims)
+            return first_places(self.lengths, self.births, self.pairs, group, first, self.superlevel)
+
     def _groups(self, sample: Tensor, dims: Tensor) -> Tensor:
-        """A number for each pair of sample and dimension."""
-        return sample * self._dims_bound + dims
+        """A number for each pair of sample and dimension, ascending as the bars are ordered."""
+        return sample if self._dims_bound == 1 else sample * self._dims_bound + dims
+
+    def _essential_counts(self) -> Tensor:
+        """(groups,) int64: how many essential bars each group has."""
+        return counts(self._groups(self.essential.sample, self.essential.dims), self._groups_count())
 
     def _groups_count(self) -> int:
         return math.prod(self.batch_shape) * self._dims_bound
 
-    @cached_property
+    @property
     def _dims_bound(self) -> int:
-        return 1 + int(torch.cat([self.dims, self.essential.dims, self.dims.new_zeros(1)]).max())
-
-
-def lexsort(keys: Sequence[Tensor]) -> Tensor:
-    """Stable order by the first key, ties by the second, and so on: (n,) tensors -> (n,) int64."""
-    order = torch.arange(len(keys[0]), device=keys[0].device)
-    for key in reversed(keys):
-        order = order[key[order].argsort(stable=True)]
-    return order
+        return 1 + max(self.computed_dims)

@@ -48,16 +48,16 @@ def algebraic(
         raise ValueError(f"k: expected an int >= 0, got {k}")
     if essential not in ("count", "exclude"):
         raise ValueError(f'essential: expected "count" or "exclude", got {essential!r}')
-    if k > 0:
-        ranks = barcode.ranks if essential == "count" else barcode.ranks - barcode.essential_counts
-        barcode = barcode.select(ranks >= k)
-    terms = barcode.lengths**p
+    spared = barcode._longest(k, count_essential=essential == "count") if k > 0 else None
+    # What is spared is replaced before the powers, for they might overflow, and left out after them.
+    lengths = _without(spared, barcode.lengths, 1)
+    terms = lengths**p
     if q != 0:
-        midpoints = (barcode.births + barcode.deaths) / 2
+        midpoints = _without(spared, (barcode.births + barcode.deaths) / 2, 1)
         if q != int(q) and bool((midpoints < 0).any()):
             raise ValueError(f"q: expected a whole number, since there are negative midpoints, got {q}")
         terms = terms * midpoints**q
-    return barcode.sum(terms)
+    return barcode.sum(_without(spared, terms, 0))
 
 
 def total_persistence(
@@ -87,3 +87,7 @@ def _check_power(name: str, power: object) -> None:
         raise TypeError(f"{name}: expected a number, got {type(power).__name__}")
     if not 0 <= power <= sys.float_info.max:
         raise ValueError(f"{name}: expected a finite number >= 0, got {power}")
+
+
+def _without(spared: Tensor | None, terms: Tensor, replacement: float) -> Tensor:
+    return terms if spared is None else terms.masked_fill(spared, replacement)

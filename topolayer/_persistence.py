@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor
+from torch._compile import _disable_dynamo  # the public torch.compiler.disable loads the compiler at once
 
-from topolayer._backends import Backend, IndexPairs, choose_backend
-from topolayer._barcode import Barcode, EssentialBars, lexsort
-from topolayer._filtrations import Filtration
+from topolayer._backends import Backend, IndexPairs, backends, choose_backend
+from topolayer._barcode import Barcode, EssentialBars
+from topolayer._filtrations import Cubical, Filtration, Freudenthal
+from topolayer._order import lexsort
 
 
 def persistence(
@@ -37,7 +40,7 @@ def persistence(
         >>> signal = torch.tensor([0.0, 3.0, 1.0, 2.0], requires_grad=True)
         >>> barcode = tl.persistence(tl.Freudenthal(signal, ndim=1, superlevel=True))
         >>> barcode.births, barcode.deaths
-        (tensor([2.], grad_fn=<IndexSelectBackward0>), tensor([1.], grad_fn=<IndexSelectBackward0>))
+        (tensor([2.], grad_fn=<UnbindBackward0>), tensor([1.], grad_fn=<UnbindBackward0>))
         >>> barcode.lengths.sum().backward()
         >>> signal.grad
         tensor([ 0.,  0., -1.,  1.])
@@ -48,19 +51,78 @@ def persistence(
             f"got {type(filtration).__name__}; wrap the tensor in one of them"
         )
     wanted = _check_dims(dims, filtration)
-    chosen = choose_backend(backend, filtration, wanted)
+    find = _compiled_index_pairs if torch.compiler.is_compiling() else _index_pairs
+    return _gather(find(filtration, wanted, backend), filtration, wanted)
+
+
+def _index_pairs(filtration: Filtration, dims: tuple[int, ...], backend: str | Backend | None) -> IndexPairs:
+    """What the backend finds, checked and in canonical order."""
+    chosen = choose_backend(backend, filtration, dims)
     detached = filtration.detach()
     with torch.no_grad():
         if filtration.samples == 0:
-            pairs = _no_pairs()
-        else:
-            if not getattr(chosen, "checks_finite", False):
-                detached.check_finite()
-            pairs = chosen.pairs(detached, wanted)
+            return _no_pairs()
+        if not getattr(chosen, "checks_finite", False):
+            detached.check_finite()
+        pairs = chosen.pairs(detached, dims)
         if not (isinstance(pairs, IndexPairs) and pairs.canonical):
-            _check_pairs(pairs, detached, wanted, chosen.name)
+            _check_pairs(pairs, detached, dims, chosen.name)
             pairs = _canonical(pairs, detached)
-    return _gather(pairs, filtration, wanted)
+    return pairs
+
+
+_untraced_index_pairs = _disable_dynamo(_index_pairs)
+
+
+def _compiled_index_pairs(filtration: Filtration, dims: tuple[int, ...], backend: str | Backend | None) -> IndexPairs:
+    """As torch.compile gets it: of grids one operation in the graph, of all else a break between two graphs."""
+    name = backend if backend is None or isinstance(backend, str) else getattr(backend, "name", "")
+    known = name is backend or backends().get(str(name)) is backend
+    if type(filtration) not in (Freudenthal, Cubical) or not known:
+        return _untraced_index_pairs(filtration, dims, backend)
+    if filtration.samples == 0:
+        return _no_pairs()
+    construction = filtration.construction if isinstance(filtration, Cubical) else None
+    tensors: tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor] = _index_pairs_op(
+        filtration.values.detach(), filtration.value_axes, construction, filtration.superlevel, dims, name
+    )
+    return IndexPairs(*tensors, canonical=True)
+
+
+@torch.library.custom_op(
+    "topolayer::index_pairs",
+    mutates_args=(),
+    schema="(Tensor values, int ndim, str? construction, bool superlevel, int[] dims, str? backend)"
+    " -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+)
+def _index_pairs_op(
+    values: Tensor,
+    ndim: int,
+    construction: Literal["V", "T"] | None,
+    superlevel: bool,
+    dims: list[int],
+    backend: str | None,
+) -> tuple[Tensor, ...]:
+    grid: Freudenthal | Cubical
+    if construction is None:
+        grid = Freudenthal(values, ndim=ndim, superlevel=superlevel)
+    else:
+        grid = Cubical(values, ndim=ndim, construction=construction, superlevel=superlevel)
+    tensors = _tensors(_index_pairs(grid, tuple(dims), backend))
+    return tuple(tensor.to(values.device, copy=True) for tensor in tensors)  # copied: no two may be the same
+
+
+@_index_pairs_op.register_fake
+def _(values: Tensor, *options: object) -> tuple[Tensor, ...]:
+    context = torch.library.get_ctx()
+    finite, essential = context.new_dynamic_size(), context.new_dynamic_size()
+    shapes = (finite, 2), (finite,), (finite,), (essential,), (essential,), (essential,)
+    return tuple(values.new_empty(shape, dtype=torch.int64) for shape in shapes)
+
+
+def _tensors(pairs: IndexPairs) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    finite = pairs.finite, pairs.finite_dims, pairs.finite_samples
+    return *finite, pairs.essential, pairs.essential_dims, pairs.essential_samples
 
 
 def _check_dims(dims: object, filtration: Filtration) -> tuple[int, ...]:
@@ -128,30 +190,29 @@ def _canonical(pairs: IndexPairs, filtration: Filtration) -> IndexPairs:
 def _gather(pairs: IndexPairs, filtration: Filtration, dims: tuple[int, ...]) -> Barcode:
     """Births and deaths are entries of the values: the gradient of Section 3 is the gradient of this indexing."""
     values = filtration.values.flatten()
-    grid_shape = getattr(filtration, "grid_shape", None)
-
-    def here(indices: Tensor) -> Tensor:
-        return indices.to(values.device)
-
-    essential = EssentialBars(
-        births=values.index_select(0, here(pairs.essential)),
-        dims=here(pairs.essential_dims),
-        sample=here(pairs.essential_samples),
-        computed_dims=dims,
-        batch_shape=filtration.batch_shape,
-        grid_shape=grid_shape,
-        indices=here(pairs.essential),
+    device = values.device
+    finite, finite_dims, finite_samples, essential, essential_dims, essential_samples = (
+        tensor if tensor.device == device else tensor.to(device) for tensor in _tensors(pairs)
     )
-    finite = here(pairs.finite)
+    batch_shape, grid_shape = filtration.batch_shape, getattr(filtration, "grid_shape", None)
+    births, deaths = values.index_select(0, finite.flatten()).view(-1, 2).unbind(1)  # one gather has one backward
     return Barcode(
-        births=values.index_select(0, finite[:, 0]),
-        deaths=values.index_select(0, finite[:, 1]),
-        dims=here(pairs.finite_dims),
-        sample=here(pairs.finite_samples),
+        births=births,
+        deaths=deaths,
+        dims=finite_dims,
+        sample=finite_samples,
         computed_dims=dims,
-        batch_shape=filtration.batch_shape,
+        batch_shape=batch_shape,
         grid_shape=grid_shape,
         pairs=finite,
-        essential=essential,
+        essential=EssentialBars(
+            births=values.index_select(0, essential),
+            dims=essential_dims,
+            sample=essential_samples,
+            computed_dims=dims,
+            batch_shape=batch_shape,
+            grid_shape=grid_shape,
+            indices=essential,
+        ),
         superlevel=filtration.superlevel,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -42,15 +42,19 @@ class IndexPairs:
     canonical: bool = False
 
     def __post_init__(self) -> None:
-        for name in (f.name for f in fields(self) if f.name != "canonical"):
-            tensor = getattr(self, name)
-            if not isinstance(tensor, Tensor) or tensor.dtype != torch.int64:
-                got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
-                raise TypeError(f"IndexPairs.{name}: expected an int64 tensor, got {got}")
-            bars = len(self.finite if name.startswith("finite") else self.essential)
-            shape = (bars, 2) if name == "finite" else (bars,)
-            if tensor.shape != shape:
-                raise ValueError(f"IndexPairs.{name}: expected shape {shape}, got {tuple(tensor.shape)}")
+        for kind in ("finite", "essential"):
+            bars = None
+            for name in (kind, f"{kind}_dims", f"{kind}_samples"):
+                tensor = getattr(self, name)
+                if not isinstance(tensor, Tensor) or tensor.dtype != torch.int64:
+                    got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
+                    raise TypeError(f"IndexPairs.{name}: expected an int64 tensor, got {got}")
+                shape = tensor.shape
+                if bars is None:  # the first of the three says how many there are
+                    bars = shape[0] if shape else 0
+                if shape != ((bars, 2) if name == "finite" else (bars,)):
+                    expected = "(bars, 2)" if name == "finite" else f"({bars},)"
+                    raise ValueError(f"IndexPairs.{name}: expected shape {expected}, got {tuple(shape)}")
 
 
 @runtime_checkable

@@ -1,0 +1,101 @@
+"""Bars by length: the place of each one in its group, and the longest of each group.
+
+A group is the bars of one sample and dimension. Bars come group by group, and within a group in the order of deaths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def lexsort(keys: Sequence[Tensor]) -> Tensor:
+    """Stable order by the first key, ties by the second, and so on: (n,) tensors -> (n,) int64."""
+    order = keys[-1].argsort(stable=True)
+    for key in reversed(keys[:-1]):
+        order = order[key[order].argsort(stable=True)]
+    return order
+
+
+def counts(group: Tensor, groups: int) -> Tensor:
+    """(groups,) int64: how many bars each group has. Not torch.bincount, which waits for an accelerator."""
+    return group.new_zeros(groups).index_add(0, group, torch.ones_like(group))
+
+
+def rows(terms: Tensor, group: Tensor, groups: int, *, fill: float) -> tuple[Tensor, Tensor]:
+    """One row per group, (groups, widest): the terms, and a bool tensor, true where there is a bar."""
+    sizes = counts(group, groups)
+    width = int(sizes.max()) if groups else 0
+    mask = torch.arange(width, device=terms.device) < sizes[:, None]
+    return terms.new_full((groups, width), fill).masked_scatter(mask, terms), mask
+
+
+def places(lengths: Tensor, births: Tensor, pairs: Tensor, group: Tensor, groups: int, superlevel: bool) -> Tensor:
+    """(bars,) int64: place by length within the group; of equal lengths the earlier birth comes first, then death."""
+    if torch.compiler.is_compiling():
+        place_in_graph: Tensor = _places_op(lengths, births, pairs, group, groups, superlevel)
+        return place_in_graph
+    row, mask = rows(lengths, group, groups, fill=0)  # no bar has length 0
+    descending, order = row.sort(dim=1, descending=True)
+    place = torch.arange(row.shape[1], device=row.device).expand_as(row)
+    if not bool(((descending[:, 1:] == descending[:, :-1]) & mask[:, 1:]).any()):
+        return torch.empty_like(order).scatter_(1, order, place)[mask]
+    # The sort is stable, and bars of a group are in the order of deaths already.
+    order = lexsort([group, -lengths, -births if superlevel else births, pairs[:, 0]])
+    return torch.empty_like(order).index_copy_(0, order, place[mask])
+
+
+def first_places(
+    lengths: Tensor, births: Tensor, pairs: Tensor, group: Tensor, first: Tensor, superlevel: bool
+) -> Tensor:
+    """(bars,) bool: the `first[i]` longest bars of each group i, those whose `places` are below that."""
+    if torch.compiler.is_compiling():
+        first_in_graph: Tensor = _first_places_op(lengths, births, pairs, group, first, superlevel)
+        return first_in_graph
+    if lengths.device.type == "cpu":
+        longest = _longest(lengths.numpy(), group.numpy(), first.numpy())
+        if longest is not None:
+            return torch.from_numpy(longest)
+    return places(lengths, births, pairs, group, len(first), superlevel) < first[group]
+
+
+def _longest(lengths: NDArray[Any], group: NDArray[np.int64], first: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+    """`first_places` without a sort of all bars; None if equal lengths leave a choice."""
+    sizes = np.bincount(group, minlength=len(first))
+    longest = np.zeros(len(lengths), dtype=bool)
+    start = 0
+    for size, wanted in zip(sizes.tolist(), np.minimum(first, sizes).tolist(), strict=True):
+        if wanted > 0:
+            bars = lengths[start : start + size]
+            shortest = np.partition(bars, size - wanted)[size - wanted]
+            np.greater_equal(bars, shortest, out=longest[start : start + size])
+        start += size
+    return longest if np.count_nonzero(longest) == np.minimum(first, sizes).sum() else None
+
+
+# For torch.compile each is one operation: what happens inside depends on the numbers, and cannot be traced.
+_BARS = "Tensor lengths, Tensor births, Tensor pairs, Tensor group"
+_places_op = torch.library.custom_op(
+    "topolayer::places", places, mutates_args=(), schema=f"({_BARS}, SymInt groups, bool superlevel) -> Tensor"
+)
+_first_places_op = torch.library.custom_op(
+    "topolayer::first_places",
+    first_places,
+    mutates_args=(),
+    schema=f"({_BARS}, Tensor first, bool superlevel) -> Tensor",
+)
+
+
+@_places_op.register_fake
+def _(lengths: Tensor, births: Tensor, pairs: Tensor, group: Tensor, *options: object) -> Tensor:
+    return torch.empty_like(group)
+
+
+@_first_places_op.register_fake
+def _(lengths: Tensor, births: Tensor, pairs: Tensor, group: Tensor, *options: object) -> Tensor:
+    return torch.empty_like(group, dtype=torch.bool)
