@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 export PIP_CONSTRAINT := constraints.txt
 BUILD_INPUTS := pyproject.toml constraints.txt CMakeLists.txt $(wildcard topolayer/csrc/*)
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test lint docs bench verify sanitize fuzz clean
 
 demo: $(VENV)/installed-experiments
 	$(BIN)/python -m experiments.segmentation --demo
@@ -24,6 +24,56 @@ docs: $(VENV)/installed-docs
 
 bench: $(VENV)/installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python -m experiments.speed
+
+verify: $(VENV)/installed-dev
+	$(BIN)/python -m tests.many_grids
+	$(BIN)/python -m tests.large_indices
+
+# The extension goes into a folder of its own, beside the tests: without `site` the editable installation is not seen.
+# CPython and torch leave memory behind by design, so leaks are looked for in the fuzz target only. libstdc++ comes
+# first, as Python itself does not bring it and exceptions would pass unseen.
+SANITIZED  := build/sanitize
+NATIVE     := $(addprefix tests/test_,pairs backends_agree order inputs dtypes essential few_bars known_barcodes \
+              metamorphic connectivity rips state many_grids memory errors_of_filtrations errors_of_persistence)
+ASAN_PYTHON = LD_PRELOAD="$(shell $(CXX) -print-file-name=libasan.so) $(shell $(CXX) -print-file-name=libstdc++.so)" \
+              ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 OMP_NUM_THREADS=2 \
+              PYTHONPATH="$$PWD:$$(../../../$(BIN)/python -c 'import sys; print(*sys.path[1:], sep=":")')" \
+              ../../../$(BIN)/python -S
+FUZZ_COUNT ?= 20000
+
+sanitize: $(SANITIZED)/created $(SANITIZED)/site $(SANITIZED)/fuzz_address $(SANITIZED)/fuzz_thread
+	ASAN_OPTIONS=abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 $(SANITIZED)/fuzz_address --count $(FUZZ_COUNT)
+	TSAN_OPTIONS=abort_on_error=1 $(SANITIZED)/fuzz_thread --count $$(($(FUZZ_COUNT) / 4))
+	cp -r tests pyproject.toml $(SANITIZED)/site
+	cd $(SANITIZED)/site && $(ASAN_PYTHON) -m pytest -q $(addsuffix .py,$(NATIVE))
+	cd $(SANITIZED)/site && $(ASAN_PYTHON) -m tests.many_grids --grids 2000
+
+$(SANITIZED)/site: $(BUILD_INPUTS) $(wildcard topolayer/*.py topolayer/_backends/*.py) \
+                   | $(VENV)/installed-dev $(SANITIZED)/created
+	rm -rf $@
+	CXX=$(CXX) $(BIN)/python -m pip install --quiet --no-deps --target $@ \
+	    -C build-dir=$(SANITIZED)/cmake -C cmake.build-type=Debug -C install.strip=false \
+	    -C cmake.define.TOPOLAYER_SANITIZE=address,undefined .
+
+# The fuzz target with a `main` that feeds it random bytes; for libFuzzer see CONTRIBUTING.md.
+FUZZ_FLAGS := -std=c++20 -O1 -g -pthread -Wall -Wextra -Itopolayer/csrc
+FUZZ_FILES := $(wildcard tests/fuzz/* topolayer/csrc/*)
+
+fuzz: $(SANITIZED)/fuzz_address
+	$< --count 1000000 --seed $$(date +%s)
+
+$(SANITIZED)/fuzz_address: $(FUZZ_FILES) | $(SANITIZED)/created
+	$(CXX) $(FUZZ_FLAGS) -D_GLIBCXX_ASSERTIONS -fsanitize=address,undefined -fno-sanitize-recover=all \
+	    tests/fuzz/*.cpp -o $@
+
+$(SANITIZED)/fuzz_thread: $(FUZZ_FILES) | $(SANITIZED)/created
+	$(CXX) $(FUZZ_FLAGS) -fsanitize=thread tests/fuzz/*.cpp -o $@
+
+$(SANITIZED)/created:
+	@for library in asan ubsan tsan; do test -e "$$($(CXX) -print-file-name=lib$$library.so)" || { \
+	    echo "$(CXX) has no lib$$library; install it, or choose a GCC that has it: make sanitize CXX=g++"; exit 1; }; done
+	mkdir -p $(@D)
+	touch $@
 
 clean:
 	rm -rf $(VENV) build docs/_build

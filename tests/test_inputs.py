@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -185,3 +186,35 @@ def test_simplices_of_several_dimensions() -> None:
     assert graph != expected
     only_vertices = tl.persistence(tl.LowerStar(values, none), 0)
     assert len(only_vertices.essential) == 5
+
+
+LAYOUTS: list[Callable[[torch.Tensor], torch.Tensor]] = [
+    lambda x: x.to(memory_format=torch.channels_last),
+    lambda x: x.transpose(0, 1).contiguous().transpose(0, 1),
+    lambda x: torch.complex(x, -x).conj().real,
+    lambda x: torch._neg_view(-x),
+    lambda x: torch._neg_view(-x).mT.contiguous().mT,
+    lambda x: torch.nn.functional.pad(x, (2, 3, 1, 4, 1, 1), value=-99.0)[:, 1:-1, 1:-4, 2:-3],
+    lambda x: x.flatten()[None].expand(2, -1)[1].as_strided(x.shape, x.stride()),
+]
+
+
+@pytest.mark.parametrize("view", LAYOUTS)
+@pytest.mark.parametrize("kind", "FVT")
+def test_activations_in_any_layout(view: Callable[[torch.Tensor], torch.Tensor], kind: str) -> None:
+    """(B, C, H, W): the pairs are flat into the batch in C order, whatever the strides."""
+    x = torch.randint(0, 5, (3, 4, 6, 7), generator=torch.Generator().manual_seed(0)).float()
+    seen = view(x)
+    assert torch.equal(seen, x)
+
+    def bars(values: torch.Tensor) -> Any:
+        filtration = tl.Freudenthal(values) if kind == "F" else tl.Cubical(values, construction=kind, superlevel=True)
+        return tl.persistence(filtration, (0, 1), backend="native")
+
+    plain, strange = bars(x), bars(seen)
+    assert torch.equal(plain.pairs, strange.pairs)
+    assert torch.equal(plain.births, strange.births)
+    assert torch.equal(plain.essential.indices, strange.essential.indices)
+    row = x[:1, :1, :1].expand(3, 4, 6, 7)  # stride zero: all rows are one
+    assert torch.equal(bars(row).pairs, bars(row.clone()).pairs)
+    assert len(bars(row)) > 0

@@ -34,6 +34,7 @@ def persistence(
         TypeError: `filtration` or `dims` is of another type.
         ValueError: a dimension that the filtration does not have; values that are not finite; a backend that
             is unknown or cannot do it.
+        MemoryError: there is not enough memory.
 
     Example:
         >>> import torch, topolayer as tl
@@ -51,8 +52,14 @@ def persistence(
             f"got {type(filtration).__name__}; wrap the tensor in one of them"
         )
     wanted = _check_dims(dims, filtration)
-    find = _compiled_index_pairs if torch.compiler.is_compiling() else _index_pairs
-    return _gather(find(filtration, wanted, backend), filtration, wanted)
+    if torch.compiler.is_compiling():
+        return _gather(_compiled_index_pairs(filtration, wanted, backend), filtration, wanted)
+    try:
+        return _gather(_index_pairs(filtration, wanted, backend), filtration, wanted)
+    except RuntimeError as error:
+        if "DefaultCPUAllocator" not in str(error):  # torch has no class for it, as it has for an accelerator's
+            raise
+        raise MemoryError(f"not enough memory for {filtration!r}") from error
 
 
 def _index_pairs(filtration: Filtration, dims: tuple[int, ...], backend: str | Backend | None) -> IndexPairs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from topolayer._backends.ranks import RankBackend, Ranks
 from topolayer._complexes import with_faces
 from topolayer._filtrations import Alpha, Cubical, Filtration, Freudenthal, LowerStar, Rips
 
+_LARGEST_COMPLEX = 2**32 - 1
+_CELLS_PER_ENTRY = 26  # of a Freudenthal volume, which has the most
+
 
 class GudhiBackend(RankBackend):
     """Uses the cubical complexes and simplex trees of GUDHI, whose code for these is under the MIT licence."""
@@ -17,8 +21,12 @@ class GudhiBackend(RankBackend):
     name = "gudhi"
 
     def unsupported(self, filtration: Filtration, dims: tuple[int, ...]) -> str | None:
-        known = isinstance(filtration, (Freudenthal, Cubical, LowerStar, Rips, Alpha))
-        return None if known else f"it does not know the filtration {type(filtration).__name__}"
+        if not isinstance(filtration, (Freudenthal, Cubical, LowerStar, Rips, Alpha)):
+            return f"it does not know the filtration {type(filtration).__name__}"
+        entries = math.prod(filtration.sample_shape)
+        if entries * _CELLS_PER_ENTRY > _LARGEST_COMPLEX and not isinstance(filtration, Rips):
+            return f"it numbers cells in 32 bits, which are too few for samples of {entries} entries"
+        return None
 
     def diagram(self, filtration: Filtration, ranks: Ranks, dims: tuple[int, ...]) -> np.ndarray:
         if isinstance(filtration, Cubical):

@@ -83,7 +83,7 @@ Result run(const Value* values, std::int64_t samples, std::int64_t values_per_sa
             if (PyErr_CheckSignals() != 0) throw nb::python_error();
         });
         std::vector<Bars> batch(static_cast<std::size_t>(samples) * dimensions.size());
-        for_each_task(samples, threads, interrupt, [&] {
+        for_each_task(samples, samples * values_per_sample, threads, interrupt, [&] {
             return [&, algorithm = make_algorithm()](std::int64_t sample) mutable {
                 algorithm(values + sample * values_per_sample, &batch[sample * dimensions.size()], interrupt);
                 interrupt.look();
@@ -96,10 +96,6 @@ Result run(const Value* values, std::int64_t samples, std::int64_t values_per_sa
     return {to_numpy(std::move(finite->indices), 2), to_numpy(std::move(finite->dims)),
             to_numpy(std::move(finite->samples)),    to_numpy(std::move(essential->indices)),
             to_numpy(std::move(essential->dims)),    to_numpy(std::move(essential->samples)), all_finite};
-}
-
-std::int64_t useful_threads(int threads, std::size_t values) {
-    return std::min<std::int64_t>(std::max(threads, 1), 1 + static_cast<std::int64_t>(values) / values_worth_a_thread);
 }
 
 Connectivity dual(Connectivity connectivity) {
@@ -121,7 +117,7 @@ Result grid(Input<Value, nb::ndim<2>> values, const std::vector<std::int64_t>& s
     const auto samples = static_cast<std::int64_t>(values.shape(0));
     const std::int64_t per_sample = primal.size();
     const int threads_per_sample = samples < threads ? threads / std::max(1, static_cast<int>(samples)) : 1;
-    return run(values.data(), samples, per_sample, dims, useful_threads(threads, values.size()), [&] {
+    return run(values.data(), samples, per_sample, dims, threads, [&] {
         return [&, graph = Workspace<ExtremumGraph<Value>>()](const Value* sample, Bars* bars,
                                                               Interrupt& interrupt) mutable {
             for (const int dim : dims) {
@@ -138,7 +134,7 @@ template <class Value>
 Result graph_h0(Input<Value, nb::ndim<2>> values, Input<std::int64_t, nb::shape<-1, 2>> edges, bool superlevel,
                 int threads) {
     const Graph graph(values.shape(1), {edges.data(), edges.size()});
-    return run(values.data(), values.shape(0), values.shape(1), {0}, useful_threads(threads, values.size()), [&] {
+    return run(values.data(), values.shape(0), values.shape(1), {0}, threads, [&] {
         return [&, h0 = GraphH0<Value>()](const Value* sample, Bars* bars, Interrupt& interrupt) mutable {
             h0(sample, graph, superlevel, *bars, interrupt);
         };
@@ -150,7 +146,7 @@ Result rips_h0(Input<Value, nb::ndim<3>> distances, double threshold, int thread
     const auto points = static_cast<std::int64_t>(distances.shape(1));
     constexpr double largest = std::numeric_limits<Value>::max();
     const Value longest = threshold > largest ? std::numeric_limits<Value>::infinity() : static_cast<Value>(threshold);
-    return run(distances.data(), distances.shape(0), points * points, {0}, useful_threads(threads, distances.size()), [&] {
+    return run(distances.data(), distances.shape(0), points * points, {0}, threads, [&] {
         return [&, h0 = RipsH0<Value>()](const Value* sample, Bars* bars, Interrupt& interrupt) mutable {
             h0(sample, points, longest, *bars, interrupt);
         };

@@ -3,7 +3,11 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdlib>
+#include <limits>
 #include <memory>
+#include <new>
+#include <type_traits>
 #include <utility>
 
 namespace topolayer {
@@ -27,18 +31,15 @@ public:
     void renew(std::size_t size) {
         if (size > capacity_) {
             data_.reset();
-            allocate(size);
+            capacity_ = 0;
+            reallocate(size);
         }
         size_ = size;
     }
 
     // Makes room for `more` elements behind the last one and returns where they go; `end_at` says which were filled.
     T* room_for(std::size_t more) {
-        if (size_ + more > capacity_) {
-            auto old = std::move(data_);
-            allocate(std::max(size_ + more, capacity_ + capacity_ / 2));
-            std::copy_n(old.get(), size_, data_.get());
-        }
+        if (size_ + more > capacity_) reallocate(std::max(size_ + more, capacity_ + capacity_ / 2));
         return end();
     }
     void end_at(const T* end) { size_ = static_cast<std::size_t>(end - data_.get()); }
@@ -55,13 +56,23 @@ public:
     }
 
 private:
-    void allocate(std::size_t capacity) {
-        capacity_ = 0;
-        data_ = std::make_unique_for_overwrite<T[]>(capacity);
+    static_assert(std::is_trivially_copyable_v<T>);
+
+    struct Free {
+        void operator()(T* data) const { std::free(data); }
+    };
+
+    // Large blocks are moved by the system, without a copy and without a touch of their pages.
+    void reallocate(std::size_t capacity) {
+        if (capacity > std::numeric_limits<std::size_t>::max() / sizeof(T)) throw std::bad_alloc();
+        auto* data = static_cast<T*>(std::realloc(data_.get(), capacity * sizeof(T)));
+        if (!data) throw std::bad_alloc();
+        static_cast<void>(data_.release());
+        data_.reset(data);
         capacity_ = capacity;
     }
 
-    std::unique_ptr<T[]> data_;
+    std::unique_ptr<T[], Free> data_;
     std::size_t size_ = 0, capacity_ = 0;
 };
 

@@ -127,7 +127,7 @@ private:
         };
         if (parts_.size() != static_cast<std::size_t>(count)) parts_ = std::vector<Part>(static_cast<std::size_t>(count));
         map_.renew(grid.size());
-        for_each_part(interrupt, [&](std::int64_t i) {
+        for_each_part(grid.size(), interrupt, [&](std::int64_t i) {
             parts_[i].band.scan(values, grid, superlevel_, reversed_, row_of(i), row_of(i + 1), map_, interrupt);
         });
         extrema_ = 0;
@@ -140,16 +140,16 @@ private:
     }
 
     template <class Function>
-    void for_each_part(Interrupt& interrupt, Function function) {
+    void for_each_part(std::int64_t pixels, Interrupt& interrupt, Function function) {
         const auto count = static_cast<std::int64_t>(parts_.size());
         if (count == 1)
             function(0);
         else
-            for_each_task(count, count, interrupt, [&] { return function; });
+            for_each_task(count, pixels, count, interrupt, [&] { return function; });
     }
 
     void unite_extrema(const Value* values, const Grid& grid, Interrupt& interrupt) {
-        for_each_part(interrupt, [&](std::int64_t i) { find_arcs(values, grid, parts_[i], interrupt); });
+        for_each_part(grid.size(), interrupt, [&](std::int64_t i) { find_arcs(values, grid, parts_[i], interrupt); });
         far_label_.reset();
         sort_arcs();
         unite(interrupt);
@@ -297,10 +297,14 @@ private:
         const std::size_t count = order_.size();
         for (std::size_t i = 0; i < count; ++i) {
             // Sorted arcs are all over the image: what the next ones need is fetched while this one is worked on.
-            prefetch(&arcs[order_[std::min(i + 32, count - 1)].index]);
-            const Arc& soon = arcs[order_[std::min(i + 16, count - 1)].index];
-            prefetch(&components_[soon.a]);
-            prefetch(&components_[soon.b]);
+            const auto ahead = [&](std::size_t distance) -> const Arc& {
+                return arcs[order_[std::min(i + distance, count - 1)].index];
+            };
+            prefetch(&ahead(48));
+            prefetch(&components_[ahead(32).a]);
+            prefetch(&components_[ahead(32).b]);
+            prefetch(&components_[components_[ahead(16).a].parent]);
+            prefetch(&components_[components_[ahead(16).b].parent]);
             const Word key = order_[i].key;
             const Arc& arc = arcs[order_[i].index];
             const Label a = root(arc.a), b = root(arc.b);

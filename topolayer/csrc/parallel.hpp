@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <exception>
+#include <latch>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -13,14 +16,19 @@
 
 namespace topolayer {
 
-// For fewer values, starting a thread costs more than it saves.
+// For fewer values in all, starting a thread costs more than it saves.
 inline constexpr std::int64_t values_worth_a_thread = 1 << 14;
 
-// Calls worker(task) for every task, where `make_worker` makes one worker per thread: it holds the buffers. Threads are
-// started for the call and joined before it returns (a pool, or OpenMP's, would not survive a fork). An exception of a
-// worker stops all of them and is thrown again here.
+// From so many values on, memory may run out, and it is worth while to wait until every thread is prepared for that.
+inline constexpr std::int64_t values_worth_waiting = 1 << 20;
+
+// Calls worker(task) for every task, where `make_worker` makes one worker per thread: it holds the buffers. The tasks have so
+// many values together. Threads are started for the call and joined before it returns (a pool, or OpenMP's, would not survive
+// a fork). An exception of a worker stops all of them and is thrown again here.
 template <class MakeWorker>
-void for_each_task(std::int64_t tasks, std::int64_t threads, Interrupt& interrupt, MakeWorker make_worker) {
+void for_each_task(std::int64_t tasks, std::int64_t values, std::int64_t threads, Interrupt& interrupt,
+                   MakeWorker make_worker) {
+    const std::int64_t others = std::max<std::int64_t>(0, std::min({tasks, threads, 1 + values / values_worth_a_thread}) - 1);
     std::atomic<std::int64_t> next{0};
     std::exception_ptr failure;
     std::mutex failure_mutex;
@@ -36,12 +44,38 @@ void for_each_task(std::int64_t tasks, std::int64_t threads, Interrupt& interrup
             interrupt.stop();
         }
     };
+    // The first exception of a thread takes a little memory, and where there is none left the process ends. So before any of
+    // them begins to use memory up, every thread throws one, or does without work if there is no memory for it.
+    const bool prepares = values >= values_worth_waiting;
+    std::latch prepared(prepares ? others : 0);
+    std::mutex one_at_a_time;
+    const auto can_throw = [&] {
+        const std::lock_guard lock(one_at_a_time);
+        void* volatile more_than_enough = std::malloc(std::size_t{1} << 20);
+        if (!more_than_enough) return false;
+        std::free(more_than_enough);
+        try {
+            throw Interrupted();
+        } catch (const Interrupted&) {
+            return true;
+        }
+    };
+    const auto prepare_and_work = [&] {
+        const bool able = !prepares || can_throw();
+        if (prepares) prepared.arrive_and_wait();
+        if (able) work();
+    };
     std::vector<std::thread> team;
     try {
-        for (std::int64_t i = 1; i < std::min(tasks, threads); ++i) team.emplace_back(work);
+        for (std::int64_t i = 0; i < others; ++i) {
+            const std::lock_guard lock(one_at_a_time);
+            team.emplace_back(prepare_and_work);
+        }
     } catch (const std::exception&) {
         // The system gives no more threads, or no memory for them: those that are there do the work.
+        if (prepares) prepared.count_down(others - static_cast<std::int64_t>(team.size()));
     }
+    prepared.wait();
     work();
     for (std::thread& thread : team) thread.join();
     if (failure) std::rethrow_exception(failure);

@@ -1,0 +1,66 @@
+// The one place where the fuzz target touches the core: every algorithm as a function from a batch to its bars.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "bars.hpp"
+#include "extremum_graph.hpp"
+#include "graph.hpp"
+#include "grid.hpp"
+#include "parallel.hpp"
+#include "rips.hpp"
+#include "workspace.hpp"
+
+namespace core {
+
+using topolayer::Bars;
+using topolayer::Connectivity;
+
+// One `Bars` for each sample and dimension; `dims`, ascending, is of 0 and the top one.
+template <class Value>
+std::vector<Bars> grid(const std::vector<Value>& values, const std::vector<std::int64_t>& shape,
+                       Connectivity connectivity, bool superlevel, const std::vector<int>& dims, int threads) {
+    const auto dual = connectivity == Connectivity::vertices    ? Connectivity::top_cells
+                      : connectivity == Connectivity::top_cells ? Connectivity::vertices
+                                                                : connectivity;
+    const topolayer::Grid primal(shape, connectivity), reversed(shape, dual);
+    const std::int64_t size = primal.size(), samples = static_cast<std::int64_t>(values.size()) / size;
+    std::vector<Bars> bars(samples * dims.size());
+    const int threads_per_sample = std::max(1, threads / std::max(1, static_cast<int>(samples)));
+    topolayer::Interrupt interrupt;
+    topolayer::for_each_task(samples, samples * size, threads, interrupt, [&] {
+        return [&, graph = topolayer::Workspace<topolayer::ExtremumGraph<Value>>()](std::int64_t sample) mutable {
+            Bars* next = &bars[sample * dims.size()];
+            for (const int dim : dims) {
+                if (dim == 0)
+                    graph->h0(&values[sample * size], primal, superlevel, threads_per_sample, *next++, interrupt);
+                else
+                    graph->top(&values[sample * size], reversed, superlevel, threads_per_sample, *next++, interrupt);
+            }
+        };
+    });
+    return bars;
+}
+
+// Of one sample. Throws std::invalid_argument for an edge with a vertex that is not there.
+template <class Value>
+Bars graph_h0(const std::vector<Value>& values, const std::vector<std::int64_t>& edges, bool superlevel) {
+    Bars bars;
+    topolayer::Interrupt interrupt;
+    topolayer::GraphH0<Value>()(values.data(), topolayer::Graph(values.size(), edges), superlevel, bars, interrupt);
+    return bars;
+}
+
+// Of one matrix.
+template <class Value>
+Bars rips_h0(const std::vector<Value>& distances, std::int64_t points, Value threshold) {
+    Bars bars;
+    topolayer::Interrupt interrupt;
+    topolayer::RipsH0<Value>()(distances.data(), points, threshold, bars, interrupt);
+    return bars;
+}
+
+}  // namespace core

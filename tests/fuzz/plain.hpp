@@ -1,0 +1,183 @@
+// The textbook method, to compare with: sort everything, then sweep and unite. It shares no code with the core.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <functional>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+namespace plain {
+
+using Index = std::int64_t;
+
+struct Bars {
+    std::vector<Index> finite, essential;
+};
+
+enum class Adjacency { freudenthal, vertices, top_cells };
+
+inline bool adjacent(Index dz, Index dy, Index dx, Adjacency adjacency) {
+    const Index steps[] = {dz, dy, dx};
+    switch (adjacency) {
+        case Adjacency::vertices: return std::abs(dz) + std::abs(dy) + std::abs(dx) == 1;
+        case Adjacency::top_cells: return true;
+        case Adjacency::freudenthal:
+            return std::all_of(steps, steps + 3, [](Index s) { return s >= 0; }) ||
+                   std::all_of(steps, steps + 3, [](Index s) { return s <= 0; });
+    }
+    return false;
+}
+
+// Calls visit(position of a neighbor, or -1 for the outside) for every way out of a pixel.
+template <class Visit>
+void for_each_neighbor(Index position, const std::vector<Index>& shape, Adjacency adjacency, Visit visit) {
+    std::vector<Index> padded(3 - shape.size(), 1);
+    padded.insert(padded.end(), shape.begin(), shape.end());
+    const Index missing = 3 - static_cast<Index>(shape.size());
+    const Index depth = padded[0], height = padded[1], width = padded[2];
+    const Index z = position / (height * width), y = position / width % height, x = position % width;
+    for (Index dz = missing > 0 ? 0 : -1; dz <= (missing > 0 ? 0 : 1); ++dz)
+        for (Index dy = missing > 1 ? 0 : -1; dy <= (missing > 1 ? 0 : 1); ++dy)
+            for (Index dx = -1; dx <= 1; ++dx) {
+                if ((dz == 0 && dy == 0 && dx == 0) || !adjacent(dz, dy, dx, adjacency)) continue;
+                const bool inside = 0 <= z + dz && z + dz < depth && 0 <= y + dy && y + dy < height && 0 <= x + dx &&
+                                    x + dx < width;
+                visit(inside ? ((z + dz) * height + y + dy) * width + x + dx : -1);
+            }
+}
+
+class Sets {
+public:
+    explicit Sets(std::size_t size) : parent_(size) { std::iota(parent_.begin(), parent_.end(), Index{0}); }
+
+    Index root(Index element) {
+        while (parent_[element] != element) element = parent_[element] = parent_[parent_[element]];
+        return element;
+    }
+
+    void attach(Index younger, Index older) { parent_[younger] = older; }
+
+private:
+    std::vector<Index> parent_;
+};
+
+// Positions in the order in which they enter.
+template <class Value>
+std::vector<Index> in_order(const Value* values, Index count, bool superlevel) {
+    std::vector<Index> order(count);
+    std::iota(order.begin(), order.end(), Index{0});
+    std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
+        return superlevel ? values[a] > values[b] : values[a] < values[b];
+    });
+    return order;
+}
+
+// H0 of anything: vertices enter in `order`, and are united with those neighbors that are there.
+// `neighbors(vertex, visit)` calls visit(neighbor) for each. With `outside` the vertex -1 is there from the start.
+// Returns the deaths, as (birth, vertex at which it dies), in the order of the sweep, of bars of any length.
+template <class Neighbors>
+std::vector<std::pair<Index, Index>> sweep(const std::vector<Index>& order, bool outside, std::vector<Index>* essential,
+                                           Neighbors neighbors) {
+    const auto count = static_cast<Index>(order.size());
+    std::vector<Index> place(count);  // 1 and up; 0 is the outside's
+    for (Index i = 0; i < count; ++i) place[order[i]] = i + 1;
+    Sets sets(count + 1);
+    std::vector<std::pair<Index, Index>> deaths;
+    for (Index now = 1; now <= count; ++now) {
+        const Index vertex = order[now - 1];
+        std::vector<Index> dying;
+        neighbors(vertex, [&](Index neighbor) {
+            if (neighbor < 0 && !outside) return;
+            const Index other = neighbor < 0 ? 0 : place[neighbor];
+            if (other > now) return;
+            const Index a = sets.root(now), b = sets.root(other);
+            if (a == b) return;
+            sets.attach(std::max(a, b), std::min(a, b));
+            dying.push_back(std::max(a, b));
+        });
+        std::sort(dying.begin(), dying.end());
+        for (const Index birth : dying) deaths.emplace_back(order[birth - 1], vertex);
+    }
+    if (essential)
+        for (Index i = 1; i <= count; ++i)
+            if (sets.root(i) == i) essential->push_back(order[i - 1]);
+    return deaths;
+}
+
+template <class Value, class Neighbors>
+Bars h0(const Value* values, Index count, bool superlevel, Neighbors neighbors) {
+    Bars bars;
+    const auto order = in_order(values, count, superlevel);
+    for (const auto& [birth, death] : sweep(order, false, &bars.essential, neighbors))
+        if (values[birth] != values[death]) bars.finite.insert(bars.finite.end(), {birth, death});
+    return bars;
+}
+
+template <class Value>
+Bars grid_h0(const Value* values, const std::vector<Index>& shape, Adjacency adjacency, bool superlevel) {
+    const Index count = std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>());
+    return h0(values, count, superlevel, [&](Index position, auto visit) {
+        for_each_neighbor(position, shape, adjacency, visit);
+    });
+}
+
+// By duality: components of the dual in the reversed order, of which the outside is the oldest.
+template <class Value>
+Bars grid_top(const Value* values, const std::vector<Index>& shape, Adjacency adjacency, bool superlevel) {
+    const Adjacency dual = adjacency == Adjacency::vertices    ? Adjacency::top_cells
+                           : adjacency == Adjacency::top_cells ? Adjacency::vertices
+                                                               : adjacency;
+    const Index count = std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>());
+    std::vector<Index> order = in_order(values, count, superlevel);
+    std::vector<Index> place(count);
+    for (Index i = 0; i < count; ++i) place[order[i]] = i;
+    std::reverse(order.begin(), order.end());
+    auto deaths = sweep(order, true, nullptr, [&](Index position, auto visit) {
+        for_each_neighbor(position, shape, dual, visit);
+    });
+    // (death, birth) of the bars: each has another death
+    std::sort(deaths.begin(), deaths.end(),
+              [&](const auto& a, const auto& b) { return place[a.first] < place[b.first]; });
+    Bars bars;
+    for (const auto& [death, birth] : deaths)
+        if (values[birth] != values[death]) bars.finite.insert(bars.finite.end(), {birth, death});
+    return bars;
+}
+
+template <class Value>
+Bars graph_h0(const std::vector<Value>& values, const std::vector<Index>& edges, bool superlevel) {
+    return h0(values.data(), static_cast<Index>(values.size()), superlevel, [&](Index vertex, auto visit) {
+        for (std::size_t i = 0; i < edges.size(); i += 2) {
+            if (edges[i] == vertex) visit(edges[i + 1]);
+            if (edges[i + 1] == vertex) visit(edges[i]);
+        }
+    });
+}
+
+// Kruskal's algorithm on all entries (i, j), i < j, up to the threshold.
+template <class Value>
+Bars rips_h0(const std::vector<Value>& distances, Index points, Value threshold) {
+    std::vector<Index> entries;
+    for (Index i = 0; i < points; ++i)
+        for (Index j = i + 1; j < points; ++j)
+            if (distances[i * points + j] <= threshold) entries.push_back(i * points + j);
+    std::stable_sort(entries.begin(), entries.end(), [&](Index a, Index b) { return distances[a] < distances[b]; });
+    Sets sets(points);
+    Bars bars;
+    for (const Index entry : entries) {
+        const Index a = sets.root(entry / points), b = sets.root(entry % points);
+        if (a == b) continue;
+        const Index younger = std::max(a, b);
+        sets.attach(younger, std::min(a, b));
+        if (distances[entry] != 0) bars.finite.insert(bars.finite.end(), {younger * points + younger, entry});
+    }
+    for (Index i = 0; i < points; ++i)
+        if (sets.root(i) == i) bars.essential.push_back(i * points + i);
+    return bars;
+}
+
+}  // namespace plain
