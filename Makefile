@@ -33,7 +33,7 @@ verify: $(VENV)/installed-dev
 # CPython and torch leave memory behind by design, so leaks are looked for in the fuzz target only. libstdc++ comes
 # first, as Python itself does not bring it and exceptions would pass unseen.
 SANITIZED  := build/sanitize
-NATIVE     := $(addprefix tests/test_,pairs backends_agree order inputs dtypes essential few_bars known_barcodes \
+NATIVE     := $(addprefix tests/test_,pairs backends_agree order inputs threads dtypes essential few_bars known_barcodes \
               metamorphic connectivity rips state many_grids memory errors_of_filtrations errors_of_persistence)
 ASAN_PYTHON = LD_PRELOAD="$(shell $(CXX) -print-file-name=libasan.so) $(shell $(CXX) -print-file-name=libstdc++.so)" \
               ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 OMP_NUM_THREADS=2 \
@@ -44,6 +44,7 @@ FUZZ_COUNT ?= 20000
 sanitize: $(SANITIZED)/created $(SANITIZED)/site $(SANITIZED)/fuzz_address $(SANITIZED)/fuzz_thread
 	ASAN_OPTIONS=abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 $(SANITIZED)/fuzz_address --count $(FUZZ_COUNT)
 	TSAN_OPTIONS=abort_on_error=1 $(SANITIZED)/fuzz_thread --count $$(($(FUZZ_COUNT) / 4))
+	rm -rf $(SANITIZED)/site/tests
 	cp -r tests pyproject.toml $(SANITIZED)/site
 	cd $(SANITIZED)/site && $(ASAN_PYTHON) -m pytest -q $(addsuffix .py,$(NATIVE))
 	cd $(SANITIZED)/site && $(ASAN_PYTHON) -m tests.many_grids --grids 2000
@@ -56,7 +57,8 @@ $(SANITIZED)/site: $(BUILD_INPUTS) $(wildcard topolayer/*.py topolayer/_backends
 	    -C cmake.define.TOPOLAYER_SANITIZE=address,undefined .
 
 # The fuzz target with a `main` that feeds it random bytes; for libFuzzer see CONTRIBUTING.md.
-FUZZ_FLAGS := -std=c++20 -O1 -g -pthread -Wall -Wextra -Itopolayer/csrc
+FUZZ_FLAGS := -std=c++20 -O1 -g -pthread -Wall -Wextra -Wl,--wrap=realloc -DTOPOLAYER_VALUES_WORTH_A_THREAD=1 \
+              -Itopolayer/csrc
 FUZZ_FILES := $(wildcard tests/fuzz/* topolayer/csrc/*)
 
 fuzz: $(SANITIZED)/fuzz_address

@@ -27,8 +27,17 @@ assert _core.grid(np.eye(8, dtype=np.float32).reshape(1, -1), (8, 8), **options)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent to a process in another way")
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("shape", [(300, 300, 300), (100, 64, 64, 64)], ids=["one volume", "a batch"])
+@pytest.mark.parametrize(
+    ("threads", "shape"),
+    [
+        (1, (300, 300, 300)),
+        (2, (300, 300, 300)),
+        (1, (100, 64, 64, 64)),
+        (2, (100, 64, 64, 64)),
+        (4, (2, 240, 240, 240)),  # two threads each
+    ],
+    ids=str,
+)
 def test_a_long_call_is_interrupted(threads: int, shape: tuple[int, ...]) -> None:
     script = LONG_CALL.format(threads=threads, shape=shape)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100)

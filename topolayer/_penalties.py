@@ -48,7 +48,7 @@ def algebraic(
         raise ValueError(f"k: expected an int >= 0, got {k}")
     if essential not in ("count", "exclude"):
         raise ValueError(f'essential: expected "count" or "exclude", got {essential!r}')
-    spared = barcode._longest(k, count_essential=essential == "count") if k > 0 else None
+    spared = barcode._longest(min(k, sys.maxsize), count_essential=essential == "count") if k > 0 else None
     # What is spared is replaced before the powers, for they might overflow, and left out after them.
     lengths = _without(spared, barcode.lengths, 1)
     terms = lengths**p

@@ -41,7 +41,7 @@ def persistence(
         >>> signal = torch.tensor([0.0, 3.0, 1.0, 2.0], requires_grad=True)
         >>> barcode = tl.persistence(tl.Freudenthal(signal, ndim=1, superlevel=True))
         >>> barcode.births, barcode.deaths
-        (tensor([2.], grad_fn=<UnbindBackward0>), tensor([1.], grad_fn=<UnbindBackward0>))
+        (tensor([2.], grad_fn=<SelectBackward0>), tensor([1.], grad_fn=<SelectBackward0>))
         >>> barcode.lengths.sum().backward()
         >>> signal.grad
         tensor([ 0.,  0., -1.,  1.])
@@ -202,10 +202,10 @@ def _gather(pairs: IndexPairs, filtration: Filtration, dims: tuple[int, ...]) ->
         tensor if tensor.device == device else tensor.to(device) for tensor in _tensors(pairs)
     )
     batch_shape, grid_shape = filtration.batch_shape, getattr(filtration, "grid_shape", None)
-    births, deaths = values.index_select(0, finite.flatten()).view(-1, 2).unbind(1)  # one gather has one backward
+    ends = values.index_select(0, finite.flatten()).view(-1, 2)  # one gather has one backward
     return Barcode(
-        births=births,
-        deaths=deaths,
+        births=ends[:, 0],
+        deaths=ends[:, 1],
         dims=finite_dims,
         sample=finite_samples,
         computed_dims=dims,

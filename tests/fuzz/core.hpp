@@ -1,7 +1,6 @@
 // The one place where the fuzz target touches the core: every algorithm as a function from a batch to its bars.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -23,22 +22,19 @@ using topolayer::Connectivity;
 template <class Value>
 std::vector<Bars> grid(const std::vector<Value>& values, const std::vector<std::int64_t>& shape,
                        Connectivity connectivity, bool superlevel, const std::vector<int>& dims, int threads) {
-    const auto dual = connectivity == Connectivity::vertices    ? Connectivity::top_cells
-                      : connectivity == Connectivity::top_cells ? Connectivity::vertices
-                                                                : connectivity;
-    const topolayer::Grid primal(shape, connectivity), reversed(shape, dual);
+    const topolayer::Grid primal(shape, connectivity), reversed(shape, topolayer::dual(connectivity));
     const std::int64_t size = primal.size(), samples = static_cast<std::int64_t>(values.size()) / size;
     std::vector<Bars> bars(samples * dims.size());
-    const int threads_per_sample = std::max(1, threads / std::max(1, static_cast<int>(samples)));
+    const int threads_each = topolayer::threads_per_sample(threads, samples);
     topolayer::Interrupt interrupt;
     topolayer::for_each_task(samples, samples * size, threads, interrupt, [&] {
         return [&, graph = topolayer::Workspace<topolayer::ExtremumGraph<Value>>()](std::int64_t sample) mutable {
             Bars* next = &bars[sample * dims.size()];
             for (const int dim : dims) {
                 if (dim == 0)
-                    graph->h0(&values[sample * size], primal, superlevel, threads_per_sample, *next++, interrupt);
+                    graph->h0(&values[sample * size], primal, superlevel, threads_each, *next++, interrupt);
                 else
-                    graph->top(&values[sample * size], reversed, superlevel, threads_per_sample, *next++, interrupt);
+                    graph->top(&values[sample * size], reversed, superlevel, threads_each, *next++, interrupt);
             }
         };
     });

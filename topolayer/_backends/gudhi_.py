@@ -11,8 +11,7 @@ from topolayer._backends.ranks import RankBackend, Ranks
 from topolayer._complexes import with_faces
 from topolayer._filtrations import Alpha, Cubical, Filtration, Freudenthal, LowerStar, Rips
 
-_LARGEST_COMPLEX = 2**32 - 1
-_CELLS_PER_ENTRY = 26  # of a Freudenthal volume, which has the most
+_MOST_CELLS = 2**32 - 1
 
 
 class GudhiBackend(RankBackend):
@@ -23,8 +22,8 @@ class GudhiBackend(RankBackend):
     def unsupported(self, filtration: Filtration, dims: tuple[int, ...]) -> str | None:
         if not isinstance(filtration, (Freudenthal, Cubical, LowerStar, Rips, Alpha)):
             return f"it does not know the filtration {type(filtration).__name__}"
-        entries = math.prod(filtration.sample_shape)
-        if entries * _CELLS_PER_ENTRY > _LARGEST_COMPLEX and not isinstance(filtration, Rips):
+        if _cells_of_grid(filtration) > _MOST_CELLS:
+            entries = math.prod(filtration.sample_shape)
             return f"it numbers cells in 32 bits, which are too few for samples of {entries} entries"
         return None
 
@@ -81,3 +80,11 @@ def _persistence(tree: Any) -> np.ndarray:
 
 def _rows(diagram: list[tuple[int, tuple[float, float]]]) -> np.ndarray:
     return np.array([(dim, birth, death) for dim, (birth, death) in diagram]).reshape(-1, 3)
+
+
+def _cells_of_grid(filtration: Filtration) -> int:
+    """At most so many; 0 where the filtration is no grid. Each pixel brings along the cells on one side of it."""
+    if not isinstance(filtration, (Freudenthal, Cubical)):
+        return 0
+    per_pixel = (2, 6, 26) if isinstance(filtration, Freudenthal) else (2, 4, 8)
+    return math.prod(filtration.sample_shape) * per_pixel[filtration.ndim - 1]

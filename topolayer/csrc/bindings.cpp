@@ -98,15 +98,6 @@ Result run(const Value* values, std::int64_t samples, std::int64_t values_per_sa
             to_numpy(std::move(essential->dims)),    to_numpy(std::move(essential->samples)), all_finite};
 }
 
-Connectivity dual(Connectivity connectivity) {
-    switch (connectivity) {
-        case Connectivity::vertices: return Connectivity::top_cells;
-        case Connectivity::top_cells: return Connectivity::vertices;
-        case Connectivity::freudenthal: break;
-    }
-    return connectivity;
-}
-
 // `dims`, ascending: 0, and the number of axes less one.
 template <class Value>
 Result grid(Input<Value, nb::ndim<2>> values, const std::vector<std::int64_t>& shape, Connectivity connectivity,
@@ -116,15 +107,15 @@ Result grid(Input<Value, nb::ndim<2>> values, const std::vector<std::int64_t>& s
         throw std::invalid_argument("the values of a sample do not fill the grid");
     const auto samples = static_cast<std::int64_t>(values.shape(0));
     const std::int64_t per_sample = primal.size();
-    const int threads_per_sample = samples < threads ? threads / std::max(1, static_cast<int>(samples)) : 1;
+    const int threads_each = threads_per_sample(threads, samples);
     return run(values.data(), samples, per_sample, dims, threads, [&] {
         return [&, graph = Workspace<ExtremumGraph<Value>>()](const Value* sample, Bars* bars,
                                                               Interrupt& interrupt) mutable {
             for (const int dim : dims) {
                 if (dim == 0)
-                    graph->h0(sample, primal, superlevel, threads_per_sample, *bars++, interrupt);
+                    graph->h0(sample, primal, superlevel, threads_each, *bars++, interrupt);
                 else
-                    graph->top(sample, reversed, superlevel, threads_per_sample, *bars++, interrupt);
+                    graph->top(sample, reversed, superlevel, threads_each, *bars++, interrupt);
             }
         };
     });

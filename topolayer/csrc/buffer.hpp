@@ -31,7 +31,7 @@ public:
     void renew(std::size_t size) {
         if (size > capacity_) {
             data_.reset();
-            capacity_ = 0;
+            size_ = capacity_ = 0;
             reallocate(size);
         }
         size_ = size;

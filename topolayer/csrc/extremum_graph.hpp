@@ -199,7 +199,7 @@ private:
     std::atomic<Label>* far_labels(std::int64_t pixels) {
         const std::lock_guard lock(far_label_mutex_);
         if (!far_label_) {
-            far_label_ = std::make_unique_for_overwrite<std::atomic<Label>[]>(static_cast<std::size_t>(pixels));
+            far_label_ = std::make_unique<std::atomic<Label>[]>(static_cast<std::size_t>(pixels));
             for (std::int64_t i = 0; i < pixels; ++i) far_label_[i].store(unknown, std::memory_order_relaxed);
         }
         return far_label_.get();
@@ -243,7 +243,7 @@ private:
         std::size_t count = 0;
         for (const Part& part : parts_) count += part.arcs.size();
         if (count > std::numeric_limits<std::uint32_t>::max())
-            throw std::length_error("values: a sample has more than 2**32 saddles; split it into parts");
+            throw std::length_error("values: a sample has more than 2**32 arcs between extrema; split it into parts");
         Part& all = parts_.front();
         if (parts_.size() > 1) {
             all.arcs.room_for(count - all.arcs.size());
@@ -313,9 +313,9 @@ private:
             components_[younger].parent = older;
             *death = {younger, arc.saddle};
             death += (a != b) & (components_[younger].key != key);
-            for (Death* last = death - 1; last > first_death && last[-1].saddle == last->saddle; --last) {
-                if (!earlier(last->label, last[-1].label)) break;
-                std::swap(last[0], last[-1]);
+            for (Death* end = death; end - first_death > 1 && end[-2].saddle == end[-1].saddle; --end) {
+                if (!earlier(end[-1].label, end[-2].label)) break;
+                std::swap(end[-1], end[-2]);
             }
             pace.after(1);
         }

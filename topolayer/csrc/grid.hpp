@@ -3,11 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <mutex>
+#include <memory>
 #include <span>
 #include <stdexcept>
 #include <vector>
@@ -15,6 +16,15 @@
 namespace topolayer {
 
 enum class Connectivity { freudenthal, vertices, top_cells };
+
+inline Connectivity dual(Connectivity connectivity) {
+    switch (connectivity) {
+        case Connectivity::vertices: return Connectivity::top_cells;
+        case Connectivity::top_cells: return Connectivity::vertices;
+        case Connectivity::freudenthal: break;
+    }
+    return connectivity;
+}
 
 // A set of members of a pixel's link, a bit each.
 using Link = std::uint32_t;
@@ -36,11 +46,15 @@ public:
 
     // Made once for each kind.
     static const Neighborhood& of(Connectivity connectivity, std::size_t axes) {
-        static std::array<std::once_flag, 12> made;
-        static std::array<const Neighborhood*, 12> kinds;  // for as long as the process lives
-        const std::size_t kind = 4 * static_cast<std::size_t>(connectivity) + axes;
-        std::call_once(made[kind], [&] { kinds[kind] = new Neighborhood(connectivity, axes); });
-        return *kinds[kind];
+        // For as long as the process lives. No lock: it might be held by another thread when the process forks.
+        static std::array<std::atomic<const Neighborhood*>, 12> kinds;
+        std::atomic<const Neighborhood*>& kind = kinds[4 * static_cast<std::size_t>(connectivity) + axes];
+        const Neighborhood* made = kind.load(std::memory_order_acquire);
+        if (!made) {
+            std::unique_ptr<const Neighborhood> mine(new Neighborhood(connectivity, axes));
+            if (kind.compare_exchange_strong(made, mine.get())) made = mine.release();
+        }
+        return *made;
     }
 
     // In C order: the first half precedes the pixel, and the i-th from the front is opposite to the i-th from the back.

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -17,10 +19,18 @@
 namespace topolayer {
 
 // For fewer values in all, starting a thread costs more than it saves.
-inline constexpr std::int64_t values_worth_a_thread = 1 << 14;
+#ifndef TOPOLAYER_VALUES_WORTH_A_THREAD
+#define TOPOLAYER_VALUES_WORTH_A_THREAD (1 << 14)  // the fuzz target, whose grids are small, sets it to 1
+#endif
+inline constexpr std::int64_t values_worth_a_thread = TOPOLAYER_VALUES_WORTH_A_THREAD;
 
 // From so many values on, memory may run out, and it is worth while to wait until every thread is prepared for that.
 inline constexpr std::int64_t values_worth_waiting = 1 << 20;
+
+// How many threads each sample of a batch may have to itself.
+inline int threads_per_sample(int threads, std::int64_t samples) {
+    return static_cast<int>(std::max<std::int64_t>(1, threads / std::max<std::int64_t>(1, samples)));
+}
 
 // Calls worker(task) for every task, where `make_worker` makes one worker per thread: it holds the buffers. The tasks have so
 // many values together. Threads are started for the call and joined before it returns (a pool, or OpenMP's, would not survive
@@ -30,19 +40,29 @@ void for_each_task(std::int64_t tasks, std::int64_t values, std::int64_t threads
                    MakeWorker make_worker) {
     const std::int64_t others = std::max<std::int64_t>(0, std::min({tasks, threads, 1 + values / values_worth_a_thread}) - 1);
     std::atomic<std::int64_t> next{0};
+    std::mutex mutex;  // of the next three
     std::exception_ptr failure;
-    std::mutex failure_mutex;
-    const auto work = [&] {
+    bool interrupted = false;
+    std::int64_t at_work = 0;
+    std::condition_variable somebody_is_done;
+    const auto guarded = [&](auto part_of_the_work) {
         try {
-            auto worker = make_worker();
-            for (std::int64_t task; (task = next.fetch_add(1)) < tasks;) worker(task);
-        } catch (const Interrupted&) {  // another thread has failed
+            part_of_the_work();
+        } catch (const Interrupted&) {  // something has failed elsewhere, perhaps in another team
+            const std::lock_guard lock(mutex);
+            interrupted = true;
         } catch (...) {
-            const std::lock_guard lock(failure_mutex);
+            const std::lock_guard lock(mutex);
             if (!failure) failure = std::current_exception();
             next.store(tasks);
             interrupt.stop();
         }
+    };
+    const auto work = [&] {
+        guarded([&] {
+            auto worker = make_worker();
+            for (std::int64_t task; (task = next.fetch_add(1)) < tasks;) worker(task);
+        });
     };
     // The first exception of a thread takes a little memory, and where there is none left the process ends. So before any of
     // them begins to use memory up, every thread throws one, or does without work if there is no memory for it.
@@ -64,21 +84,34 @@ void for_each_task(std::int64_t tasks, std::int64_t values, std::int64_t threads
         const bool able = !prepares || can_throw();
         if (prepares) prepared.arrive_and_wait();
         if (able) work();
+        const std::lock_guard lock(mutex);
+        --at_work;
+        somebody_is_done.notify_one();
     };
     std::vector<std::thread> team;
     try {
         for (std::int64_t i = 0; i < others; ++i) {
             const std::lock_guard lock(one_at_a_time);
             team.emplace_back(prepare_and_work);
+            const std::lock_guard counting(mutex);
+            ++at_work;
         }
     } catch (const std::exception&) {
         // The system gives no more threads, or no memory for them: those that are there do the work.
         if (prepares) prepared.count_down(others - static_cast<std::int64_t>(team.size()));
     }
+    if (prepares) can_throw();
     prepared.wait();
     work();
+    for (std::unique_lock lock(mutex); at_work > 0;) {
+        somebody_is_done.wait_for(lock, std::chrono::milliseconds(50));
+        lock.unlock();
+        guarded([&] { interrupt.look(); });
+        lock.lock();
+    }
     for (std::thread& thread : team) thread.join();
     if (failure) std::rethrow_exception(failure);
+    if (interrupted) throw Interrupted();
 }
 
 }  // namespace topolayer

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -18,7 +19,8 @@ public:
     Workspace(Workspace&&) noexcept = default;
     Workspace& operator=(Workspace&&) = delete;
     ~Workspace() {
-        if (algorithm_) keep(std::move(algorithm_));
+        const bool broken_off = std::uncaught_exceptions() > 0;  // in the middle of something: it is not used again
+        if (algorithm_ && !broken_off) keep(std::move(algorithm_));
     }
 
     Algorithm* operator->() { return algorithm_.get(); }
