@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 import topolayer as tl
 
@@ -18,13 +19,16 @@ def _values(kind: str, shape: tuple[int, ...]) -> torch.Tensor:
         return torch.randn(size, generator=generator, dtype=torch.float64).reshape(shape)
     if kind == "ties":
         return torch.randint(0, 4, (size,), generator=generator).float().reshape(shape)
+    if kind == "smooth":  # few saddles
+        noise = np.random.default_rng(0).standard_normal(shape)
+        return torch.from_numpy(gaussian_filter(noise, [3 if length > 9 else 0 for length in shape]).round(3))
     # Corridors whose ascents cross all parts of the image, with saddles between them.
     along = torch.arange(shape[0], dtype=torch.float32).reshape(-1, *(1,) * (len(shape) - 1)).expand(shape)
     return along + 1.5 * torch.randint(0, 3, (size,), generator=generator).reshape(shape)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("kind", ["noise", "ties", "corridors"])
+@pytest.mark.parametrize("kind", ["noise", "ties", "smooth", "corridors"])
 def test_threads_within_an_image(kind: str, shape: tuple[int, ...]) -> None:
     """In parts of the image: exactly the bars, and the order of bars, of one thread."""
     values = _values(kind, shape)

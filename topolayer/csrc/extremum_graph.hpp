@@ -149,7 +149,19 @@ private:
     }
 
     void unite_extrema(const Value* values, const Grid& grid, Interrupt& interrupt) {
-        for_each_part(grid.size(), interrupt, [&](std::int64_t i) { find_arcs(values, grid, parts_[i], interrupt); });
+        std::int64_t saddles = 0;
+        for (Part& part : parts_) {
+            part.arcs.clear();
+            part.order.clear();
+            part.patience = grid.size() / static_cast<std::int64_t>(parts_.size());
+            saddles += static_cast<std::int64_t>(part.band.saddles.size());
+        }
+        if (saddles < grid.size() / 16)
+            for_each_part(grid.size(), interrupt, [&](std::int64_t i) {
+                find_arcs(values, grid, parts_[i].band.saddles, parts_[i], interrupt);
+            });
+        else  // to bring so many arcs of several threads together would take longer
+            for (const Part& part : parts_) find_arcs(values, grid, part.band.saddles, parts_.front(), interrupt);
         far_label_.reset();
         sort_arcs();
         unite(interrupt);
@@ -205,12 +217,10 @@ private:
         return far_label_.get();
     }
 
-    void find_arcs(const Value* values, const Grid& grid, Part& part, Interrupt& interrupt) {
-        part.arcs.clear();
-        part.order.clear();
-        part.patience = grid.size() / static_cast<std::int64_t>(parts_.size());
+    // Appends them to those of a part.
+    void find_arcs(const Value* values, const Grid& grid, const Buffer<Saddle>& saddles, Part& part, Interrupt& interrupt) {
         Pace pace(interrupt);
-        for (const Saddle& saddle : part.band.saddles) {
+        for (const Saddle& saddle : saddles) {
             const Position position = saddle.position;
             const bool on_border = reversed_ && map_.direction(position) == code::outwards;
             const auto extremum_towards = [&](Link rest) {
