@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import numbers
 from collections.abc import Sequence
@@ -62,8 +61,8 @@ class Filtration:
 
     def detach(self) -> Self:
         """The same filtration off the autograd graph: what a backend gets to see."""
-        detached = copy.copy(self)
-        object.__setattr__(detached, "values", self.values.detach())
+        detached = object.__new__(type(self))
+        detached.__dict__.update(self.__dict__, values=self.values.detach())
         return detached
 
     def check_finite(self) -> None:

@@ -29,13 +29,14 @@ std::vector<Bars> grid(const std::vector<Value>& values, const std::vector<std::
     topolayer::Interrupt interrupt;
     topolayer::for_each_task(samples, samples * size, threads, interrupt, [&] {
         return [&, graph = topolayer::Workspace<topolayer::ExtremumGraph<Value>>()](std::int64_t sample) mutable {
+            const Value* of_sample = &values[sample * size];
             Bars* next = &bars[sample * dims.size()];
-            for (const int dim : dims) {
-                if (dim == 0)
-                    graph->h0(&values[sample * size], primal, superlevel, threads_each, *next++, interrupt);
-                else
-                    graph->top(&values[sample * size], reversed, superlevel, threads_each, *next++, interrupt);
-            }
+            if (dims.size() == 2)
+                graph->h0_and_top(of_sample, primal, reversed, superlevel, threads_each, next[0], next[1], interrupt);
+            else if (dims.front() == 0)
+                graph->h0(of_sample, primal, superlevel, threads_each, *next, interrupt);
+            else
+                graph->top(of_sample, reversed, superlevel, threads_each, *next, interrupt);
         };
     });
     return bars;

@@ -48,8 +48,10 @@ def register_backend(backend: Backend) -> None:
 def choose_backend(backend: str | Backend | None, filtration: Filtration, dims: tuple[int, ...]) -> Backend:
     """The backend that was asked for, or the first that can do it. Raises ValueError or TypeError if there is none."""
     if backend is None:
-        on_cpu = filtration.values.device.type == "cpu"
-        for candidate in sorted(_registry.values(), key=lambda b: not on_cpu and b.name != "torch"):
+        candidates = list(_registry.values())
+        if filtration.values.device.type != "cpu":
+            candidates.sort(key=lambda b: b.name != "torch")
+        for candidate in candidates:
             if candidate.unsupported(filtration, dims) is None:
                 return candidate
         raise ValueError(f"backend: none can compute dimensions {dims} of {filtration!r}; {_reasons(filtration, dims)}")

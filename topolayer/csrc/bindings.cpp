@@ -111,12 +111,12 @@ Result grid(Input<Value, nb::ndim<2>> values, const std::vector<std::int64_t>& s
     return run(values.data(), samples, per_sample, dims, threads, [&] {
         return [&, graph = Workspace<ExtremumGraph<Value>>()](const Value* sample, Bars* bars,
                                                               Interrupt& interrupt) mutable {
-            for (const int dim : dims) {
-                if (dim == 0)
-                    graph->h0(sample, primal, superlevel, threads_each, *bars++, interrupt);
-                else
-                    graph->top(sample, reversed, superlevel, threads_each, *bars++, interrupt);
-            }
+            if (dims.size() == 2)
+                graph->h0_and_top(sample, primal, reversed, superlevel, threads_each, bars[0], bars[1], interrupt);
+            else if (dims.front() == 0)
+                graph->h0(sample, primal, superlevel, threads_each, *bars, interrupt);
+            else
+                graph->top(sample, reversed, superlevel, threads_each, *bars, interrupt);
         };
     });
 }

@@ -50,6 +50,22 @@ public:
         bars.essential.push_back(position_of(first));  // a grid is connected
     }
 
+    // Both. Those of a plane are found with one comparison of its pixels, and a saddle where H0 closes no loop unites nothing
+    // in the reversed order: half of all saddles are left out there.
+    void h0_and_top(const Value* values, const Grid& grid, const Grid& dual, bool superlevel, int threads, Bars& h0_bars,
+                    Bars& top_bars, Interrupt& interrupt) {
+        const bool is_plane = grid.shape()[0] == 1 && !dual.all_on_border();
+        if (is_plane) plane_.links.renew(static_cast<std::size_t>(grid.size()));
+        shared_ = is_plane ? &plane_ : nullptr;
+        h0(values, grid, superlevel, threads, h0_bars, interrupt);
+        top_bars.nonfinite = h0_bars.nonfinite;
+        if (!h0_bars.nonfinite && !dual.all_on_border()) {
+            if (is_plane) find_loops(grid.size());
+            top(values, dual, superlevel, threads, top_bars, interrupt);
+        }
+        shared_ = nullptr;
+    }
+
     // The top dimension: H0 in the reversed order of values and positions, in which the outside of the grid comes first;
     // what is born there dies here. `dual` has the dual connectivity.
     void top(const Value* values, const Grid& dual, bool superlevel, int threads, Bars& bars, Interrupt& interrupt) {
@@ -87,7 +103,7 @@ public:
             parts += part.band.extrema.bytes() + part.band.saddles.bytes() + part.arcs.bytes() + part.order.bytes() +
                      part.path.capacity() * sizeof(Position);
         return parts + map_.bytes() + order_.bytes() + spare_.bytes() + components_.bytes() + deaths_.bytes() +
-               saddle_of_.bytes();
+               saddle_of_.bytes() + plane_.links.bytes() + plane_.loops.bytes();
     }
 
 private:
@@ -128,7 +144,8 @@ private:
         if (parts_.size() != static_cast<std::size_t>(count)) parts_ = std::vector<Part>(static_cast<std::size_t>(count));
         map_.renew(grid.size());
         for_each_part(grid.size(), interrupt, [&](std::int64_t i) {
-            parts_[i].band.scan(values, grid, superlevel_, reversed_, row_of(i), row_of(i + 1), map_, interrupt);
+            parts_[i].band.scan(values, grid, superlevel_, reversed_, row_of(i), row_of(i + 1), map_, shared_,
+                                interrupt);
         });
         extrema_ = 0;
         for (std::int64_t i = 0; i < count; ++i) {
@@ -303,7 +320,7 @@ private:
         Death* const first_death = deaths_.room_for(extrema_ + 1);
         Death* death = first_death;
         Pace pace(interrupt);
-        const Buffer<Arc>& arcs = parts_.front().arcs;
+        Buffer<Arc>& arcs = parts_.front().arcs;
         const std::size_t count = order_.size();
         for (std::size_t i = 0; i < count; ++i) {
             // Sorted arcs are all over the image: what the next ones need is fetched while this one is worked on.
@@ -316,11 +333,12 @@ private:
             prefetch(&components_[components_[ahead(16).a].parent]);
             prefetch(&components_[components_[ahead(16).b].parent]);
             const Word key = order_[i].key;
-            const Arc& arc = arcs[order_[i].index];
+            Arc& arc = arcs[order_[i].index];
             const Label a = root(arc.a), b = root(arc.b);
             const bool b_older = earlier(b, a);
             const Label older = b_older ? b : a, younger = b_older ? a : b;
             components_[younger].parent = older;
+            arc.b = a != b ? arc.a : arc.b;  // marks it, for find_loops
             *death = {younger, arc.saddle};
             death += (a != b) & (components_[younger].key != key);
             for (Death* end = death; end - first_death > 1 && end[-2].saddle == end[-1].saddle; --end) {
@@ -330,6 +348,29 @@ private:
             pace.after(1);
         }
         deaths_.end_at(death);
+    }
+
+    // Where H0 closed a loop: an arc that did not unite anything, or was none, as it led to one extremum on both sides.
+    void find_loops(std::int64_t pixels) {
+        Buffer<std::uint64_t>& closed = plane_.loops;
+        closed.renew(static_cast<std::size_t>(pixels + PixelMap::word - 1) / PixelMap::word);
+        std::fill(closed.begin(), closed.end(), std::uint64_t{0});
+        Buffer<Arc>& arcs = parts_.front().arcs;
+        constexpr int most = 3;  // arcs of a saddle: a link of eight pixels has at most four components
+        Arc* const behind = arcs.room_for(most);
+        for (int i = 0; i < most; ++i) behind[i] = {unknown, 0, 1};
+        const Arc* arc = arcs.begin();
+        for (const Part& part : parts_)
+            for (const Saddle& saddle : part.band.saddles) {
+                int loops = std::popcount(saddle.representatives) - 1, of_this = 0;
+                for (int i = 0; i < most; ++i) {
+                    const bool mine = arc[i].saddle == saddle.position;
+                    of_this += mine;
+                    loops -= mine & (arc[i].a == arc[i].b);
+                }
+                arc += of_this;
+                closed[saddle.position / PixelMap::word] |= std::uint64_t{loops > 0} << saddle.position % PixelMap::word;
+            }
     }
 
     static constexpr int stride = 4;
@@ -346,6 +387,8 @@ private:
     Buffer<Component> components_;
     Buffer<Death> deaths_;
     Buffer<Position> saddle_of_;
+    Plane plane_;
+    Plane* shared_ = nullptr;  // by both dimensions; null if only one is computed, or no plane
 };
 
 }  // namespace topolayer

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 #include "buffer.hpp"
@@ -91,6 +92,12 @@ private:
     Buffer<Extrema> extrema_;
 };
 
+// What H0 of a plane leaves for H1: the links of all pixels, and a bit for each that closed a loop.
+struct Plane {
+    Buffer<std::uint8_t> links;
+    Buffer<std::uint64_t> loops;
+};
+
 // A band of rows. It begins at a pixel whose position is a multiple of PixelMap::word, and so does the next one.
 template <class Value>
 class Band {
@@ -101,13 +108,13 @@ public:
     bool all_finite = true;
 
     // In a superlevel filtration high values are early. With `reversed`, the last in this order is the first, and the
-    // outside of the grid comes before all.
+    // outside of the grid comes before all. What it can, it takes from `plane` if reversed; else it leaves the links there.
     void scan(const Value* values, const Grid& grid, bool superlevel, bool reversed, std::int64_t begin_row,
-              std::int64_t end_row, PixelMap& map, Interrupt& interrupt) {
+              std::int64_t end_row, PixelMap& map, Plane* plane, Interrupt& interrupt) {
         extrema.clear();
         saddles.clear();
         all_finite = true;
-        const Task task{values, grid, superlevel, reversed, begin_row, end_row, map, interrupt};
+        const Task task{values, grid, superlevel, reversed, begin_row, end_row, map, plane, interrupt};
         const std::size_t neighbors = grid.neighbors().size();
         if (neighbors <= 8)
             scan_rows<std::uint8_t>(task);
@@ -124,7 +131,10 @@ private:
         bool superlevel, reversed;
         std::int64_t begin_row, end_row;
         PixelMap& map;
+        Plane* plane;
         Interrupt& interrupt;
+
+        bool has_links() const { return plane && reversed; }
     };
 
     // Mask: a link, in as few bits as it needs. Its upper half, the neighbors that follow in C order, comes from
@@ -137,26 +147,39 @@ private:
         Rows<Mask> rows{{}, reach + 1, width};
         // Beside a row, all neighbors are later.
         rows.masks.assign(static_cast<std::size_t>(rows.count * (width + 2)), static_cast<Mask>(~Mask{0}));
-        std::vector<Mask> masks(static_cast<std::size_t>(width + PixelMap::word));  // of pixels that are not collected yet
         std::int64_t collected = task.begin_row * width;
+        std::vector<Mask> passing;
+        Mask* masks = nullptr;  // of pixels that are not collected yet
+        if constexpr (std::is_same_v<Mask, std::uint8_t>)
+            if (task.plane) masks = task.plane->links.begin() + collected;
+        if (!task.plane) {
+            passing.resize(static_cast<std::size_t>(width + PixelMap::word));
+            masks = passing.data();
+        }
         Pace pace(task.interrupt);
-        for (std::int64_t row = std::max<std::int64_t>(0, task.begin_row - reach); row < task.begin_row; ++row)
-            compare_with_following(task, row, rows);
+        if (!task.has_links())
+            for (std::int64_t row = std::max<std::int64_t>(0, task.begin_row - reach); row < task.begin_row; ++row)
+                compare_with_following(task, row, rows);
         for (std::int64_t row = task.begin_row; row < task.end_row; ++row) {
             const std::int64_t first = row * width, end = first + width;
-            compare_with_following(task, row, rows);
-            Mask* here = masks.data() + (first - collected);
-            compare_with_preceding(task, row, rows, here);
+            Mask* here = masks + (first - collected);
+            if (!task.has_links()) {
+                compare_with_following(task, row, rows);
+                compare_with_preceding(task, row, rows, here);
+                all_finite &= are_finite(task.values + first, width);
+            }
             if (task.reversed) {
                 const auto all = static_cast<Mask>(grid.neighborhood().all());
                 for (std::int64_t x = 0; x < width; ++x) here[x] ^= all;
             }
             look_up_codes(task, row, here);
-            all_finite &= are_finite(task.values + first, width);
             const std::int64_t complete = row + 1 == task.end_row ? end : end - end % PixelMap::word;
-            collect(task, masks.data(), collected, complete);
             if (complete > collected) {
-                std::copy(masks.data() + (complete - collected), masks.data() + (end - collected), masks.data());
+                collect(task, masks, collected, complete);
+                if (task.plane)
+                    masks += complete - collected;
+                else
+                    std::copy(masks + (complete - collected), masks + (end - collected), masks);
                 collected = complete;
             }
             pace.after(width);
@@ -243,6 +266,7 @@ private:
         for (std::int64_t first = begin; first < end; first += PixelMap::word) {
             std::uint64_t peaks = task.map.marked(first / PixelMap::word, code::extremum);
             std::uint64_t passes = task.map.marked(first / PixelMap::word, code::saddle);
+            if (task.has_links()) passes &= task.plane->loops[first / PixelMap::word];
             task.map.set_extrema(first / PixelMap::word, peaks, static_cast<Label>(extrema.size()));
             auto* extremum = extrema.room_for(PixelMap::word);
             for (; peaks; peaks &= peaks - 1) {
