@@ -35,10 +35,18 @@ NAMES = [
     "Rips",
     "algebraic",
     "backends",
+    "betti_error",
+    "betti_numbers",
     "channel_norm",
     "few_maxima",
+    "landscape",
+    "longer_than",
+    "longest",
     "persistence",
+    "persistence_image",
+    "persistent_entropy",
     "register_backend",
+    "silhouette",
     "total_persistence",
 ]
 
@@ -49,6 +57,7 @@ BELOW: dict[str, set[str]] = {
     "_backends": {"_filtrations"},
     "_persistence": {"_backends", "_filtrations", "_barcode"},
     "_penalties": {"_barcode"},
+    "_vectorizations": {"_persistence", "_penalties", "_filtrations", "_barcode"},
     "_activations": {"_persistence", "_penalties", "_filtrations"},
     "_regularizer": set(),
 }
@@ -192,11 +201,26 @@ def test_importing_warns_of_nothing() -> None:
         importlib.reload(importlib.import_module("topolayer._penalties"))
 
 
-@pytest.mark.parametrize("function", ["persistence", "algebraic", "total_persistence", "few_maxima"])
-def test_everything_after_the_noun_is_keyword_only(function: str) -> None:
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    {
+        "persistence": ["filtration", "dims"],
+        "algebraic": ["barcode"],
+        "total_persistence": ["barcode"],
+        "persistent_entropy": ["barcode"],
+        "longer_than": ["barcode", "epsilon"],
+        "longest": ["barcode", "k"],
+        "landscape": ["barcode", "grid"],
+        "silhouette": ["barcode", "grid"],
+        "betti_numbers": ["barcode", "levels"],
+        "persistence_image": ["barcode", "births", "lengths"],
+        "betti_error": ["prediction", "mask"],
+        "few_maxima": ["h"],
+    }.items(),
+)
+def test_everything_after_the_nouns_is_keyword_only(function: str, expected: list[str]) -> None:
     parameters = list(inspect.signature(getattr(tl, function)).parameters.values())
-    positional = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-    assert positional == {"persistence": ["filtration", "dims"], "few_maxima": ["h"]}.get(function, ["barcode"])
+    assert [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD] == expected
     assert not any(p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in parameters)  # nothing is swallowed
 
 

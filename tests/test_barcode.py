@@ -104,6 +104,9 @@ def test_select_by_dimension() -> None:
         _agree(part, barcode, barcode.dims == dim)
         assert torch.equal(part.essential.indices, barcode.essential.indices[barcode.essential.dims == dim])
         assert (part.essential.dims == dim).all()
+        assert part.computed_dims == part.essential.computed_dims == (dim,)
+        with pytest.raises(ValueError, match=rf"^dim\b.*\({dim},\), got {1 - dim}"):
+            part.select(dim=1 - dim)
 
 
 def test_select_by_sample() -> None:

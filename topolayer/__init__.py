@@ -10,9 +10,10 @@ from topolayer._activations import channel_norm, few_maxima
 from topolayer._backends import Backend, IndexPairs, RankBackend, backends, register_backend
 from topolayer._barcode import Barcode, EssentialBars
 from topolayer._filtrations import Alpha, Cubical, Filtration, Freudenthal, LowerStar, Rips
-from topolayer._penalties import algebraic, total_persistence
+from topolayer._penalties import algebraic, longer_than, longest, persistent_entropy, total_persistence
 from topolayer._persistence import persistence
 from topolayer._regularizer import Regularizer
+from topolayer._vectorizations import betti_error, betti_numbers, landscape, persistence_image, silhouette
 
 __version__ = _version("topolayer")
 
@@ -31,9 +32,17 @@ __all__ = [
     "Rips",
     "algebraic",
     "backends",
+    "betti_error",
+    "betti_numbers",
     "channel_norm",
     "few_maxima",
+    "landscape",
+    "longer_than",
+    "longest",
     "persistence",
+    "persistence_image",
+    "persistent_entropy",
     "register_backend",
+    "silhouette",
     "total_persistence",
 ]

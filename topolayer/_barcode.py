@@ -51,13 +51,7 @@ class _Bars:
         """(bars,) bool: the bars of one dimension and one sample, None meaning any."""
         chosen = torch.ones_like(self.dims, dtype=torch.bool)
         if dim is not None:
-            if isinstance(dim, bool) or not isinstance(dim, int):
-                raise TypeError(f"dim: expected an int, got {type(dim).__name__}")
-            if dim not in self.computed_dims:
-                raise ValueError(
-                    f"dim: expected one of the dimensions in this barcode, {self.computed_dims}, got {dim}; "
-                    "persistence(..., dims=...) says which are computed"
-                )
+            self._check_dim(dim)
             chosen &= self.dims == dim
         if sample is not None:
             count = math.prod(self.batch_shape)
@@ -66,6 +60,26 @@ class _Bars:
             if not 0 <= sample < count:
                 raise ValueError(f"sample: expected a flat batch index >= 0 and < {count}, got {sample}")
             chosen &= self.sample == sample
+        return chosen
+
+    def _check_dim(self, dim: int) -> None:
+        if isinstance(dim, bool) or not isinstance(dim, int):
+            raise TypeError(f"dim: expected an int, got {type(dim).__name__}")
+        if dim not in self.computed_dims:
+            raise ValueError(
+                f"dim: expected one of the dimensions in this barcode, {self.computed_dims}, got {dim}; "
+                "persistence(..., dims=...) says which are computed"
+            )
+
+    def _single_dim(self, dim: int | None) -> int:
+        """The dimension that is asked for; None is the one that there is."""
+        if dim is None and len(self.computed_dims) > 1:
+            raise ValueError(
+                f"dim: expected one of the dimensions in this barcode, {self.computed_dims}, got None, which is for "
+                "a barcode of one dimension; pass dim=..."
+            )
+        chosen = self.computed_dims[0] if dim is None else dim
+        self._check_dim(chosen)
         return chosen
 
     def _on_grid(self, indices: Tensor) -> Tensor:
@@ -113,7 +127,7 @@ class Barcode(_Bars):
         dims: homology dimension of each bar.
         sample: flat batch index of each bar.
         essential: the bars that never die, kept apart.
-        computed_dims: the dimensions that `persistence` was asked for; a bar has one of them.
+        computed_dims: the dimensions that `persistence` was asked for, or `select` chose; a bar has one of them.
         batch_shape: the batch axes of the filtration.
         grid_shape: the grid of one sample, None if the filtration has none.
         superlevel: whether high values come first.
@@ -186,6 +200,7 @@ class Barcode(_Bars):
             >>> prominent_loops = barcode.select(barcode.lengths > 0.5, dim=1)
         """
         chosen = self._chosen(dim, sample)
+        computed_dims = self.computed_dims if dim is None else (dim,)
         if mask is not None:
             if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
                 got = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
@@ -203,6 +218,7 @@ class Barcode(_Bars):
                 indices=essential.indices[still],
                 dims=essential.dims[still],
                 sample=essential.sample[still],
+                computed_dims=computed_dims,
             )
         return replace(
             self,
@@ -211,6 +227,7 @@ class Barcode(_Bars):
             pairs=self.pairs[kept],
             dims=self.dims[kept],
             sample=self.sample[kept],
+            computed_dims=computed_dims,
             essential=essential,
             _whole=(self, kept),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import torch
 from torch import Tensor
@@ -34,6 +35,21 @@ def to_float(number: float) -> float:
         return float(number)
     except OverflowError:  # an integer beyond the range of float
         return math.inf
+
+
+def check_number(name: str, number: object, *, least: float = -math.inf) -> None:
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        raise TypeError(f"{name}: expected a number, got {type(number).__name__}")
+    if not max(least, -sys.float_info.max) <= number <= sys.float_info.max:
+        bound = "" if least == -math.inf else f" >= {least:g}"
+        raise ValueError(f"{name}: expected a finite number{bound}, got {number}")
+
+
+def check_count(name: str, count: object) -> None:
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise TypeError(f"{name}: expected an int, got {type(count).__name__}")
+    if count < 0:
+        raise ValueError(f"{name}: expected an int >= 0, got {count}")
 
 
 def check_superlevel(superlevel: object) -> None:
