@@ -169,7 +169,29 @@ def registered_backend(x: Tensor) -> Tensor:
     return tl.total_persistence(tl.persistence(tl.Freudenthal(x), (0, 1), backend=tl.backends()["native"]))
 
 
-GRIDS = [with_ranks, selected, essential_births, top_cells, signals, padded, backend_by_name, registered_backend]
+def of_lengths(x: Tensor) -> Tensor:
+    barcode = tl.persistence(tl.Freudenthal(x, superlevel=True), (0, 1))
+    prominent = barcode.sum(tl.longer_than(barcode, 0.3, softness=0.1) + tl.longer_than(barcode, 0.5))
+    return tl.persistent_entropy(barcode, normalized=True) + prominent + tl.longest(barcode, 3, dim=0).prod(-1)
+
+
+def at_a_level(x: Tensor) -> Tensor:
+    barcode = tl.persistence(tl.Freudenthal(x))
+    return tl.betti_numbers(barcode, 0.1) * tl.betti_numbers(barcode, 0.2, softness=0.3)
+
+
+GRIDS = [
+    of_lengths,
+    at_a_level,
+    with_ranks,
+    selected,
+    essential_births,
+    top_cells,
+    signals,
+    padded,
+    backend_by_name,
+    registered_backend,
+]
 
 
 @pytest.mark.parametrize("function", GRIDS, ids=lambda f: f.__name__)
@@ -215,8 +237,22 @@ def star(x: Tensor) -> Tensor:
     return tl.total_persistence(tl.persistence(tl.LowerStar(x[:6, 0], path)), k=1)
 
 
-@pytest.mark.parametrize("function", [rips, alpha, star], ids=lambda f: f.__name__)
-def test_other_filtrations_break_the_graph(function: Function) -> None:
+def on_a_grid(x: Tensor) -> Tensor:
+    """That a grid is finite is looked at between two graphs."""
+    barcode, grid = tl.persistence(tl.Freudenthal(x), (0, 1)), torch.linspace(-1, 1, 5, dtype=x.dtype)
+    landscape, silhouette = tl.landscape(barcode, grid, k=2, dim=0), tl.silhouette(barcode, grid, dim=1)
+    image = tl.persistence_image(barcode, grid, grid, sigma=0.5, dim=0)
+    return (landscape.sum(0) * silhouette @ image * tl.betti_numbers(barcode, grid, dim=0)).sum()
+
+
+def error_and_curve(x: Tensor) -> Tensor:
+    barcode = tl.persistence(tl.Freudenthal(x))
+    curve = tl.betti_numbers(barcode, torch.linspace(-1, 1, 5, dtype=x.dtype), softness=0.5)
+    return curve.sum() * (1 + tl.betti_error(x, x > 0.3)).sum()
+
+
+@pytest.mark.parametrize("function", [rips, alpha, star, on_a_grid, error_and_curve], ids=lambda f: f.__name__)
+def test_other_filtrations_and_grids_break_the_graph(function: Function) -> None:
     points = normal(8, 2, dtype=torch.float64)
     assert_same(function, points, normal(11, 2, dtype=torch.float64), fullgraph=False)
 

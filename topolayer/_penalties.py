@@ -11,7 +11,7 @@ from torch import Tensor
 
 from topolayer._barcode import Barcode
 from topolayer._checks import check_count, check_number
-from topolayer._order import counts, places
+from topolayer._order import counts, first_places, places
 
 
 def algebraic(
@@ -179,10 +179,12 @@ def longest(barcode: Barcode, k: int, *, dim: int | None = None) -> Tensor:
     bars = _of_one_dim(barcode, dim)
     check_count("k", k)
     samples, lengths = math.prod(bars.batch_shape), bars.lengths
-    with torch.no_grad():
-        place = places(lengths, bars.births, bars.pairs, bars.sample, samples, bars.superlevel)
-        kept = (place < k).nonzero()[:, 0]
-    row = lengths.new_zeros(samples * k).index_copy(0, bars.sample[kept] * k + place[kept], lengths[kept])
+    births, pairs, sample = bars.births, bars.pairs, bars.sample
+    with torch.no_grad():  # what is not among the k longest need not be sorted
+        first = sample.new_full((samples,), k)
+        kept = first_places(lengths, births, pairs, sample, first, bars.superlevel).nonzero()[:, 0]
+        place = places(lengths[kept], births[kept], pairs[kept], sample[kept], samples, bars.superlevel)
+    row = lengths.new_zeros(samples * k).index_copy(0, sample[kept] * k + place, lengths[kept])
     return row.reshape(*bars.batch_shape, k)
 
 
