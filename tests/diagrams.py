@@ -30,6 +30,10 @@ def pictures(size: tuple[int, int] = (40, 56)) -> Tensor:
     ).double()
 
 
+def noise() -> Tensor:
+    return torch.rand(4, 20, 28, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
 @functools.cache
 def masks(size: int = 64, number: int = 24) -> Tensor:
     """People in photographs of COCO, (number, size, size) of 0 and 1, float64."""

@@ -17,7 +17,7 @@ from torch.autograd import gradcheck, gradgradcheck
 
 import topolayer as tl
 
-from .diagrams import NO_BARS, apart, barcode, diagrams, masks, no_bars, pictures
+from .diagrams import NO_BARS, apart, barcode, diagrams, masks, no_bars, noise, pictures
 from .families import BATCHES
 from .problems import CYCLE, SQUARE
 
@@ -94,9 +94,10 @@ def test_of_the_sets_themselves(source: Callable[[], Tensor], kind: str) -> None
 
 @pytest.mark.parametrize("dim", [0, 1])
 @pytest.mark.parametrize("superlevel", [False, True])
-def test_against_gudhi(superlevel: bool, dim: int) -> None:
+@pytest.mark.parametrize("source", [noise, pictures], ids=["noise", "photographs"])
+def test_against_gudhi(source: Callable[[], Tensor], superlevel: bool, dim: int) -> None:
     """GUDHI counts the bars that it is given; essential ones die at infinity."""
-    bars = tl.persistence(tl.Freudenthal(pictures(), superlevel=superlevel), (0, 1))
+    bars = tl.persistence(tl.Freudenthal(source(), superlevel=superlevel), (0, 1))
     sign = -1 if superlevel else 1
     levels = sign * torch.linspace(-1.2, 1.2, 101, dtype=torch.float64)
     known = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from torch.autograd import gradcheck, gradgradcheck
 
 import topolayer as tl
 
-from .diagrams import NO_BARS, apart, barcode, diagrams, masks, no_bars, pictures
+from .diagrams import NO_BARS, apart, barcode, diagrams, masks, no_bars, noise, pictures
 from .families import BATCHES
 from .problems import CYCLE
 
@@ -41,8 +42,9 @@ def test_entropy_by_its_formula(batch: tuple[int, ...], superlevel: bool) -> Non
 
 @pytest.mark.parametrize("dim", [0, 1])
 @pytest.mark.parametrize("superlevel", [False, True])
-def test_entropy_of_photographs_against_two_libraries(superlevel: bool, dim: int) -> None:
-    bars = tl.persistence(tl.Cubical(pictures(), superlevel=superlevel), dim)
+@pytest.mark.parametrize("source", [noise, pictures], ids=["noise", "photographs"])
+def test_entropy_against_two_libraries(source: Callable[[], torch.Tensor], superlevel: bool, dim: int) -> None:
+    bars = tl.persistence(tl.Cubical(source(), superlevel=superlevel), dim)
     known = diagrams(bars, dim)
     assert tl.persistent_entropy(bars).numpy() == pytest.approx(persistent_entropy(known), rel=1e-10)
     assert tl.persistent_entropy(bars).numpy() == pytest.approx(Entropy().fit_transform(known)[:, 0], rel=1e-10)

@@ -17,7 +17,7 @@ from torch.autograd import gradcheck, gradgradcheck
 import topolayer as tl
 from topolayer import _vectorizations
 
-from .diagrams import NO_BARS, apart, barcode, diagrams, masks, no_bars, pictures
+from .diagrams import NO_BARS, apart, barcode, diagrams, masks, no_bars, noise, pictures
 from .families import BATCHES
 from .problems import CYCLE
 
@@ -131,7 +131,7 @@ def test_weights_are_those_of_the_bars() -> None:
 
 @pytest.mark.parametrize("dim", [0, 1])
 @pytest.mark.parametrize("superlevel", [False, True])
-@pytest.mark.parametrize("source", [pictures, masks], ids=["photographs", "masks"])
+@pytest.mark.parametrize("source", [noise, pictures, masks], ids=["noise", "photographs", "masks"])
 def test_against_gudhi(source: Callable[[], Tensor], superlevel: bool, dim: int) -> None:
     images = source()
     if source is masks:
