@@ -265,6 +265,17 @@ def test_equal_bars() -> None:
     assert torch.isfinite(signal.grad).all()
 
 
+def test_gradients_where_a_tent_has_a_corner() -> None:
+    """At its feet 0, as beside it; at its top that of the height, which is half the length."""
+    signal = torch.tensor([9.0, 0, 4, 1], dtype=torch.float64, requires_grad=True)
+    for t, expected in {0.0: [0, 0, 0, 0], 4.0: [0, 0, 0, 0], 2.0: [0, -0.5, 0.5, 0], 1.0: [0, -1, 0, 0]}.items():
+        bars = tl.persistence(tl.Freudenthal(signal, ndim=1, superlevel=True))
+        grid = torch.tensor([t], dtype=torch.float64)
+        for found in (tl.landscape(bars, grid, k=2), tl.silhouette(bars, grid)):
+            (gradient,) = torch.autograd.grad(found.sum(), signal, retain_graph=True)
+            assert gradient.tolist() == expected
+
+
 def test_numbers_at_the_edge() -> None:
     """What overflows far from a bar is 0 there, with derivative 0."""
     for dtype in (torch.float32, torch.float64):

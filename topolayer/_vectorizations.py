@@ -297,9 +297,8 @@ def _tents(low: Tensor, high: Tensor, t: Tensor) -> Tensor:
 
 
 def _bell(x: Tensor) -> Tensor:
-    return (
-        x.clamp(-1e3, 1e3).square().div(-2).exp()
-    )  # 0 further out too, where a square that overflows has no derivative
+    # It is 0 further out as well, where the square may overflow and have no derivative.
+    return x.clamp(-1e3, 1e3).square().div(-2).exp()
 
 
 def _sums(bars: Barcode | EssentialBars, terms: Tensor) -> Tensor:
