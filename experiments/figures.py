@@ -19,6 +19,7 @@ from experiments.files import Row, write_atomically
 from experiments.images import ImageSet
 from experiments.task import keep
 from experiments.unet import LAYERS
+from topolayer import plot
 
 STYLES = {"none": ("#333333", "-"), "topology": ("#D55E00", "--"), "tv": ("#0072B2", "-.")}
 LABELS = {"none": "no regularization", "topology": "topology", "tv": "total variation"}
@@ -108,16 +109,14 @@ def examples(path: Path, shown: Sequence[Example], *, layer: str, k: int) -> Non
         _picture(part.add_subplot(left[0]), example.image, "image")
         _picture(part.add_subplot(left[1]), example.mask, "mask", cmap="gray")
         diagram(part.add_subplot(left[2]), example.mask.float(), _components(example.mask), k=k)
-        diagrams = []
         for row, panel in enumerate(example.panels):
             first = row == 0
             prediction = part.add_subplot(grid[row, 1])
             _picture(prediction, panel.prediction, "prediction" if first else "", cmap="gray", top=1.0)
             prediction.set_ylabel(LABELS[panel.arm], color=STYLES[panel.arm][0], fontsize=8)
             _picture(part.add_subplot(grid[row, 2]), panel.magnitude, f"|{layer}|" if first else "", cmap="viridis")
-            diagrams.append(part.add_subplot(grid[row, 3]))
             title = f"its diagram, k = {k}" if first else ""
-            diagram(diagrams[-1], panel.magnitude, title, k=k, colour=STYLES[panel.arm][0])
+            diagram(part.add_subplot(grid[row, 3]), panel.magnitude, title, k=k)
     save(figure, path)
 
 
@@ -137,28 +136,16 @@ def layers(path: Path, example: Example, magnitudes: Mapping[str, Tensor], *, k:
     save(figure, path)
 
 
-def diagram(axes: Axes, magnitude: Tensor, title: str, *, k: int, colour: str = "#333333") -> None:
-    """The superlevel persistence diagram (H0): k components are filled, those that the penalty sees are hollow.
-
-    Below the dashed line is the component that never dies, as in Figure 2.
-    """
+def diagram(axes: Axes, magnitude: Tensor, title: str, *, k: int) -> None:
+    """The superlevel persistence diagram (H0): k components are filled, those that the penalty sees are hollow."""
     axes.set_title(title, fontsize=8)
-    axes.tick_params(labelsize=6)
-    axes.set_aspect("equal")
-    if not torch.isfinite(magnitude).all():
+    if torch.isfinite(magnitude).all():
+        barcode = tl.persistence(tl.Freudenthal(magnitude.float(), superlevel=True))
+        plot.diagram(barcode, k=k, legend=False, ax=axes)
+    else:
         axes.text(0.5, 0.5, "not finite", ha="center", transform=axes.transAxes, fontsize=7)
-        return
-    barcode = tl.persistence(tl.Freudenthal(magnitude.float(), superlevel=True))
-    births, deaths, free = barcode.births.numpy(), barcode.deaths.numpy(), barcode.ranks.numpy() < k
-    low, high = float(magnitude.min()), float(magnitude.max())
-    margin = 0.05 * (high - low) or 0.5
-    ends = (low - 3 * margin, high + margin)
-    axes.plot((low, high), (low, high), color="0.7", linewidth=0.8, zorder=0)
-    axes.axhline(low - margin, color="0.7", linewidth=0.8, linestyle="--", zorder=0)
-    axes.scatter(births[~free], deaths[~free], s=8, facecolors="none", edgecolors=colour, linewidths=0.6)
-    axes.scatter(births[free], deaths[free], s=12, color=colour)
-    axes.scatter(barcode.essential.births.numpy(), [low - 2 * margin], s=16, color=colour, marker="s")
-    axes.set(xlim=ends, ylim=ends)
+    axes.tick_params(which="both", labelsize=6)
+    axes.set(xlabel="", ylabel="")
 
 
 def _components(mask: Tensor) -> str:
