@@ -37,15 +37,16 @@ def noise() -> Tensor:
 @functools.cache
 def masks(size: int = 64, number: int = 24) -> Tensor:
     """People in photographs of COCO, (number, size, size) of 0 and 1, float64."""
-    root = os.environ.get("TOPOLAYER_COCO")
-    if root is None:
-        pytest.skip("TOPOLAYER_COCO names no folder in COCO's layout")
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    root = Path(os.environ.get("TOPOLAYER_DATA", beside)) / "coco-persons"
+    if not root.is_dir():
+        pytest.skip("set TOPOLAYER_DATA to the folder that holds coco-persons")
     from experiments.coco import load_persons
 
     with warnings.catch_warnings():
         # pycocotools' compiled part hands NumPy 2 an object with the old __array__ signature.
         warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
-        return load_persons(Path(root), "val", size, limit=number).masks.reshape(number, size, size).double()
+        return load_persons(root, "val", size, limit=number).masks.reshape(number, size, size).double()
 
 
 def barcode(
