@@ -13,6 +13,7 @@ from topolayer._filtrations import Alpha, Cubical, Filtration, Freudenthal, Lowe
 from topolayer._penalties import algebraic, longer_than, longest, persistent_entropy, total_persistence
 from topolayer._persistence import persistence
 from topolayer._regularizer import Regularizer
+from topolayer._simplify import simplify
 from topolayer._vectorizations import betti_error, betti_numbers, landscape, persistence_image, silhouette
 
 __version__ = _version("topolayer")
@@ -44,5 +45,6 @@ __all__ = [
     "persistent_entropy",
     "register_backend",
     "silhouette",
+    "simplify",
     "total_persistence",
 ]

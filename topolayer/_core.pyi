@@ -27,3 +27,24 @@ def grid(
 ) -> _Bars: ...
 def graph_h0(values: NDArray[_Float], edges: _Indices, superlevel: bool, threads: int) -> _Bars: ...
 def rips_h0(distances: NDArray[_Float], threshold: float, threads: int) -> _Bars: ...
+
+# Each writes, for every value, the index of the one that it takes, and says whether all values were finite.
+def simplify_grid(
+    values: NDArray[_Float],
+    indices: NDArray[np.integer[Any]],
+    shape: Sequence[int],
+    connectivity: Connectivity,
+    superlevel: bool,
+    most: int,
+    shortest: float,
+    threads: int,
+) -> bool: ...
+def simplify_graph(
+    values: NDArray[_Float],
+    indices: NDArray[np.integer[Any]],
+    edges: _Indices,
+    superlevel: bool,
+    most: int,
+    shortest: float,
+    threads: int,
+) -> bool: ...

@@ -83,17 +83,34 @@ _untraced_index_pairs = _disable_dynamo(_index_pairs)
 
 def _compiled_index_pairs(filtration: Filtration, dims: tuple[int, ...], backend: str | Backend | None) -> IndexPairs:
     """As torch.compile gets it: of grids one operation in the graph, of all else a break between two graphs."""
-    name = backend if backend is None or isinstance(backend, str) else getattr(backend, "name", "")
-    known = name is backend or backends().get(str(name)) is backend
-    if type(filtration) not in (Freudenthal, Cubical) or not known:
+    if not is_traceable(filtration, backend):
         return _untraced_index_pairs(filtration, dims, backend)
     if filtration.samples == 0:
         return _no_pairs()
-    construction = filtration.construction if isinstance(filtration, Cubical) else None
     tensors: tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor] = _index_pairs_op(
-        filtration.values.detach(), filtration.value_axes, construction, filtration.superlevel, dims, name
+        *operands(filtration), dims, getattr(backend, "name", backend)
     )
     return IndexPairs(*tensors, canonical=True)
+
+
+def is_traceable(filtration: Filtration, backend: str | Backend | None) -> bool:
+    """Whether an operation can be called for it, which takes no objects: of a grid, with a backend that has a name."""
+    registered = backend is None or isinstance(backend, str) or backends().get(getattr(backend, "name", "")) is backend
+    return registered and type(filtration) in (Freudenthal, Cubical)
+
+
+def operands(filtration: Filtration) -> tuple[Tensor, int, str | None, bool]:
+    """What `grid_of` makes a grid from; off the autograd graph."""
+    construction = filtration.construction if isinstance(filtration, Cubical) else None
+    return filtration.values.detach(), filtration.value_axes, construction, filtration.superlevel
+
+
+def grid_of(
+    values: Tensor, ndim: int, construction: Literal["V", "T"] | None, superlevel: bool
+) -> Freudenthal | Cubical:
+    if construction is None:
+        return Freudenthal(values, ndim=ndim, superlevel=superlevel)
+    return Cubical(values, ndim=ndim, construction=construction, superlevel=superlevel)
 
 
 @torch.library.custom_op(
@@ -110,12 +127,7 @@ def _index_pairs_op(
     dims: list[int],
     backend: str | None,
 ) -> tuple[Tensor, ...]:
-    grid: Freudenthal | Cubical
-    if construction is None:
-        grid = Freudenthal(values, ndim=ndim, superlevel=superlevel)
-    else:
-        grid = Cubical(values, ndim=ndim, construction=construction, superlevel=superlevel)
-    tensors = _tensors(_index_pairs(grid, tuple(dims), backend))
+    tensors = _tensors(_index_pairs(grid_of(values, ndim, construction, superlevel), tuple(dims), backend))
     return tuple(tensor.to(values.device, copy=True) for tensor in tensors)  # copied: no two may be the same
 
 

@@ -45,16 +45,26 @@ def register_backend(backend: Backend) -> None:
     _registry[backend.name] = backend
 
 
-def choose_backend(backend: str | Backend | None, filtration: Filtration, dims: tuple[int, ...]) -> Backend:
+def choose_backend(
+    backend: str | Backend | None, filtration: Filtration, dims: tuple[int, ...], *, to_simplify: bool = False
+) -> Backend:
     """The backend that was asked for, or the first that can do it. Raises ValueError or TypeError if there is none."""
+
+    def unsupported(candidate: Backend) -> str | None:
+        if to_simplify and not callable(getattr(candidate, "simplified", None)):
+            return "it computes pairs only"
+        return candidate.unsupported(filtration, dims)
+
+    task = f"simplify {filtration!r}" if to_simplify else f"compute dimensions {dims} of {filtration!r}"
     if backend is None:
         candidates = list(_registry.values())
         if filtration.values.device.type != "cpu":
             candidates.sort(key=lambda b: b.name != "torch")
         for candidate in candidates:
-            if candidate.unsupported(filtration, dims) is None:
+            if unsupported(candidate) is None:
                 return candidate
-        raise ValueError(f"backend: none can compute dimensions {dims} of {filtration!r}; {_reasons(filtration, dims)}")
+        reasons = "; ".join(f"{name}: {unsupported(candidate)}" for name, candidate in _registry.items())
+        raise ValueError(f"backend: none can {task}; {reasons}")
     if isinstance(backend, str):
         if backend not in _registry:
             near = difflib.get_close_matches(backend, _registry, n=1)
@@ -62,11 +72,11 @@ def choose_backend(backend: str | Backend | None, filtration: Filtration, dims: 
             raise ValueError(f"backend: unknown name {backend!r}{hint} known are {', '.join(map(repr, _registry))}")
         backend = _registry[backend]
     _check_protocol(backend)
-    reason = backend.unsupported(filtration, dims)
+    reason = unsupported(backend)
     if reason is not None:
-        able = [name for name, b in _registry.items() if b.unsupported(filtration, dims) is None]
+        able = [name for name, candidate in _registry.items() if unsupported(candidate) is None]
         raise ValueError(
-            f"backend: {backend.name!r} cannot compute dimensions {dims} of {filtration!r}: {reason}. "
+            f"backend: {backend.name!r} cannot {task}: {reason}. "
             f"Those that can: {', '.join(map(repr, able)) or 'none'}"
         )
     return backend
@@ -81,7 +91,3 @@ def _check_protocol(backend: object) -> None:
             "backend: expected a name, None, or an object with a `name` and the methods `unsupported` and `pairs`, "
             f"got {what}"
         )
-
-
-def _reasons(filtration: Filtration, dims: tuple[int, ...]) -> str:
-    return "; ".join(f"{name}: {b.unsupported(filtration, dims)}" for name, b in _registry.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import torch
@@ -49,6 +50,24 @@ class NativeBackend:
             canonical=True,
         )
 
+    def simplified(self, filtration: Filtration, k: int, threshold: float) -> Tensor:
+        values = _to_numpy(filtration.values.reshape(filtration.samples, -1))
+        narrow = values.size <= 2**31  # half the memory to go through
+        indices = torch.empty(values.size, dtype=torch.int32 if narrow else torch.int64)
+        kept = min(k, sys.maxsize), threshold
+        threads = torch.get_num_threads()
+        if isinstance(filtration, LowerStar):
+            graph = edges(filtration.arrays())
+            all_finite = _core.simplify_graph(values, indices.numpy(), graph, filtration.superlevel, *kept, threads)
+        else:
+            shape, connectivity = filtration.sample_shape, _connectivity(filtration)
+            all_finite = _core.simplify_grid(
+                values, indices.numpy(), shape, connectivity, filtration.superlevel, *kept, threads
+            )
+        if not all_finite:
+            filtration.check_finite()
+        return indices.view(filtration.values.shape)
+
     def __repr__(self) -> str:
         return "<native: grids in dimension 0 and the top one, LowerStar and Rips in dimension 0>"
 
@@ -61,13 +80,15 @@ def _bars(filtration: Filtration, dims: list[int]) -> _core._Bars:
     values = _to_numpy(filtration.values.reshape(filtration.samples, -1))
     if isinstance(filtration, LowerStar):
         return _core.graph_h0(values, edges(filtration.arrays()), filtration.superlevel, threads)
+    shape, connectivity = filtration.sample_shape, _connectivity(filtration)
+    return _core.grid(values, shape, connectivity, filtration.superlevel, dims, threads)
+
+
+def _connectivity(filtration: Filtration) -> _core.Connectivity:
     if isinstance(filtration, Freudenthal):
-        connectivity = _core.Connectivity.FREUDENTHAL
-    else:
-        assert isinstance(filtration, Cubical)
-        vertices = filtration.construction == "V"
-        connectivity = _core.Connectivity.VERTICES if vertices else _core.Connectivity.TOP_CELLS
-    return _core.grid(values, filtration.sample_shape, connectivity, filtration.superlevel, dims, threads)
+        return _core.Connectivity.FREUDENTHAL
+    assert isinstance(filtration, Cubical)
+    return _core.Connectivity.VERTICES if filtration.construction == "V" else _core.Connectivity.TOP_CELLS
 
 
 def _to_numpy(tensor: Tensor) -> np.ndarray:

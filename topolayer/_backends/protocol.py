@@ -1,4 +1,4 @@
-"""What a backend is: a map from a filtration to index pairs."""
+"""What a backend is: a map from a filtration to indices."""
 
 from __future__ import annotations
 
@@ -64,6 +64,12 @@ class Backend(Protocol):
     `persistence` has checked that all values are finite before it calls `pairs`. A backend that finds out by
     itself, and then calls `filtration.check_finite()`, may say so by a class attribute `checks_finite = True`
     and save the time.
+
+    A third method is optional: `simplified(filtration, k, threshold)` returns an integer tensor shaped like
+    `filtration.values`, for each of them the flat index of the one whose value it takes in `simplify`. What is
+    kept are the essential bars of dimension 0 and, of the finite ones, as many of the longest as make up k with
+    them (ties as in `Barcode.ranks`), those that are shorter than `threshold` left out. It is called if
+    `unsupported(filtration, (0,))` is None.
     """
 
     name: str

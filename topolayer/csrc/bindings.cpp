@@ -5,6 +5,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -19,8 +20,10 @@
 #include "graph.hpp"
 #include "grid.hpp"
 #include "interrupt.hpp"
+#include "merge_tree.hpp"
 #include "parallel.hpp"
 #include "rips.hpp"
+#include "simplify.hpp"
 #include "workspace.hpp"
 
 namespace nb = nanobind;
@@ -30,6 +33,8 @@ namespace {
 
 template <class Value, class Shape>
 using Input = nb::ndarray<const Value, Shape, nb::c_contig, nb::device::cpu>;
+template <class Index>
+using Output = nb::ndarray<Index, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Indices = nb::ndarray<nb::numpy, std::int64_t>;
 // finite (n, 2), their dimensions and samples; essential (m,), likewise; whether all values were finite
 using Result = std::tuple<Indices, Indices, Indices, Indices, Indices, Indices, bool>;
@@ -69,8 +74,38 @@ struct Joined {
     }
 };
 
-// Runs algorithm(first value of the sample, its bars in each of the dimensions, interrupt) on all samples; `make_algorithm`
-// makes one per thread.
+template <class Value>
+Value rounded(double number) {
+    constexpr double largest = std::numeric_limits<Value>::max();
+    return number > largest ? std::numeric_limits<Value>::infinity() : static_cast<Value>(number);
+}
+
+template <class Value, class Index>
+void check_sizes(const Input<Value, nb::ndim<2>>& values, const Output<Index>& indices, std::int64_t values_per_sample) {
+    if (static_cast<std::int64_t>(values.shape(1)) != values_per_sample)
+        throw std::invalid_argument("the values of a sample do not fill the grid");
+    if (indices.size() != values.size()) throw std::invalid_argument("there must be one index for each value");
+    if (values.size() > 0 && values.size() - 1 > static_cast<std::size_t>(std::numeric_limits<Index>::max()))
+        throw std::invalid_argument("an index does not fit in its type");
+}
+
+// Calls algorithm(sample, its first value, interrupt) for all samples; `make_algorithm` makes one per thread.
+template <class Value, class MakeAlgorithm>
+void for_each_sample(const Value* values, std::int64_t samples, std::int64_t values_per_sample, std::int64_t threads,
+                     MakeAlgorithm make_algorithm) {
+    Interrupt interrupt([] {
+        nb::gil_scoped_acquire locked;
+        if (PyErr_CheckSignals() != 0) throw nb::python_error();
+    });
+    for_each_task(samples, samples * values_per_sample, threads, interrupt, [&] {
+        return [&, algorithm = make_algorithm()](std::int64_t sample) mutable {
+            algorithm(sample, values + sample * values_per_sample, interrupt);
+            interrupt.look();
+        };
+    });
+}
+
+// Runs algorithm(first value of the sample, its bars in each of the dimensions, interrupt) on all samples.
 template <class Value, class MakeAlgorithm>
 Result run(const Value* values, std::int64_t samples, std::int64_t values_per_sample, const std::vector<int>& dimensions,
            std::int64_t threads, MakeAlgorithm make_algorithm) {
@@ -78,15 +113,10 @@ Result run(const Value* values, std::int64_t samples, std::int64_t values_per_sa
     bool all_finite = true;
     {
         nb::gil_scoped_release unlocked;
-        Interrupt interrupt([] {
-            nb::gil_scoped_acquire locked;
-            if (PyErr_CheckSignals() != 0) throw nb::python_error();
-        });
         std::vector<Bars> batch(static_cast<std::size_t>(samples) * dimensions.size());
-        for_each_task(samples, samples * values_per_sample, threads, interrupt, [&] {
-            return [&, algorithm = make_algorithm()](std::int64_t sample) mutable {
-                algorithm(values + sample * values_per_sample, &batch[sample * dimensions.size()], interrupt);
-                interrupt.look();
+        for_each_sample(values, samples, values_per_sample, threads, [&] {
+            return [&, algorithm = make_algorithm()](std::int64_t sample, const Value* first, Interrupt& interrupt) mutable {
+                algorithm(first, &batch[sample * dimensions.size()], interrupt);
             };
         });
         for (const Bars& bars : batch) all_finite &= !bars.nonfinite;
@@ -135,8 +165,7 @@ Result graph_h0(Input<Value, nb::ndim<2>> values, Input<std::int64_t, nb::shape<
 template <class Value>
 Result rips_h0(Input<Value, nb::ndim<3>> distances, double threshold, int threads) {
     const auto points = static_cast<std::int64_t>(distances.shape(1));
-    constexpr double largest = std::numeric_limits<Value>::max();
-    const Value longest = threshold > largest ? std::numeric_limits<Value>::infinity() : static_cast<Value>(threshold);
+    const auto longest = rounded<Value>(threshold);
     return run(distances.data(), distances.shape(0), points * points, {0}, threads, [&] {
         return [&, h0 = RipsH0<Value>()](const Value* sample, Bars* bars, Interrupt& interrupt) mutable {
             h0(sample, points, longest, *bars, interrupt);
@@ -144,9 +173,62 @@ Result rips_h0(Input<Value, nb::ndim<3>> distances, double threshold, int thread
     });
 }
 
+// Writes to `indices`, and says whether all values were finite.
+template <class Value, class Index>
+bool simplify_grid(Input<Value, nb::ndim<2>> values, Output<Index> indices, const std::vector<std::int64_t>& shape,
+                   Connectivity connectivity, bool superlevel, std::int64_t most, double shortest, int threads) {
+    const Grid grid(shape, connectivity);
+    check_sizes(values, indices, grid.size());
+    const auto samples = static_cast<std::int64_t>(values.shape(0));
+    const int threads_each = threads_per_sample(threads, samples);
+    const Kept<Value> kept{most, rounded<Value>(shortest)};
+    std::atomic<bool> all_finite = true;
+    nb::gil_scoped_release unlocked;
+    for_each_sample(values.data(), samples, grid.size(), threads, [&] {
+        return [&, graph = Workspace<ExtremumGraph<Value>>(), simplify = Workspace<GridSimplification<Value, Index>>()](
+                   std::int64_t sample, const Value* first, Interrupt& interrupt) mutable {
+            const auto offset = static_cast<Index>(sample * grid.size());
+            if (!(*simplify)(first, grid, superlevel, kept, threads_each, offset, indices.data() + offset, *graph, interrupt))
+                all_finite = false;
+        };
+    });
+    return all_finite;
+}
+
+template <class Value, class Index>
+bool simplify_graph(Input<Value, nb::ndim<2>> values, Output<Index> indices,
+                    Input<std::int64_t, nb::shape<-1, 2>> edges, bool superlevel, std::int64_t most, double shortest,
+                    int threads) {
+    const auto vertices = static_cast<std::int64_t>(values.shape(1));
+    const Graph graph(vertices, {edges.data(), edges.size()});
+    check_sizes(values, indices, vertices);
+    const Kept<Value> kept{most, rounded<Value>(shortest)};
+    std::atomic<bool> all_finite = true;
+    nb::gil_scoped_release unlocked;
+    for_each_sample(values.data(), values.shape(0), vertices, threads, [&] {
+        return [&, simplify = GraphSimplification<Value, Index>()](std::int64_t sample, const Value* first,
+                                                                  Interrupt& interrupt) mutable {
+            const auto offset = static_cast<Index>(sample * vertices);
+            if (!simplify(first, graph, superlevel, kept, offset, indices.data() + offset, interrupt)) all_finite = false;
+        };
+    });
+    return all_finite;
+}
+
+template <class Value, class Index>
+void bind_simplification(nb::module_& m) {
+    using namespace nb::literals;
+    m.def("simplify_grid", &simplify_grid<Value, Index>, "values"_a.noconvert(), "indices"_a.noconvert(), "shape"_a,
+          "connectivity"_a, "superlevel"_a, "most"_a, "shortest"_a, "threads"_a);
+    m.def("simplify_graph", &simplify_graph<Value, Index>, "values"_a.noconvert(), "indices"_a.noconvert(),
+          "edges"_a.noconvert(), "superlevel"_a, "most"_a, "shortest"_a, "threads"_a);
+}
+
 template <class Value>
 void bind(nb::module_& m) {
     using namespace nb::literals;
+    bind_simplification<Value, std::int32_t>(m);
+    bind_simplification<Value, std::int64_t>(m);
     m.def("grid", &grid<Value>, "values"_a.noconvert(), "shape"_a, "connectivity"_a, "superlevel"_a, "dims"_a, "threads"_a);
     m.def("graph_h0", &graph_h0<Value>, "values"_a.noconvert(), "edges"_a.noconvert(), "superlevel"_a, "threads"_a);
     m.def("rips_h0", &rips_h0<Value>, "distances"_a.noconvert(), "threshold"_a, "threads"_a);

@@ -21,6 +21,7 @@
 #include "buffer.hpp"
 #include "grid.hpp"
 #include "interrupt.hpp"
+#include "merge_tree.hpp"
 #include "order.hpp"
 #include "parallel.hpp"
 #include "scan.hpp"
@@ -97,13 +98,26 @@ public:
         }
     }
 
+    // The merge tree of H0, by labels; nullptr if a value is not finite.
+    const MergeTree* tree(const Value* values, const Grid& grid, bool superlevel, int threads, Interrupt& interrupt) {
+        threads_ = threads;
+        superlevel_ = superlevel;
+        reversed_ = false;
+        if (!scan(values, grid, interrupt)) return nullptr;
+        unite_extrema<true>(values, grid, interrupt);
+        return &tree_;
+    }
+
+    // Of the pixels, after the last computation.
+    const std::uint8_t* codes() { return map_.codes(); }
+
     std::size_t bytes() const {
         std::size_t parts = 0;
         for (const Part& part : parts_)
             parts += part.band.extrema.bytes() + part.band.saddles.bytes() + part.arcs.bytes() + part.order.bytes() +
                      part.path.capacity() * sizeof(Position);
         return parts + map_.bytes() + order_.bytes() + spare_.bytes() + components_.bytes() + deaths_.bytes() +
-               saddle_of_.bytes() + plane_.links.bytes() + plane_.loops.bytes();
+               saddle_of_.bytes() + plane_.links.bytes() + plane_.loops.bytes() + tree_.bytes();
     }
 
 private:
@@ -165,6 +179,7 @@ private:
             for_each_task(count, pixels, count, interrupt, [&] { return function; });
     }
 
+    template <bool with_tree = false>
     void unite_extrema(const Value* values, const Grid& grid, Interrupt& interrupt) {
         std::int64_t saddles = 0;
         for (Part& part : parts_) {
@@ -181,7 +196,7 @@ private:
             for (const Part& part : parts_) find_arcs(values, grid, part.band.saddles, parts_.front(), interrupt);
         far_label_.reset();
         sort_arcs();
-        unite(interrupt);
+        unite<with_tree>(interrupt);
     }
 
     // The label of the outside, which comes before all extrema; only a reversed order has it.
@@ -308,12 +323,17 @@ private:
 
     // Goes through the arcs and lists the bars of length > 0: by death, then birth. Every other arc closes a loop, at
     // random: there is no branch for it.
+    template <bool with_tree>
     void unite(Interrupt& interrupt) {
         components_.clear();
         auto* component = components_.room_for(extrema_ + 1);
+        tree_.renew(with_tree ? extrema_ : 0);
         Label label = 0;
         for (const Part& part : parts_)
-            for (const auto& extremum : part.band.extrema) *component++ = {label++, extremum.key};
+            for (const auto& extremum : part.band.extrema) {
+                if constexpr (with_tree) tree_[label] = {extremum.position, extremum.position, label};
+                *component++ = {label++, extremum.key};
+            }
         *component++ = {label, 0};  // the outside: no finite value has this key
         components_.end_at(component);
         deaths_.clear();
@@ -339,6 +359,10 @@ private:
             const Label older = b_older ? b : a, younger = b_older ? a : b;
             components_[younger].parent = older;
             arc.b = a != b ? arc.a : arc.b;  // marks it, for find_loops
+            if constexpr (with_tree) {
+                tree_[younger].saddle = arc.saddle;
+                tree_[younger].older = older;
+            }
             *death = {younger, arc.saddle};
             death += (a != b) & (components_[younger].key != key);
             for (Death* end = death; end - first_death > 1 && end[-2].saddle == end[-1].saddle; --end) {
@@ -389,6 +413,7 @@ private:
     Buffer<Position> saddle_of_;
     Plane plane_;
     Plane* shared_ = nullptr;  // by both dimensions; null if only one is computed, or no plane
+    MergeTree tree_;
 };
 
 }  // namespace topolayer

@@ -12,6 +12,7 @@
 #include "bars.hpp"
 #include "buffer.hpp"
 #include "interrupt.hpp"
+#include "merge_tree.hpp"
 #include "order.hpp"
 #include "sort.hpp"
 #include "union_find.hpp"
@@ -58,6 +59,13 @@ public:
         sweep(graph, bars, interrupt);
     }
 
+    // The merge tree, with a branch for every vertex, by age; nullptr if a value is not finite.
+    const MergeTree* tree(const Value* values, const Graph& graph, bool superlevel, Interrupt& interrupt) {
+        Bars bars;
+        (*this)(values, graph, superlevel, bars, interrupt);
+        return bars.nonfinite ? nullptr : &tree_;
+    }
+
 private:
     using Age = UnionFind::Element;
     static constexpr Age not_yet = std::numeric_limits<Age>::max();
@@ -73,10 +81,12 @@ private:
         Pace pace(interrupt);
         components_.reset(graph.size());  // elements are ages: of two roots the smaller one is older
         age_.assign(graph.size(), not_yet);
+        tree_.renew(graph.size());
         for (Age now = 0; now < by_age_.size(); ++now) {
             pace.after(1);
             const auto [key, vertex] = by_age_[now];
             age_[vertex] = now;
+            tree_[now] = {vertex, vertex, now};
             Age oldest = now;
             dying_.clear();
             for (const Graph::Vertex neighbor : graph.neighbors(vertex)) {
@@ -86,6 +96,8 @@ private:
                 const Age younger = std::max(root, oldest);
                 oldest = std::min(root, oldest);
                 components_.attach(younger, oldest);
+                tree_[younger].saddle = vertex;
+                tree_[younger].older = oldest;
                 if (by_age_[younger].key != key) dying_.push_back(younger);
             }
             std::sort(dying_.begin(), dying_.end());
@@ -102,6 +114,7 @@ private:
     std::vector<Age> age_;  // of each vertex
     std::vector<Age> dying_;
     UnionFind components_;
+    MergeTree tree_;
 };
 
 }  // namespace topolayer

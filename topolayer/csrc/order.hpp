@@ -7,6 +7,9 @@
 
 namespace topolayer {
 
+using Position = std::uint32_t;  // within a sample, in C order
+using Label = std::uint32_t;     // of an extremum: how many precede it in C order
+
 template <class Value>
 using Key = std::conditional_t<sizeof(Value) == 4, std::uint32_t, std::uint64_t>;
 

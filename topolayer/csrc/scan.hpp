@@ -16,9 +16,6 @@
 
 namespace topolayer {
 
-using Position = std::uint32_t;  // within a sample, in C order
-using Label = std::uint32_t;     // of an extremum: how many precede it in C order
-
 template <class Value>
 struct Extremum {
     Key<Value> key;

@@ -24,6 +24,7 @@ public:
     }
 
     Algorithm* operator->() { return algorithm_.get(); }
+    Algorithm& operator*() { return *algorithm_; }
 
 private:
     static constexpr std::size_t most_bytes = std::size_t{64} << 20;  // of all that are kept

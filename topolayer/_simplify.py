@@ -1,0 +1,147 @@
+"""Simplification: the nearest function with only the most prominent extrema, differentiable like a barcode."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import sys
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch._compile import _disable_dynamo  # the public torch.compiler.disable loads the compiler at once
+
+from topolayer._backends import Backend, choose_backend
+from topolayer._checks import to_float
+from topolayer._filtrations import Cubical, Filtration, Freudenthal, LowerStar
+from topolayer._persistence import grid_of, is_traceable, operands
+
+
+def simplify(
+    filtration: Freudenthal | Cubical | LowerStar,
+    *,
+    k: int | None = None,
+    threshold: float | None = None,
+    backend: str | Backend | None = None,
+) -> Tensor:
+    """The nearest function below (superlevel) or above (sublevel) that has only the most prominent extrema.
+
+    Every other extremum is flattened to the value at which its component meets one that stays. In a superlevel
+    filtration this is morphological reconstruction by dilation from the maxima that stay. The bars of the
+    result in dimension 0 are those that were kept; in higher dimensions bars may become shorter or vanish.
+
+    Args:
+        filtration: `Freudenthal`, `Cubical` or `LowerStar`.
+        k: how many bars of dimension 0 to keep of each sample, the longest, ranked as in `Barcode.ranks`. The
+            one that never dies counts; if there are several, all of them stay.
+        threshold: keep the bars that are at least so long, instead; one that never dies stays.
+        backend: a name from `backends()`, an object with the protocol `Backend`, or None: the first that can
+            do it.
+
+    Returns:
+        Values of the same shape, on the filtration's device. Each is one of the filtration values, gathered, and
+        the gradient is that of a gather: a flattened entry passes it on to the saddle whose value it takes.
+
+    Raises:
+        TypeError: an argument is of another type, or there is not exactly one of `k` and `threshold`.
+        ValueError: `k` is below 1, `threshold` negative or NaN; values that are not finite; a backend that is
+            unknown or cannot do it.
+        MemoryError: there is not enough memory.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> signal = torch.tensor([0.0, 5.0, 3.0, 4.0, 1.0, 2.0])
+        >>> tl.simplify(tl.Freudenthal(signal, ndim=1, superlevel=True), k=1)
+        tensor([0., 5., 3., 3., 1., 1.])
+        >>> tl.simplify(tl.Freudenthal(signal, ndim=1), threshold=2)
+        tensor([0., 5., 4., 4., 1., 2.])
+    """
+    if not isinstance(filtration, (Freudenthal, Cubical, LowerStar)):
+        raise TypeError(
+            "filtration: expected a Freudenthal, Cubical or LowerStar filtration, whose values are a function on its "
+            f"vertices or cells, got {type(filtration).__name__}"
+        )
+    kept = _check_kept(k, threshold)
+    if filtration.samples == 0:
+        return filtration.values.clone()
+    try:
+        if torch.compiler.is_compiling():
+            indices = _compiled_indices(filtration, *kept, backend)
+        else:
+            indices = _indices(filtration, *kept, backend)
+        return filtration.values.flatten().index_select(0, indices.flatten()).reshape(filtration.values.shape)
+    except RuntimeError as error:
+        if "DefaultCPUAllocator" not in str(error):  # torch has no class for it, as it has for an accelerator's
+            raise
+        raise MemoryError(f"not enough memory for {filtration!r}") from error
+
+
+def _check_kept(k: object, threshold: object) -> tuple[int, float]:
+    """How many bars are kept, and how long they are at least: of the two, one limits nothing."""
+    if (k is None) == (threshold is None):
+        got = "neither" if k is None else "both"
+        raise TypeError(f"k: expected exactly one of k and threshold, got {got}")
+    if threshold is None:
+        if isinstance(k, bool) or not isinstance(k, int):
+            raise TypeError(f"k: expected an int, got {type(k).__name__}")
+        if k < 1:
+            raise ValueError(f"k: expected an int >= 1, since a component that never dies stays, got {k}")
+        return min(k, sys.maxsize), 0.0
+    if isinstance(threshold, bool) or not isinstance(threshold, numbers.Real):
+        raise TypeError(f"threshold: expected a number, got {type(threshold).__name__}")
+    if not threshold >= 0:
+        raise ValueError(f"threshold: expected a number >= 0, got {threshold}")
+    return sys.maxsize, to_float(threshold)
+
+
+def _indices(filtration: Filtration, k: int, threshold: float, backend: str | Backend | None) -> Tensor:
+    """For every value the flat index of the one that it takes, by the backend."""
+    chosen = choose_backend(backend, filtration, (0,), to_simplify=True)
+    detached = filtration.detach()
+    with torch.no_grad():
+        if not getattr(chosen, "checks_finite", False):
+            detached.check_finite()
+        indices = chosen.simplified(detached, k, threshold)  # type: ignore[attr-defined]
+    if not isinstance(indices, Tensor) or indices.dtype not in (torch.int32, torch.int64):
+        got = indices.dtype if isinstance(indices, Tensor) else type(indices).__name__
+        raise TypeError(f"backend: {chosen.name!r} was expected to return an int32 or int64 tensor, got {got}")
+    if indices.shape != filtration.values.shape:
+        raise ValueError(
+            f"backend: {chosen.name!r} was expected to return an index for each value, of shape "
+            f"{tuple(filtration.values.shape)}, got {tuple(indices.shape)}"
+        )
+    return indices.to(filtration.values.device)
+
+
+_untraced_indices = _disable_dynamo(_indices)
+
+
+def _compiled_indices(filtration: Filtration, k: int, threshold: float, backend: str | Backend | None) -> Tensor:
+    """As torch.compile gets it: of grids one operation in the graph, of all else a break between two graphs."""
+    if not is_traceable(filtration, backend):
+        return _untraced_indices(filtration, k, threshold, backend)
+    name = getattr(backend, "name", backend)
+    indices: Tensor = _simplified_op(*operands(filtration), k, threshold, name)
+    return indices
+
+
+@torch.library.custom_op(
+    "topolayer::simplified",
+    mutates_args=(),
+    schema="(Tensor values, int ndim, str? construction, bool superlevel, int k, float threshold, str? backend) -> Tensor",
+)
+def _simplified_op(
+    values: Tensor,
+    ndim: int,
+    construction: Literal["V", "T"] | None,
+    superlevel: bool,
+    k: int,
+    threshold: float,
+    backend: str | None,
+) -> Tensor:
+    return _indices(grid_of(values, ndim, construction, superlevel), k, threshold, backend).long()
+
+
+@_simplified_op.register_fake
+def _(values: Tensor, *options: object) -> Tensor:
+    return torch.empty_like(values, dtype=torch.int64, memory_format=torch.contiguous_format)
