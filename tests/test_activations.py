@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -176,20 +177,23 @@ def test_few_maxima_behind_relu() -> None:
     assert torch.isfinite(second).all()
 
 
+@pytest.mark.parametrize("gradient", ["critical", "region"])
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("shape", [(4, 3, 10, 10), (4, 2, 5, 5, 5)], ids=str)
-def test_few_maxima_of_a_sample_that_is_not_finite(shape: tuple[int, ...], dtype: torch.dtype, bad: float) -> None:
+def test_few_maxima_of_a_sample_that_is_not_finite(
+    shape: tuple[int, ...], dtype: torch.dtype, bad: float, gradient: Any
+) -> None:
     """Contract 9: a NaN penalty and gradient for it, the right numbers for the others, and no exception."""
     h = _activation(*shape, dtype=dtype)
     broken = h.clone()
     broken[1, 0, 2, 3] = bad
     broken[3] = bad
     broken.requires_grad_()
-    penalty = tl.few_maxima(broken, k=2)
+    penalty = tl.few_maxima(broken, k=2, gradient=gradient)
     assert penalty.isnan().tolist() == [False, True, False, True]
     fine = h[[0, 2]].clone().requires_grad_()
-    expected = tl.few_maxima(fine, k=2)
+    expected = tl.few_maxima(fine, k=2, gradient=gradient)
     assert torch.equal(penalty[[0, 2]], expected)
     penalty.sum().backward()
     expected.sum().backward()
@@ -221,6 +225,40 @@ def test_few_maxima_of_large_finite_activations(dtype: torch.dtype) -> None:
     h = torch.full((2, 1, 5, 5), large, dtype=dtype)
     h[0, 0, 2, 2] = math.nan
     assert tl.few_maxima(h, k=1, p=1).tolist() == [pytest.approx(math.nan, nan_ok=True), 0]
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 9, 10), (1, 1, 12, 12), (2, 3, 5, 6, 4), (2, 0, 4, 4), (0, 3, 4, 4)], ids=str)
+@pytest.mark.parametrize(("k", "p"), [(8, 2), (1, 1), (0, 2), (3, 0.5), (2, 0), (10**9, 3)])
+def test_few_maxima_by_regions(shape: tuple[int, ...], k: int, p: float) -> None:
+    """The distance to what `simplify` makes of the magnitude; it pulls on every pixel that is above that."""
+    h = _activation(*shape).requires_grad_()
+    magnitude = tl.channel_norm(h)
+    filtration = tl.Freudenthal(magnitude.detach(), ndim=len(shape) - 2, superlevel=True)
+    excess = magnitude - tl.simplify(filtration, k=max(k, 1))
+    above = excess.detach() > 0
+    powers = excess.masked_fill(~above, 1) ** p * above
+    penalty = tl.few_maxima(h, k=k, p=p, gradient="region")
+    assert penalty.shape == shape[:1]
+    assert torch.allclose(penalty, powers.flatten(1).sum(1), rtol=1e-12)
+    bars = tl.persistence(filtration)
+    assert torch.equal(above.flatten(1).any(1), bars.sum((bars.ranks >= k).double()) > 0)  # zero for the same ones
+    (gradient,) = torch.autograd.grad(penalty.sum(), h)
+    (expected,) = torch.autograd.grad(powers.sum(), h)
+    assert torch.allclose(gradient, expected, rtol=1e-12)
+    if p > 0:
+        assert torch.equal((gradient != 0).any(1), above)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # torch's own, in forward mode
+@pytest.mark.parametrize("shape", [(2, 3, 5, 6), (1, 2, 3, 4, 3)], ids=str)
+def test_few_maxima_by_regions_gradient(shape: tuple[int, ...]) -> None:
+    """Of the distance to a constant: the simplified magnitude is held fast."""
+    h = _activation(*shape).requires_grad_()
+    magnitude = tl.channel_norm(h.detach())
+    fixed = tl.simplify(tl.Freudenthal(magnitude, ndim=len(shape) - 2, superlevel=True), k=2)
+    (gradient,) = torch.autograd.grad(tl.few_maxima(h, k=2, gradient="region").sum(), h)
+    (expected,) = torch.autograd.grad((tl.channel_norm(h) - fixed).square().sum(), h)
+    assert torch.allclose(gradient, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("use_reentrant", [False, True])
@@ -269,5 +307,13 @@ def test_few_maxima_errors() -> None:
         tl.few_maxima(h, p=-2)
     with pytest.raises(TypeError, match=r"^p\b"):
         tl.few_maxima(h, p="2")
+    with pytest.raises(ValueError, match=r'^gradient\b.*"critical" or "region", got .everywhere'):
+        tl.few_maxima(h, gradient="everywhere")
+    for arguments in ({"k": -1}, {"p": -2}):
+        with pytest.raises(ValueError, match=rf"^{next(iter(arguments))}\b"):
+            tl.few_maxima(h, **arguments, gradient="region")
+    for arguments in ({"k": 1.5}, {"p": "2"}):
+        with pytest.raises(TypeError, match=rf"^{next(iter(arguments))}\b"):
+            tl.few_maxima(h, **arguments, gradient="region")
     with pytest.raises(TypeError):
         tl.few_maxima(h, 8)  # keyword-only

@@ -48,6 +48,7 @@ NAMES = [
     "persistent_entropy",
     "register_backend",
     "silhouette",
+    "simplify",
     "total_persistence",
 ]
 PICTURES = [
@@ -70,7 +71,8 @@ BELOW: dict[str, set[str]] = {
     "_persistence": {"_backends", "_filtrations", "_barcode"},
     "_penalties": {"_barcode"},
     "_vectorizations": {"_persistence", "_penalties", "_filtrations", "_barcode"},
-    "_activations": {"_persistence", "_penalties", "_filtrations"},
+    "_simplify": {"_persistence", "_backends", "_filtrations"},
+    "_activations": {"_persistence", "_penalties", "_simplify", "_filtrations"},
     "_regularizer": set(),
     "_drawing": {"_activations", "_barcode"},
     "plot": {"_drawing", "_barcode", "_filtrations", "_persistence"},
@@ -220,6 +222,7 @@ def test_importing_warns_of_nothing() -> None:
     ("function", "expected"),
     {
         "persistence": ["filtration", "dims"],
+        "simplify": ["filtration"],
         "algebraic": ["barcode"],
         "total_persistence": ["barcode"],
         "persistent_entropy": ["barcode"],
@@ -248,6 +251,7 @@ def test_everything_after_the_nouns_is_keyword_only(function: str, expected: lis
         ("Rips", ["distances", "*", "threshold=inf"]),
         ("Alpha", ["points"]),
         ("persistence", ["filtration", "dims=0", "*", "backend=None"]),
+        ("simplify", ["filtration", "*", "k=None", "threshold=None", "backend=None"]),
     ],
 )
 def test_signatures_of_the_contract(name: str, expected: list[str]) -> None:

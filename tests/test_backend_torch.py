@@ -253,6 +253,16 @@ def test_waits_do_not_depend_on_the_batch_nor_add_up_over_dimensions(kind: str) 
         assert _waits(family.make(batch, superlevel), (0, 1)) == max(alone) + 1
 
 
+@pytest.mark.parametrize("k", [1, 3, 10**9])
+def test_to_simplify_waits_once_less(k: int) -> None:
+    """It need not know how many bars there are."""
+    for values in (torch.linspace(0, 1, 64)[None], _ripples(500)[None], _nested(256)[None], torch.zeros(3, 5, 5)):
+        filtration = tl.Freudenthal(values, superlevel=True)
+        with _Waits() as waits:
+            TORCH.simplified(filtration, k, 0.0)  # type: ignore[attr-defined]
+        assert waits.noted == ["nonzero"] * (_waits(filtration) - 1)
+
+
 @pytest.mark.parametrize("kind", "FVT")
 @pytest.mark.parametrize("shape", [(300,), (40, 50), (12, 13, 14)])
 def test_rounds_are_logarithmic(kind: str, shape: tuple[int, ...]) -> None:
@@ -277,7 +287,7 @@ def test_the_border_between_two_basins_is_not_looked_at_again(centers: tuple[tup
     bowls = [((points - torch.tensor(center) - tilt) ** 2 * (1 + tilt)).sum(-1) for center in centers]
     filtration = grid_family(kind, *bowls[0].shape).make(torch.minimum(*bowls), False)
     assert len(tl.persistence(filtration)) == 1
-    events = importlib.import_module("topolayer._backends.tensor")._events(filtration, 0, valid=torch.tensor(True))
+    events, _ = importlib.import_module("topolayer._backends.tensor")._events(filtration, 0, valid=torch.tensor(True))
     assert 3 <= len(events.key) <= 30
 
 
@@ -289,8 +299,10 @@ def test_everything_is_computed_on_the_device_of_the_values(family: Family) -> N
     """Whatever does not say where it is made would land on the default device, and not meet the values again."""
     filtration = family.make(family.random((2,)), False)
     expected = TORCH.pairs(filtration, tuple({0, len(family.shape) - 1}))
+    simplified = TORCH.simplified(filtration, 2, 0.5)  # type: ignore[attr-defined]
     with torch.device("meta"):
         got = TORCH.pairs(filtration, tuple({0, len(family.shape) - 1}))
+        assert torch.equal(TORCH.simplified(filtration, 2, 0.5), simplified)  # type: ignore[attr-defined]
     for name in ("finite", "finite_dims", "finite_samples", "essential", "essential_dims", "essential_samples"):
         assert getattr(got, name).device == filtration.values.device
         assert torch.equal(getattr(got, name), getattr(expected, name))

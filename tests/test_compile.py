@@ -78,19 +78,23 @@ def test_few_maxima_of_volumes_ties_constants_and_empty_batches() -> None:
     assert_same(lambda h: tl.few_maxima(h, k=3), *inputs)
 
 
+@pytest.mark.parametrize("gradient", ["critical", "region"])
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_a_sample_that_is_not_finite_gets_nan(bad: float) -> None:
+def test_a_sample_that_is_not_finite_gets_nan(bad: float, gradient: Any) -> None:
     """Contract 9, as without a compiler."""
     h = normal(4, 2, 8, 9)
     h[1, 0, 2, 3] = bad
     h[3] = bad
-    compiled = torch.compile(lambda h: tl.few_maxima(h, k=2), backend="aot_eager", fullgraph=True)
-    penalty, gradient = value_and_gradient(compiled, h)
+
+    def few_maxima(h: Tensor) -> Tensor:
+        return tl.few_maxima(h, k=2, gradient=gradient)
+
+    penalty, found = value_and_gradient(torch.compile(few_maxima, backend="aot_eager", fullgraph=True), h)
     assert penalty.isnan().tolist() == [False, True, False, True]
-    assert gradient[[1, 3]].isnan().all()
-    fine, fine_gradient = value_and_gradient(lambda h: tl.few_maxima(h, k=2), h[[0, 2]])
+    assert found[[1, 3]].isnan().all()
+    fine, fine_gradient = value_and_gradient(few_maxima, h[[0, 2]])
     torch.testing.assert_close(penalty[[0, 2]], fine)
-    torch.testing.assert_close(gradient[[0, 2]], fine_gradient)
+    torch.testing.assert_close(found[[0, 2]], fine_gradient)
     assert fine_gradient.abs().sum() > 0
 
 
@@ -199,10 +203,28 @@ def test_any_function_of_the_barcode_of_a_grid(function: Function) -> None:
     assert_same(function, normal(2, 8, 9), normal(5, 8, 9), normal(5, 7, 12), tied(3, 9, 9))
 
 
-def test_values_that_are_not_finite_are_refused() -> None:
+def simplified(x: Tensor) -> Tensor:
+    return tl.simplify(tl.Freudenthal(x, superlevel=True), k=3).square()
+
+
+def simplified_by_threshold(x: Tensor) -> Tensor:
+    return tl.simplify(tl.Cubical(x, construction="T"), threshold=0.5, backend="torch").square()
+
+
+def regions(x: Tensor) -> Tensor:
+    return tl.few_maxima(x[:, None], k=2, gradient="region")
+
+
+@pytest.mark.parametrize("function", [simplified, simplified_by_threshold, regions], ids=lambda f: f.__name__)
+def test_simplification(function: Function) -> None:
+    assert_same(function, normal(2, 8, 9), normal(5, 8, 9), normal(5, 7, 12), tied(3, 9, 9), normal(0, 8, 9))
+
+
+@pytest.mark.parametrize("function", [with_ranks, simplified], ids=lambda f: f.__name__)
+def test_values_that_are_not_finite_are_refused(function: Function) -> None:
     x = normal(2, 8, 9)
     x[1, 2, 3] = math.nan
-    compiled = torch.compile(with_ranks, backend="aot_eager", fullgraph=True)
+    compiled = torch.compile(function, backend="aot_eager", fullgraph=True)
     with pytest.raises(ValueError, match=r"^values: .*NaN.*\(1, 2, 3\)"):
         compiled(x)
 
@@ -251,7 +273,14 @@ def error_and_curve(x: Tensor) -> Tensor:
     return curve.sum() * (1 + tl.betti_error(x, x > 0.3)).sum()
 
 
-@pytest.mark.parametrize("function", [rips, alpha, star, on_a_grid, error_and_curve], ids=lambda f: f.__name__)
+def simplified_star(x: Tensor) -> Tensor:
+    path = torch.stack([torch.arange(5), torch.arange(1, 6)], dim=1)
+    return tl.simplify(tl.LowerStar(x[:6, 0], path), k=2).square()
+
+
+@pytest.mark.parametrize(
+    "function", [rips, alpha, star, on_a_grid, error_and_curve, simplified_star], ids=lambda f: f.__name__
+)
 def test_other_filtrations_and_grids_break_the_graph(function: Function) -> None:
     points = normal(8, 2, dtype=torch.float64)
     assert_same(function, points, normal(11, 2, dtype=torch.float64), fullgraph=False)
@@ -280,6 +309,8 @@ LENGTHS, BIRTHS = torch.tensor([2.0, 1.0, 2.0, 3.0]), torch.tensor([4.0, 3.0, 3.
         ("index_pairs", (normal(2, 8, 9), 2, None, True, (0,), None)),
         ("index_pairs", (normal(2, 8, 9).double(), 2, "V", False, (0, 1), "gudhi")),
         ("index_pairs", (torch.zeros(3, 7), 1, "T", True, (0,), "native")),
+        ("simplified", (normal(2, 8, 9), 2, None, True, 3, 0.0, None)),
+        ("simplified", (normal(2, 8, 9).mT.double(), 1, "V", False, 2**63 - 1, 0.5, "torch")),
         ("places", (LENGTHS, BIRTHS, PAIRS, GROUP, 2, True)),
         ("first_places", (LENGTHS, BIRTHS, PAIRS, GROUP, torch.tensor([1, 1]), True)),
         ("first_places", (LENGTHS, BIRTHS, PAIRS, GROUP, torch.tensor([2, 0]), False)),

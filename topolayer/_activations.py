@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from topolayer._checks import NonFiniteError, floating
+from topolayer._checks import NonFiniteError, check_count, check_number, floating
 from topolayer._filtrations import Freudenthal
 from topolayer._penalties import total_persistence
 from topolayer._persistence import persistence
+from topolayer._simplify import simplify
 
 
 def channel_norm(h: Tensor, dim: int = 1) -> Tensor:
@@ -85,16 +86,24 @@ def _inverse(norm: Tensor) -> Tensor:
     return norm / norm.square().clamp_min(torch.finfo(norm.dtype).tiny)
 
 
-def few_maxima(h: Tensor, *, k: int = 8, p: float = 2) -> Tensor:
+def few_maxima(h: Tensor, *, k: int = 8, p: float = 2, gradient: Literal["critical", "region"] = "critical") -> Tensor:
     """Penalizes all but the k most prominent maxima of an activation's magnitude: equations (3) and (1) of the paper.
 
     The superlevel barcode, in dimension 0, of the channel norms on the Freudenthal triangulation; the sum of
     `length ** p` over all but the k longest bars. The maximum that never dies is one of the k.
 
+    Its gradient is that of a subgradient of the bars: two pixels for each, the maximum and the saddle where it dies.
+    `gradient="region"` penalizes instead the distance to the `simplify`-ed magnitude, a constant: the sum of
+    `(f - simplify(f, k)) ** p` over all pixels f. That is 0 for the same activations, and pulls down all pixels of a
+    superfluous region at once, as the "big steps" of Nigmetov and Morozov (2022) move more than the critical ones.
+    Take it where the maxima are to go in few steps, as in noise removal; take "critical" for equation (1) itself, and
+    where an activation is to change as little as its bars require.
+
     Args:
         h: (B, C, H, W) activation of a layer; (B, C, D, H, W) for volumes.
         k: how many maxima to spare.
-        p: power of the lengths.
+        p: power of the lengths, or of the distances.
+        gradient: which pixels it pulls on, the "critical" ones or the "region".
 
     Returns:
         (B,) one number per sample, float32 or float64. A sample in which anything is NaN or infinite, or too
@@ -102,7 +111,7 @@ def few_maxima(h: Tensor, *, k: int = 8, p: float = 2) -> Tensor:
 
     Raises:
         TypeError, ValueError: `h` is no floating-point tensor of four or five axes; `k` or `p` is out of
-            range.
+            range; an unknown `gradient`.
 
     Example:
         >>> import torch, topolayer as tl
@@ -115,18 +124,32 @@ def few_maxima(h: Tensor, *, k: int = 8, p: float = 2) -> Tensor:
             f"h: expected shape (B, C, H, W) or (B, C, D, H, W) with at least one pixel, got {tuple(h.shape)}; "
             "a single sample gets its batch axis by h[None]"
         )
+    if gradient not in ("critical", "region"):
+        raise ValueError(f'gradient: expected "critical" or "region", got {gradient!r}')
+    check_count("k", k)
+    check_number("p", p, least=0)
+    superfluous = _superfluous_bars if gradient == "critical" else _superfluous_regions
     magnitude = channel_norm(h)
     if not torch.compiler.is_compiling():
         try:
-            return _superfluous(magnitude, k=k, p=p)
+            return superfluous(magnitude, k=k, p=p)
         except NonFiniteError:  # found on the way: looking for it in every step would cost as much as the topology
             pass
     finite = torch.isfinite(magnitude.detach()).flatten(1).all(dim=1).reshape(-1, *(1,) * (magnitude.ndim - 1))
-    penalty = _superfluous(torch.where(finite, magnitude, 0), k=k, p=p)
+    penalty = superfluous(torch.where(finite, magnitude, 0), k=k, p=p)
     poison = magnitude.new_zeros(finite.shape).masked_fill(~finite, torch.nan)
     return penalty + (magnitude * poison).flatten(1).sum(dim=1)
 
 
-def _superfluous(magnitude: Tensor, *, k: int, p: float) -> Tensor:
-    barcode = persistence(Freudenthal(magnitude, ndim=magnitude.ndim - 1, superlevel=True))
-    return total_persistence(barcode, p=p, k=k)
+def _superfluous_bars(magnitude: Tensor, *, k: int, p: float) -> Tensor:
+    return total_persistence(persistence(_filtration(magnitude)), p=p, k=k)
+
+
+def _superfluous_regions(magnitude: Tensor, *, k: int, p: float) -> Tensor:
+    excess = magnitude - simplify(_filtration(magnitude.detach()), k=max(k, 1))
+    inside = excess.detach() > 0  # elsewhere 0**p might have a gradient
+    return torch.where(inside, torch.where(inside, excess, 1) ** p, 0).flatten(1).sum(dim=1)
+
+
+def _filtration(magnitude: Tensor) -> Freudenthal:
+    return Freudenthal(magnitude, ndim=magnitude.ndim - 1, superlevel=True)

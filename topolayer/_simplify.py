@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import numbers
 import sys
 from typing import Literal
@@ -76,7 +75,7 @@ def simplify(
         raise MemoryError(f"not enough memory for {filtration!r}") from error
 
 
-def _check_kept(k: object, threshold: object) -> tuple[int, float]:
+def _check_kept(k: int | None, threshold: float | None) -> tuple[int, float]:
     """How many bars are kept, and how long they are at least: of the two, one limits nothing."""
     if (k is None) == (threshold is None):
         got = "neither" if k is None else "both"
@@ -128,7 +127,8 @@ def _compiled_indices(filtration: Filtration, k: int, threshold: float, backend:
 @torch.library.custom_op(
     "topolayer::simplified",
     mutates_args=(),
-    schema="(Tensor values, int ndim, str? construction, bool superlevel, int k, float threshold, str? backend) -> Tensor",
+    schema="(Tensor values, int ndim, str? construction, bool superlevel, int k, float threshold, str? backend)"
+    " -> Tensor",
 )
 def _simplified_op(
     values: Tensor,
@@ -139,7 +139,8 @@ def _simplified_op(
     threshold: float,
     backend: str | None,
 ) -> Tensor:
-    return _indices(grid_of(values, ndim, construction, superlevel), k, threshold, backend).long()
+    indices = _indices(grid_of(values, ndim, construction, superlevel), k, threshold, backend)
+    return indices.to(torch.int64, memory_format=torch.contiguous_format)
 
 
 @_simplified_op.register_fake

@@ -76,8 +76,7 @@ def choose_backend(
     if reason is not None:
         able = [name for name, candidate in _registry.items() if unsupported(candidate) is None]
         raise ValueError(
-            f"backend: {backend.name!r} cannot {task}: {reason}. "
-            f"Those that can: {', '.join(map(repr, able)) or 'none'}"
+            f"backend: {backend.name!r} cannot {task}: {reason}. Those that can: {', '.join(map(repr, able)) or 'none'}"
         )
     return backend
 

@@ -20,6 +20,7 @@ from torch.nn.functional import pad
 
 from topolayer._backends.protocol import IndexPairs
 from topolayer._filtrations import Cubical, Filtration, Freudenthal
+from topolayer._order import counts, lexsort
 
 _Offset: TypeAlias = tuple[int, ...]
 
@@ -54,11 +55,23 @@ class TensorBackend:
         assert isinstance(filtration, (Freudenthal, Cubical))
         ascending = sorted(dims)
         finite = filtration.values.isfinite().all()
-        events = _joined([_events(filtration, dim, valid=finite) for dim in ascending])
+        events = _joined([_events(filtration, dim, valid=finite)[0] for dim in ascending])
         if len(events.key) == 0:
             filtration.check_finite()
-        death, alive = _deaths(events, filtration.samples * len(dims))
+        death, _, alive = _deaths(events, filtration.samples * len(dims))
         return _bars(events, death, alive, ascending)
+
+    def simplified(self, filtration: Filtration, k: int, threshold: float) -> Tensor:
+        assert isinstance(filtration, (Freudenthal, Cubical))
+        events, extremum = _events(filtration, 0, valid=filtration.values.isfinite().all())
+        if len(events.key) == 0:
+            filtration.check_finite()
+        death, met, alive = _deaths(events, filtration.samples)
+        kept = _kept(events, death, alive, k, threshold)
+        cut = _cuts(death, met, kept)[extremum].reshape(filtration.values.shape)
+        key = -filtration.values if filtration.superlevel else filtration.values
+        entry = torch.arange(key.numel(), device=key.device).reshape(key.shape)
+        return torch.where(key < events.key[cut], events.entry[cut], entry)
 
     def __repr__(self) -> str:
         return "<torch: grids in dimension 0 and the top one, on the device of the values>"
@@ -75,8 +88,11 @@ class _Events(NamedTuple):
     group: Tensor  # sample; of several dimensions, sample and dimension
 
 
-def _events(filtration: Freudenthal | Cubical, dim: int, valid: Tensor) -> _Events:
-    """The events of all samples in one dimension. None at all unless `valid`: so it is found out without waiting."""
+def _events(filtration: Freudenthal | Cubical, dim: int, valid: Tensor) -> tuple[_Events, Tensor]:
+    """The events of all samples in one dimension, and for each pixel the extremum to which earlier neighbours lead.
+
+    None at all unless `valid`: so it is found out without waiting.
+    """
     values = filtration.values.reshape(filtration.samples, *filtration.grid_shape)
     # Ascending, and without -0.0.
     keys = 0.0 - values if filtration.superlevel != (dim > 0) else values + 0.0
@@ -98,7 +114,7 @@ def _events(filtration: Freudenthal | Cubical, dim: int, valid: Tensor) -> _Even
     if dim > 0:
         entries = torch.arange(values.numel(), device=pixel.device).reshape(values.shape)
         entry = pad(entries.flip(axes), border).flatten()[pixel]
-    return _Events(
+    events = _Events(
         key=key,
         entry=entry,
         pixel=first_at[pixel],
@@ -106,6 +122,7 @@ def _events(filtration: Freudenthal | Cubical, dim: int, valid: Tensor) -> _Even
         other=first_at[extremum[pixel + steps[column]]],
         group=pixel // sample_size,
     )
+    return events, first_at[extremum]
 
 
 def _surroundings(filtration: Freudenthal | Cubical, dim: int) -> tuple[list[_Offset], list[_Offset]]:
@@ -201,8 +218,9 @@ def _joined(parts: Sequence[_Events]) -> _Events:
     return shifted[0] if len(shifted) == 1 else _Events(*map(torch.cat, zip(*shifted, strict=True)))
 
 
-def _deaths(events: _Events, groups: int) -> tuple[Tensor, Tensor]:
-    """(m,) the arc at which the component of each extremum dies, m if it does not, and (groups,) the extrema of those.
+def _deaths(events: _Events, groups: int) -> tuple[Tensor, Tensor, Tensor]:
+    """(m,) the arc at which the component of each extremum dies, m if it does not; (m,) an extremum of the component
+    that it meets there; and (groups,) the extrema whose components do not die.
 
     A round looks at the first arc of every component. These arcs make trees of the components: *clusters*. Following
     first arcs one comes to earlier ones, so a cluster grows from its earliest arc, and the others join it one by one,
@@ -215,6 +233,7 @@ def _deaths(events: _Events, groups: int) -> tuple[Tensor, Tensor]:
     m = len(events.key)
     death = torch.full_like(events.one, m)
     alive, one, other = torch.arange(m, device=death.device), events.one, events.other
+    met = alive.clone()
     while len(alive) > groups:  # events of the round are numbered anew, in the same order
         n = len(alive)
         number = torch.arange(n, device=death.device)
@@ -230,12 +249,42 @@ def _deaths(events: _Events, groups: int) -> tuple[Tensor, Tensor]:
         dies = (meeting < leaving) | ((meeting == first) & (first < n))
         oldest = _earliest(torch.where(first < leaving, number, never), (cluster,), never)
         death.scatter_(0, alive, torch.where(dies, alive[meeting.clamp(max=n - 1)], m))
+        joining = pad(number, (0, 1)).scatter(0, first, number)  # the component that has this arc as its first
+        met.scatter_(0, alive, alive[torch.where(meeting == first, across, joining[meeting])])
         merged = torch.where(dies, oldest[cluster], number)
         one, other = merged[one], merged[other]
         kept = ((one != other) | (one == number)).nonzero()[:, 0]  # the host waits
         renumbered = never.scatter(0, kept, number[: len(kept)])
         alive, one, other = alive[kept], renumbered[one[kept]], renumbered[other[kept]]
-    return death, alive
+    return death, met, alive
+
+
+def _kept(events: _Events, death: Tensor, alive: Tensor, k: int, threshold: float) -> Tensor:
+    """(m,) bool: the extrema of the bars that are kept, one that never dies and the longest others of each sample."""
+    m = len(death)
+    length = (events.key[death.clamp(max=m - 1)] - events.key).masked_fill(death == m, -1)  # -1: an arc
+    length = length.scatter(0, alive, math.inf)
+    never_dies = torch.zeros_like(length, dtype=torch.bool).index_fill(0, alive, True)
+    order = lexsort([events.group, ~never_dies, -length])
+    sizes = counts(events.group, len(alive))
+    start = (sizes.cumsum(0) - sizes)[events.group[order]]
+    place = torch.empty_like(order).scatter(0, order, torch.arange(m, device=order.device) - start)
+    return never_dies | ((place < k) & (length >= threshold))
+
+
+def _cuts(death: Tensor, met: Tensor, kept: Tensor) -> Tensor:
+    """(m,) the arc at which the component of each extremum first meets a kept one; a kept extremum itself.
+
+    What dies into an extremum is no longer, so a component has a kept extremum if its oldest one is kept. Hence an
+    extremum first meets a kept one where it dies, or if what it meets there has not met one by then, where that does:
+    the later of the two. What it meets was in another component until then, so the way does not lead in a circle.
+    """
+    number = torch.arange(len(death), device=death.device)
+    latest = torch.where(kept, -1, death)
+    way = torch.where(kept, number, met)
+    for _ in range(len(death).bit_length()):  # each doubles how far one has got
+        latest, way = torch.maximum(latest, latest[way]), way[way]
+    return torch.where(kept, number, latest)
 
 
 def _earliest(times: Tensor, places: Sequence[Tensor], never: Tensor) -> Tensor:
