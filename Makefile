@@ -33,8 +33,9 @@ verify: $(VENV)/installed-dev
 # CPython and torch leave memory behind by design, so leaks are looked for in the fuzz target only. libstdc++ comes
 # first, as Python itself does not bring it and exceptions would pass unseen.
 SANITIZED  := build/sanitize
-NATIVE     := $(addprefix tests/test_,pairs backends_agree order inputs threads dtypes essential few_bars known_barcodes \
-              metamorphic connectivity rips state many_grids memory errors_of_filtrations errors_of_persistence)
+NATIVE     := $(addprefix tests/test_,pairs backends_agree order inputs threads dtypes essential few_bars simplify \
+              known_barcodes metamorphic connectivity rips state many_grids memory errors_of_filtrations \
+              errors_of_persistence)
 ASAN_PYTHON = LD_PRELOAD="$(shell $(CXX) -print-file-name=libasan.so) $(shell $(CXX) -print-file-name=libstdc++.so)" \
               ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 OMP_NUM_THREADS=2 \
               PYTHONPATH="$$PWD:$$(../../../$(BIN)/python -c 'import sys; print(*sys.path[1:], sep=":")')" \

@@ -140,7 +140,7 @@ def _simplified_op(
     backend: str | None,
 ) -> Tensor:
     indices = _indices(grid_of(values, ndim, construction, superlevel), k, threshold, backend)
-    return indices.to(torch.int64, memory_format=torch.contiguous_format)
+    return indices.long().contiguous()
 
 
 @_simplified_op.register_fake

@@ -9,8 +9,10 @@
 #include "extremum_graph.hpp"
 #include "graph.hpp"
 #include "grid.hpp"
+#include "merge_tree.hpp"
 #include "parallel.hpp"
 #include "rips.hpp"
+#include "simplify.hpp"
 #include "workspace.hpp"
 
 namespace core {
@@ -40,6 +42,21 @@ std::vector<Bars> grid(const std::vector<Value>& values, const std::vector<std::
         };
     });
     return bars;
+}
+
+// Which value each one takes, of one sample; empty if a value is not finite.
+template <class Value>
+std::vector<std::int32_t> simplified(const std::vector<Value>& values, const std::vector<std::int64_t>& shape,
+                                     Connectivity connectivity, bool superlevel, std::int64_t most, Value shortest,
+                                     int threads) {
+    std::vector<std::int32_t> indices(values.size());
+    topolayer::Interrupt interrupt;
+    topolayer::Workspace<topolayer::ExtremumGraph<Value>> graph;
+    topolayer::Workspace<topolayer::GridSimplification<Value, std::int32_t>> simplification;
+    const bool all_finite =
+        (*simplification)(values.data(), topolayer::Grid(shape, connectivity), superlevel, {most, shortest}, threads, 0,
+                          indices.data(), *graph, interrupt);
+    return all_finite ? indices : std::vector<std::int32_t>();
 }
 
 // Of one sample. Throws std::invalid_argument for an edge with a vertex that is not there.

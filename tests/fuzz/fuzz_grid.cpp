@@ -146,6 +146,20 @@ void try_grid(Bytes& in) {
             for (int copy = 0; copy < copies; ++copy)
                 expect_same(at(copy), expected, dims[d] == 0 ? "H0 of a grid" : "top dimension of a grid");
         }
+
+    const std::vector<Value> sample(some.begin(), some.begin() + (samples ? size : 0));
+    if (sample.empty()) return;
+    const int most = 1 + in.upto(9);
+    const Value shortest = static_cast<Value>(in.upto(3));
+    const auto indices = with_little_memory_first(
+        in, [&] { return core::simplified(sample, shape, connectivity, superlevel, most, shortest, threads); });
+    expect(indices.empty() != all_finite(sample.data(), size), "simplified, not finite");
+    if (indices.empty()) return;
+    const auto simplified = plain::simplified(sample.data(), shape, adjacency, superlevel, most, shortest);
+    for (std::int64_t i = 0; i < size; ++i) {
+        expect(0 <= indices[i] && indices[i] < size && sample[indices[i]] == simplified[i], "simplified");
+        expect(indices[i] == i || simplified[i] != sample[i], "simplified without need");
+    }
 }
 
 template <class Value>

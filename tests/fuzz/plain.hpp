@@ -125,6 +125,49 @@ Bars grid_h0(const Value* values, const std::vector<Index>& shape, Adjacency adj
     });
 }
 
+// Floods from the births of essential bars and of the longest others; what a flood reaches takes the level of the time.
+template <class Value>
+std::vector<Value> simplified(const Value* values, const std::vector<Index>& shape, Adjacency adjacency, bool superlevel,
+                              Index most, Value shortest) {
+    const Bars bars = grid_h0(values, shape, adjacency, superlevel);
+    const Index count = std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>());
+    const std::vector<Index> order = in_order(values, count, superlevel);
+    std::vector<Index> place(count);
+    for (Index i = 0; i < count; ++i) place[order[i]] = i;
+    std::vector<std::pair<Value, Index>> longest;  // (-length, place of the birth)
+    for (std::size_t i = 0; i < bars.finite.size(); i += 2)
+        longest.emplace_back(-std::abs(values[bars.finite[i]] - values[bars.finite[i + 1]]), place[bars.finite[i]]);
+    std::sort(longest.begin(), longest.end());
+    longest.resize(std::min<std::size_t>(longest.size(), most - 1));
+    std::vector<bool> kept(count);
+    kept[bars.essential[0]] = true;
+    for (const auto& [length, birth] : longest) kept[order[birth]] = -length >= shortest;
+
+    Sets sets(count);
+    std::vector<bool> flooded(count), entered(count);
+    std::vector<std::vector<Index>> dry(count);  // of each component, by its root
+    std::vector<Value> result(count);
+    for (const Index vertex : order) {
+        entered[vertex] = true;
+        flooded[vertex] = kept[vertex];
+        dry[vertex] = {vertex};
+        for_each_neighbor(vertex, shape, adjacency, [&](Index neighbor) {
+            if (neighbor < 0 || !entered[neighbor]) return;
+            Index large = sets.root(vertex), small = sets.root(neighbor);
+            if (large == small) return;
+            if (dry[large].size() < dry[small].size()) std::swap(large, small);
+            sets.attach(small, large);
+            flooded[large] = flooded[large] || flooded[small];
+            dry[large].insert(dry[large].end(), dry[small].begin(), dry[small].end());
+        });
+        const Index root = sets.root(vertex);
+        if (!flooded[root]) continue;
+        for (const Index reached : dry[root]) result[reached] = values[vertex];
+        dry[root].clear();
+    }
+    return result;
+}
+
 // By duality: components of the dual in the reversed order, of which the outside is the oldest.
 template <class Value>
 Bars grid_top(const Value* values, const std::vector<Index>& shape, Adjacency adjacency, bool superlevel) {
