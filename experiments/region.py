@@ -3,8 +3,8 @@
     python -m experiments.region
 
 A photograph with Gaussian noise is all there is: its pixels go down the gradient of `few_maxima`, of the picture for
-the maxima and of its negative for the minima, k of each to be left, at a fixed learning rate. After every step the extrema
-are counted whose bars are longer than `speckle`, and the distance to the photograph without noise is taken.
+the maxima and of its negative for the minima, k of each to be left, at a fixed learning rate. After every step the
+extrema are counted whose bars are longer than `speckle`, and the distance to the photograph without noise is taken.
 
 Said beforehand: the *goal* is reached when no more than k maxima and k minima are counted. Each gradient gets the
 learning rate of the same grid that reaches it in the fewest steps on noise that is not reported on; of equal ones, the

@@ -147,8 +147,10 @@ def _superfluous_bars(magnitude: Tensor, *, k: int, p: float) -> Tensor:
 
 def _superfluous_regions(magnitude: Tensor, *, k: int, p: float) -> Tensor:
     excess = magnitude - simplify(_filtration(magnitude.detach()), k=max(k, 1))
-    inside = excess.detach() > 0  # elsewhere 0**p might have a gradient
-    return torch.where(inside, torch.where(inside, excess, 1) ** p, 0).flatten(1).sum(dim=1)
+    if p <= 1:  # 0**p has a gradient, or is 1: only what is above counts
+        above = excess.detach() > 0
+        return torch.where(above, torch.where(above, excess, 1) ** p, 0).flatten(1).sum(dim=1)
+    return (excess**p).flatten(1).sum(dim=1)
 
 
 def _filtration(magnitude: Tensor) -> Freudenthal:

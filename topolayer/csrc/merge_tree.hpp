@@ -27,8 +27,9 @@ struct Kept {
 };
 
 // Where each extremum is cut off: the saddle at which its component first meets a kept extremum. One that is kept is its own.
-// What dies into an extremum is born after it and dies before it, so is no longer: a component whose oldest extremum is not
-// kept has no kept one. So an extremum is cut off where it dies if it dies into a kept one, else where that one is cut off.
+// What dies into an extremum is born after it and dies before it: it is no longer, and of equal ones it is kept last. So a
+// component whose oldest extremum is not kept has no kept one: what dies into such an extremum is cut off where that one is,
+// and what dies into a kept one where it dies.
 template <class Value>
 class Cuts {
 public:

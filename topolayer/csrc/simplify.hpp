@@ -109,7 +109,8 @@ private:
     }
 
     void find_stops(const Grid& grid, Band& band, Interrupt& interrupt) {
-        const std::int64_t width = grid.shape()[2], reach = grid.shape()[1] + 1;
+        const auto [depth, height, width] = grid.shape();
+        const std::int64_t reach = depth > 1 ? height + 1 : 1;  // rows on to the last neighbor
         const std::uint8_t* const codes = codes_;
         Position* const stop = stop_.begin();
         Moves moves;
@@ -190,7 +191,7 @@ private:
 template <class Value, class Index>
 class GraphSimplification {
 public:
-    bool operator()(const Value* values, const Graph& graph, bool superlevel, const Kept<Value>& kept, Index offset,
+    bool operator()(const Value* values, const Graph& graph, bool superlevel, const Kept<Value>& kept, Index first,
                     Index* indices, Interrupt& interrupt) {
         const MergeTree* tree = h0_.tree(values, graph, superlevel, interrupt);
         if (!tree) return false;
@@ -198,7 +199,7 @@ public:
         for (Label age = 0; age < tree->size(); ++age) {
             const Position vertex = (*tree)[age].extremum, cut = cuts[age];
             const bool is_earlier = superlevel ? values[vertex] > values[cut] : values[vertex] < values[cut];
-            indices[vertex] = offset + static_cast<Index>(is_earlier ? cut : vertex);
+            indices[vertex] = first + static_cast<Index>(is_earlier ? cut : vertex);
         }
         return true;
     }
