@@ -91,6 +91,8 @@ class Config:
     """which layer the tv arm regularizes"""
     k: int = 8
     """local maxima that are left alone"""
+    gradient: Literal["critical", "region"] = "critical"
+    """which pixels the topological penalty pulls on; the two want different weights"""
     topology_lambda: float = 1e-5
     """weight of the topological penalty"""
     tv_lambda: float = 1e-8
@@ -124,7 +126,7 @@ class Config:
         """What distinguishes the arms, all of it."""
         if arm == "none":
             return None
-        penalty: Penalty = total_variation if arm == "tv" else partial(tl.few_maxima, k=self.k)
+        penalty: Penalty = total_variation if arm == "tv" else partial(tl.few_maxima, k=self.k, gradient=self.gradient)
         if self.normalize_activation:
             penalty = after_normalization(penalty)
         return Regularization(

@@ -11,10 +11,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+import topolayer as tl
 from experiments import choose_lambda, training
 from experiments.console import Interrupted, Meter, UserError
 from experiments.files import read_csv
@@ -34,6 +36,14 @@ def numbers(folder: Path) -> list[list[float]]:
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     state = torch.load(folder / "checkpoint.pt", weights_only=True)
     return dict(state["model"])
+
+
+@pytest.mark.parametrize("gradient", ["critical", "region"])
+def test_which_pixels_the_penalty_pulls_on_is_an_option(config: Config, gradient: Any) -> None:
+    regularization = dataclasses.replace(config, gradient=gradient, k=3).regularization("topology")
+    assert regularization is not None
+    h = torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(regularization.penalty(h), tl.few_maxima(h, k=3, gradient=gradient))
 
 
 def test_all_arms_start_from_the_same_weights_and_see_the_same_batches(
