@@ -55,7 +55,9 @@ def choose_backend(
             return "it computes pairs only"
         return candidate.unsupported(filtration, dims)
 
-    task = f"simplify {filtration!r}" if to_simplify else f"compute dimensions {dims} of {filtration!r}"
+    def task() -> str:
+        return f"simplify {filtration!r}" if to_simplify else f"compute dimensions {dims} of {filtration!r}"
+
     if backend is None:
         candidates = list(_registry.values())
         if filtration.values.device.type != "cpu":
@@ -64,7 +66,7 @@ def choose_backend(
             if unsupported(candidate) is None:
                 return candidate
         reasons = "; ".join(f"{name}: {unsupported(candidate)}" for name, candidate in _registry.items())
-        raise ValueError(f"backend: none can {task}; {reasons}")
+        raise ValueError(f"backend: none can {task()}; {reasons}")
     if isinstance(backend, str):
         if backend not in _registry:
             near = difflib.get_close_matches(backend, _registry, n=1)
@@ -75,9 +77,8 @@ def choose_backend(
     reason = unsupported(backend)
     if reason is not None:
         able = [name for name, candidate in _registry.items() if unsupported(candidate) is None]
-        raise ValueError(
-            f"backend: {backend.name!r} cannot {task}: {reason}. Those that can: {', '.join(map(repr, able)) or 'none'}"
-        )
+        others = ", ".join(map(repr, able)) or "none"
+        raise ValueError(f"backend: {backend.name!r} cannot {task()}: {reason}. Those that can: {others}")
     return backend
 
 
