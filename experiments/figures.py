@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import topolayer as tl
 from experiments.files import Row, write_atomically
 from experiments.images import ImageSet
-from experiments.task import keep
+from experiments.penalties import keep
 from experiments.unet import LAYERS
 from topolayer import plot
 

@@ -44,8 +44,9 @@ from experiments.coco import load_persons
 from experiments.console import Meter, UserError, log, stop_requests
 from experiments.files import environment, write_json
 from experiments.images import ImageSet
+from experiments.penalties import Penalty, Regularization, after_normalization, total_variation
 from experiments.scenes import scenes
-from experiments.task import Arm, Penalty, Regularization, Segmentation, after_normalization, total_variation
+from experiments.task import Arm, Segmentation
 from experiments.training import Trainer, halvings, read_checkpoint, steps_per_epoch
 from experiments.unet import DECODER, LAYERS, UNet, check_sides, side_of
 

@@ -1,11 +1,9 @@
-"""What is trained in Section 4: the loss, the penalties on a layer, and the scores on the validation set."""
+"""What is trained in Section 4: the loss, with a penalty on a layer, and the scores on the validation set."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
@@ -15,8 +13,8 @@ import topolayer as tl
 from experiments.files import Row
 from experiments.images import ImageSet
 from experiments.metrics import SegmentationScore
+from experiments.penalties import Regularization, gradient_ratio, keep, speckle
 
-Penalty = Callable[[Tensor], Tensor]
 Arm = Literal["none", "topology", "tv"]
 Reduction = Literal["mean", "sum"]
 
@@ -25,52 +23,6 @@ def squared_error(prediction: Tensor, mask: Tensor, reduction: Reduction) -> Ten
     """Eq. (2) between probabilities and a binary mask: per image the mean or the sum over pixels; mean over images."""
     squares = (prediction.float() - mask).square()
     return squares.mean() if reduction == "mean" else squares.sum((1, 2, 3)).mean()
-
-
-def total_variation(h: Tensor) -> Tensor:
-    """Eq. (8): squared differences of neighbouring pixels, summed over pixels and channels. One number per sample."""
-    h = h.float()
-    return h.diff(dim=-2).square().sum((1, 2, 3)) + h.diff(dim=-1).square().sum((1, 2, 3))
-
-
-def normalized(h: Tensor) -> Tensor:
-    """Divide by the root mean square of the channel norm over the batch; the scale is a constant to the gradient."""
-    scale = h.detach().float().square().sum(1).mean().sqrt()
-    return h.float() / scale.clamp_min(torch.finfo(torch.float32).tiny)
-
-
-def after_normalization(penalty: Penalty) -> Penalty:
-    return lambda h: penalty(normalized(h))
-
-
-def speckle(h: Tensor, *, k: int) -> Tensor:
-    """The topological penalty of each sample relative to its mean squared magnitude: comparable between networks."""
-    return tl.few_maxima(h, k=k) / tl.channel_norm(h.float()).square().mean((-1, -2))
-
-
-def gradient_ratio(fabric: Fabric, penalty: Tensor, loss: Tensor, activation: Tensor) -> Tensor:
-    """Norm of the weighted penalty's gradient at the layer, relative to that of the loss.
-
-    It goes through ``fabric.backward``, which scales gradients so that they do not vanish in half precision; given
-    `inputs`, it leaves the parameters' gradients alone.
-    """
-    gradients: list[Tensor] = []
-    hook = activation.register_hook(gradients.append)  # type: ignore[no-untyped-call]
-    for value in (penalty, loss):
-        fabric.backward(value, inputs=[activation], retain_graph=True)
-    hook.remove()
-    activation.grad = None
-    norms = torch.stack([gradient.float().norm() for gradient in gradients])
-    return norms[0] / norms[1]
-
-
-@dataclass(frozen=True)
-class Regularization:
-    """A penalty on the activation of a named layer, and its weight."""
-
-    layer: str
-    penalty: Penalty
-    weight: float
 
 
 class Segmentation:
@@ -135,8 +87,3 @@ class Segmentation:
             sums = torch.as_tensor(self.fabric.all_reduce(sums, reduce_op="sum"))
         total_error, total_speckle, count = sums.tolist()
         return {"val_mse": total_error / count, "val_speckle": total_speckle / count, **score.compute()}
-
-
-def keep(kept: dict[str, Tensor], layer: str, module: nn.Module, inputs: Any, output: Tensor) -> None:
-    """A forward hook that puts the layer's activation into `kept`."""
-    kept[layer] = output

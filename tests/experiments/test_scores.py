@@ -14,7 +14,8 @@ import topolayer as tl
 from experiments import report
 from experiments.console import UserError
 from experiments.metrics import SegmentationScore, scores
-from experiments.task import gradient_ratio, normalized, speckle, squared_error, total_variation
+from experiments.penalties import gradient_ratio, normalized, speckle, total_variation
+from experiments.task import squared_error
 from experiments.training import epoch_batches, halvings, steps_per_epoch
 
 
