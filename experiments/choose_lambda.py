@@ -39,16 +39,8 @@ import tyro
 from experiments import console
 from experiments.console import Meter, UserError, stop_requests
 from experiments.files import Row, read_csv, write_csv, write_json
-from experiments.segmentation import (
-    Config,
-    check_folders,
-    load_training,
-    make_fabric,
-    run_folder,
-    settle,
-    shared,
-    train_run,
-)
+from experiments.runs import check_folders, make_fabric, run_folder, shared
+from experiments.segmentation import Config, load_training, settle, train_run
 from experiments.task import Arm
 from experiments.training import steps_per_epoch
 

@@ -24,9 +24,8 @@ from scipy.stats import t as student_t
 from experiments import figures
 from experiments.console import UserError, console, log, run
 from experiments.files import Row, read_csv, write_atomically, write_csv
-from experiments.task import Arm
 
-BASELINE: Arm = "none"
+BASELINE = "none"
 SCORES = {"miou": "mIoU", "person_iou": "person IoU"}
 
 
@@ -34,7 +33,7 @@ SCORES = {"miou": "mIoU", "person_iou": "person IoU"}
 class Finished:
     """A run that reached its end: the last row of its metrics, and all of them."""
 
-    arm: Arm
+    arm: str
     seed: int
     final: dict[str, float]
     summary: dict[str, Any]
@@ -66,7 +65,7 @@ def confidence(values: Sequence[float], level: float = 0.95) -> tuple[float, flo
 
 def compare(runs: Sequence[Finished]) -> list[dict[str, Any]]:
     """One row per arm: means and standard deviations over the seeds, and paired differences to the baseline."""
-    by_arm: dict[Arm, dict[int, Finished]] = {}
+    by_arm: dict[str, dict[int, Finished]] = {}
     for finished in runs:
         by_arm.setdefault(finished.arm, {})[finished.seed] = finished
     baseline = by_arm.get(BASELINE, {})
@@ -140,11 +139,11 @@ def write(folder: Path) -> None:
     log.info("in %s: results.md, results.csv, pictures: %s", folder, ", ".join(pictures))
 
 
-def _arms(runs: Sequence[Finished]) -> list[Arm]:
+def _arms(runs: Sequence[Finished]) -> list[str]:
     return list(dict.fromkeys(finished.arm for finished in runs))
 
 
-def _histories(runs: Sequence[Finished], arm: Arm) -> list[list[Row]]:
+def _histories(runs: Sequence[Finished], arm: str) -> list[list[Row]]:
     return [finished.history for finished in runs if finished.arm == arm]
 
 

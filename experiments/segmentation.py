@@ -24,56 +24,42 @@ in all arms.
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import tyro
 from lightning_fabric import Fabric
 
 import topolayer as tl
-from experiments import console, figures, report
+from experiments import console, figures, report, runs
 from experiments.coco import load_persons
-from experiments.console import Meter, UserError, log, stop_requests
-from experiments.files import environment, write_json
+from experiments.console import Meter, UserError, log
 from experiments.images import ImageSet
 from experiments.penalties import Penalty, Regularization, after_normalization, total_variation
 from experiments.scenes import scenes
 from experiments.task import Arm, Segmentation
-from experiments.training import Trainer, halvings, read_checkpoint, steps_per_epoch
+from experiments.training import halvings, steps_per_epoch
 from experiments.unet import DECODER, LAYERS, UNet, check_sides, side_of
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(runs.Options):
     """Section 4 of the paper: binary segmentation with a U-Net, with and without regularization."""
 
+    arms: tuple[Arm, ...] = ("none", "topology", "tv")
+    """which regularizers to compare"""
     data: Literal["scenes", "coco"] = "scenes"
     """embedded procedural scenes, or photographs with people in COCO's layout (needs --root)"""
     root: Path | None = None
     """folder with COCO's annotations/ and images"""
-    arms: tuple[Arm, ...] = ("none", "topology", "tv")
-    """which regularizers to compare"""
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    """one run per arm and seed; a seed determines initial weights and batches in all arms"""
-    name: str = ""
-    """name of the results' folder below --runs; empty: segmentation-DATA"""
-    runs: Path = Path("runs")
-    """where results go"""
-    resume: bool = False
-    """go on with unfinished runs; without it an unfinished run is refused (finished runs are kept as they are)"""
 
     epochs: int = 50
     """50 for Table 1, 100 for the network of Figure 3"""
-    batch_size: int = 16
-    """images per step, over all processes; the paper does not say"""
     lr: float = 0.01
     """initial learning rate, halved every 4 epochs (in shorter runs in proportion: always 12 halvings)"""
     momentum: float = 0.0
@@ -103,25 +89,10 @@ class Config:
 
     crowd: Literal["include", "exclude"] = "include"
     """whether pixels of COCO's crowd annotations count as person"""
-    train_images: int = 0
-    """number of training images (0: all there are; 400 scenes)"""
-    val_images: int = 0
-    """number of validation images (0: all there are; 100 scenes)"""
-
-    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
-    """where to train"""
-    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
-    """of the network's arithmetic; the penalties are always computed in float32"""
-    threads: int = 0
-    """threads per process (0: PyTorch's choice); another number gives other last bits"""
-    checkpoint_steps: int = 0
-    """also write a checkpoint every so many steps, beside those at the end of each epoch"""
-    demo: bool = False
-    """a small preset on the embedded scenes: all arms, two seeds, about two minutes on two cores"""
 
     @property
-    def folder(self) -> Path:
-        return self.runs / (self.name or f"segmentation-{self.data}")
+    def default_name(self) -> str:
+        return f"segmentation-{self.data}"
 
     def regularization(self, arm: Arm) -> Regularization | None:
         """What distinguishes the arms, all of it."""
@@ -154,10 +125,6 @@ DEMO = Config(
 )
 
 
-# What may differ between two commands that fill the same folder: which runs, where, and how they are computed.
-FREE = ("arms", "seeds", "root", "name", "runs", "resume", "accelerator", "threads", "checkpoint_steps", "demo")
-
-
 # --- runs -------------------------------------------------------------------------------------------------------
 
 
@@ -180,10 +147,6 @@ def load_photographs(config: Config, split: str, limit: int) -> ImageSet:
     return load_persons(config.root, split, config.size, crowd=config.crowd, limit=limit, threads=threads)
 
 
-def run_folder(config: Config, seed: int, arm: Arm) -> Path:
-    return config.folder / f"seed{seed}-{arm}"
-
-
 def train_run(
     config: Config,
     arm: Arm,
@@ -196,7 +159,6 @@ def train_run(
 ) -> None:
     """One run, from its initial weights or its checkpoint to its ``summary.json``."""
     train, val = data
-    folder = run_folder(config, seed, arm)
     bare = initial_model(config, seed, prior=float(train.masks.float().mean()))
     task = Segmentation(
         fabric,
@@ -215,63 +177,19 @@ def train_run(
         sgd, lambda step: 0.5 ** halvings(step, steps=steps, epochs=config.epochs)
     )
     task.model, optimizer = fabric.setup(bare, sgd)
-    trainer = Trainer(
-        fabric,
-        folder,
+    runs.finish(
+        config,
+        arm,
+        seed,
         task,
+        fabric=fabric,
         model=bare,
         optimizer=optimizer,
         schedule=schedule,
         examples=len(train),
-        batch_size=config.batch_size,
-        epochs=config.epochs,
-        seed=seed,
         meter=meter,
-        checkpoint_steps=config.checkpoint_steps,
+        stop=stop,
     )
-    if trainer.checkpoint.exists():
-        trainer.load()
-        meter.advance(trainer.steps_done)
-        log.info("%s: going on after %d of %d epochs", folder, trainer.epoch, config.epochs)
-        _warn_of_other_bits(folder / "config.json")
-    elif fabric.is_global_zero:
-        ran = environment() | {"device": str(fabric.device)}
-        write_json(folder / "config.json", {"arm": arm, "seed": seed} | shared(config) | {"ran": ran})
-    history = trainer.fit(stop)
-    if fabric.is_global_zero:
-        seconds = sum(row["seconds"] for row in history)
-        speed = {
-            "training_seconds": round(seconds, 1),
-            "images_per_second": round(sum(row["seconds"] * row["images_per_second"] for row in history) / seconds, 2),
-        }
-        write_json(folder / "summary.json", {"arm": arm, "seed": seed, "final": history[-1]} | speed)
-
-
-def trained_models(config: Config) -> dict[str, UNet]:
-    """The finished networks of the first seed, by arm."""
-    finished = report.finished_runs(config.folder)
-    seed = min(run.seed for run in finished)
-    models: dict[str, UNet] = {}
-    for arm in [run.arm for run in finished if run.seed == seed]:
-        models[arm] = initial_model(config, seed)
-        state = read_checkpoint(run_folder(config, seed, arm) / "checkpoint.pt", models[arm])
-        models[arm].load_state_dict(state["model"])
-    return models
-
-
-def _warn_of_other_bits(noted: Path) -> None:
-    """Say so where a resumed run cannot end with the very numbers that it would have had in one go."""
-    before = json.loads(noted.read_text())["ran"] if noted.exists() else {}
-    now = environment()
-    for key in ("threads", "processes", "gpu"):
-        if before.get(key, now[key]) != now[key]:
-            log.warning(
-                "%s was begun with %s = %s, now it is %s: last bits may differ",
-                noted.parent,
-                key,
-                before[key],
-                now[key],
-            )
 
 
 def initial_model(config: Config, seed: int, *, prior: float = 0.5) -> UNet:
@@ -281,12 +199,6 @@ def initial_model(config: Config, seed: int, *, prior: float = 0.5) -> UNet:
     model = UNet(config.width, prior=min(max(prior, 0.01), 0.99))
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
-
-
-def shared(config: Config) -> dict[str, Any]:
-    """The options that all runs in a folder have in common, ready for JSON."""
-    options = {key: value for key, value in dataclasses.asdict(config).items() if key not in FREE}
-    return dict(json.loads(json.dumps(options, default=str)))
 
 
 # --- the command ------------------------------------------------------------------------------------------------
@@ -301,19 +213,10 @@ def settle(config: Config) -> Config:
     for option, layer in (("--layer", config.layer), ("--tv-layer", config.tv_layer)):
         if layer not in LAYERS:
             raise UserError(f"{option} {layer}: there is no such layer; the U-Net has {', '.join(LAYERS)}")
-    if config.accelerator == "cuda" and not torch.cuda.is_available():
-        raise UserError("--accelerator cuda: PyTorch finds no GPU here; leave the option out to train on the CPU")
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    if config.batch_size % processes:
-        raise UserError(f"--batch-size {config.batch_size} cannot be shared evenly by {processes} processes")
-    for option in ("epochs", "batch_size", "size", "width"):
-        if getattr(config, option) < 1:
-            raise UserError(f"--{option.replace('_', '-')} must be at least 1, got {getattr(config, option)}")
-    for option in ("topology_lambda", "tv_lambda", "lr"):
-        if not 0 <= getattr(config, option) < math.inf:
-            raise UserError(f"--{option.replace('_', '-')} must be a number from 0, got {getattr(config, option)}")
+    runs.check(config, from_one=("size", "width"), from_zero=("topology_lambda", "tv_lambda", "lr"))
+    each = config.batch_size // runs.processes()
     try:
-        check_sides(config.size, config.size, config.batch_size // processes, training=True)
+        check_sides(config.size, config.size, each, training=True)
     except ValueError as error:
         raise UserError(str(error)) from error
     side = side_of(config.layer, config.size)
@@ -326,61 +229,22 @@ def settle(config: Config) -> Config:
     return config
 
 
-def check_folders(config: Config) -> None:
-    """Before anything is computed: refuse to mix options in one folder, and to touch unfinished runs unasked."""
-    noted = config.folder / "config.json"
-    if noted.exists():
-        now = shared(config)
-        before = shared(Config()) | json.loads(noted.read_text())  # an option it does not know had its default
-        differ = [f"{key} {before[key]} there, {now[key]} here" for key in now if before[key] != now[key]]
-        if differ:
-            raise UserError(
-                f"{config.folder} holds runs with other options ({'; '.join(differ)}): choose another --name"
-            )
-    for seed in config.seeds:
-        for arm in config.arms:
-            folder = run_folder(config, seed, arm)
-            if folder.exists() and not (folder / "summary.json").exists() and not config.resume:
-                raise UserError(f"{folder} holds an unfinished run: give --resume to go on with it, or another --name")
-
-
-def make_fabric(config: Config) -> Fabric:
-    """One device, or those of the processes that torchrun started."""
-    processes, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
-    fabric = Fabric(
-        accelerator=config.accelerator,
-        devices=local,
-        num_nodes=processes // local,
-        strategy="ddp" if processes > 1 else "auto",
-        precision=config.precision,
-    )
-    fabric.launch()
-    return fabric
-
-
 def main(config: Config) -> None:
     if config.threads:
         torch.set_num_threads(config.threads)
     config = settle(config)
-    check_folders(config)
-    fabric = make_fabric(config)
+    runs.check_folders(config)
+    fabric = runs.make_fabric(config)
     data = load_training(config), load_validation(config)
     log.info("%d training and %d validation images, %d px", len(data[0]), len(data[1]), config.size)
+
+    def train_one(arm: Arm, seed: int, meter: Meter, stop: Callable[[], bool]) -> None:
+        train_run(config, arm, seed, data, fabric=fabric, meter=meter, stop=stop)
+
+    runs.train_all(config, fabric, len(data[0]), train_one)
     if fabric.is_global_zero:
-        write_json(config.folder / "config.json", shared(config))
-    todo = [
-        (seed, arm)
-        for seed in config.seeds
-        for arm in config.arms
-        if not (run_folder(config, seed, arm) / "summary.json").exists()
-    ]
-    fabric.barrier()
-    steps = config.epochs * steps_per_epoch(len(data[0]), config.batch_size)
-    with stop_requests() as stop, Meter(len(todo) * steps, enabled=fabric.is_global_zero) as meter:
-        for seed, arm in todo:
-            train_run(config, arm, seed, data, fabric=fabric, meter=meter, stop=stop)
-    if fabric.is_global_zero:
-        figures.showcase(config.folder, trained_models(config), data[1], layer=config.layer, k=config.k)
+        models = runs.trained_models(config, lambda seed: initial_model(config, seed))
+        figures.showcase(config.folder, models, data[1], layer=config.layer, k=config.k)
         report.write(config.folder)
 
 

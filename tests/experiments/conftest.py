@@ -16,7 +16,8 @@ from PIL import Image
 pytest.importorskip("lightning_fabric", reason="needs the extra `experiments`")
 
 from experiments.console import Meter
-from experiments.segmentation import Config, make_fabric, train_run
+from experiments.runs import make_fabric, run_folder
+from experiments.segmentation import Config, train_run
 from experiments.task import Arm
 
 SIDE = 80  # of the photographs; not the side they are resized to
@@ -53,7 +54,7 @@ def config(tmp_path: Path) -> Config:
 @pytest.fixture
 def train(config: Config) -> Callable[..., Path]:
     """Train one run of `config`, with changes, and return its folder."""
-    from experiments.segmentation import load_training, load_validation, run_folder
+    from experiments.segmentation import load_training, load_validation
 
     def fit(arm: Arm = "topology", seed: int = 0, **changes: Any) -> Path:
         changed = dataclasses.replace(config, **changes)

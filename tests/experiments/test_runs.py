@@ -20,7 +20,8 @@ import topolayer as tl
 from experiments import choose_lambda, training
 from experiments.console import Interrupted, Meter, UserError
 from experiments.files import read_csv
-from experiments.segmentation import Config, check_folders, initial_model, main, settle
+from experiments.runs import check_folders
+from experiments.segmentation import Config, initial_model, main, settle
 from experiments.training import Trainer, read_checkpoint
 from experiments.unet import UNet
 
@@ -65,7 +66,7 @@ def test_all_arms_start_from_the_same_weights_and_see_the_same_batches(
     fit = Trainer.fit
     monkeypatch.setattr(Trainer, "fit", lambda self, stop: watch(self, stop))
     monkeypatch.setattr(training, "epoch_batches", note)
-    monkeypatch.setattr("experiments.segmentation.write_json", lambda *_: None)
+    monkeypatch.setattr("experiments.runs.write_json", lambda *_: None)
     monkeypatch.setattr(Trainer, "fit", lambda self, stop: (watch(self, stop), self.history)[1])
     for arm in ("none", "topology", "tv"):
         train(arm)
