@@ -21,8 +21,18 @@ from experiments.penalties import keep
 from experiments.unet import LAYERS
 from topolayer import plot
 
-STYLES = {"none": ("#333333", "-"), "topology": ("#D55E00", "--"), "tv": ("#0072B2", "-.")}
-LABELS = {"none": "no regularization", "topology": "topology", "tv": "total variation"}
+STYLES = {
+    "none": ("#333333", "-"),
+    "topology": ("#D55E00", "--"),
+    "tv": ("#0072B2", "-."),
+    "tv+topology": ("#009E73", ":"),
+}
+LABELS = {
+    "none": "no regularization",
+    "topology": "topology",
+    "tv": "total variation",
+    "tv+topology": "total variation and topology",
+}
 CURVES = {"miou": "validation mIoU (%)", "person_iou": "person IoU (%)", "val_mse": "validation loss (MSE)"}
 
 
@@ -79,10 +89,12 @@ def _presentable(val: ImageSet) -> list[int]:
     return sorted(range(len(val)), key=rank)
 
 
-def convergence(path: Path, histories: Mapping[str, Sequence[Sequence[Row]]]) -> None:
-    """Figure 4: scores over the epochs, the mean over seeds and a band of one standard deviation, per arm."""
-    figure = Figure(figsize=(12, 3.6), layout="constrained")
-    for axes, (column, label) in zip(figure.subplots(1, len(CURVES)), CURVES.items(), strict=True):
+def convergence(
+    path: Path, histories: Mapping[str, Sequence[Sequence[Row]]], curves: Mapping[str, str] = CURVES
+) -> None:
+    """Figures 4 and 6: scores over the epochs, the mean over seeds and a band of one standard deviation, per arm."""
+    figure = Figure(figsize=(4 * len(curves), 3.6), layout="constrained")
+    for axes, (column, label) in zip(figure.subplots(1, len(curves)), curves.items(), strict=True):
         for arm, runs in histories.items():
             colour, dashes = STYLES[arm]
             values = np.array([[row[column] for row in run] for run in runs])

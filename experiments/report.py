@@ -9,10 +9,12 @@ Scores are those of the last epoch.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,45 @@ from experiments.console import UserError, console, log, run
 from experiments.files import Row, read_csv, write_atomically, write_csv
 
 BASELINE = "none"
-SCORES = {"miou": "mIoU", "person_iou": "person IoU"}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What is reported of an experiment: columns of its metrics with their titles, and the curves to draw."""
+
+    titles: Mapping[str, str]
+    curves: Mapping[str, str]
+    digits: int
+
+
+SEGMENTATION = Scores({"miou": "mIoU (%)", "person_iou": "person IoU (%)"}, figures.CURVES, digits=2)
+DEPTH = Scores(
+    {
+        "mae": "mae (m)",
+        "rmse": "rmse (m)",
+        "abs_rel": "abs rel (by prediction)",
+        "abs_rel_usual": "abs rel (by truth)",
+        "mae_log10": "mae log10",
+        "rmse_log10": "rmse log10",
+        "delta1": "δ1",
+        "delta2": "δ2",
+        "delta3": "δ3",
+    },
+    {"val_loss": "validation loss", "delta1": "δ1", "delta2": "δ2", "delta3": "δ3"},
+    digits=4,
+)
+# Errors by depth range, whose limits depend on the data: mae_from_0.6_to_2, abs_rel_usual_from_0.6_to_2, ...
+RANGE = re.compile(r"(mae|abs_rel_usual)_from_(\S+)_to_(\S+)")
+
+
+def scores_of(final: Mapping[str, float]) -> Scores:
+    """The scores of the experiment that a row of metrics belongs to."""
+    if "miou" in final:
+        return SEGMENTATION
+    ranges = {
+        name: f"{DEPTH.titles[found[1]]}, {found[2]} to {found[3]} m" for name in final if (found := RANGE.match(name))
+    }
+    return dataclasses.replace(DEPTH, titles={**DEPTH.titles, **ranges})
 
 
 @dataclass(frozen=True)
@@ -69,12 +109,13 @@ def compare(runs: Sequence[Finished]) -> list[dict[str, Any]]:
     for finished in runs:
         by_arm.setdefault(finished.arm, {})[finished.seed] = finished
     baseline = by_arm.get(BASELINE, {})
+    scores = scores_of(runs[0].final)
     rows = []
     for arm, by_seed in by_arm.items():
         row: dict[str, Any] = {"arm": arm, "seeds": len(by_seed)}
         pairs = [] if arm == BASELINE else sorted(by_seed.keys() & baseline.keys())
         row["pairs"] = len(pairs)
-        for score in SCORES:
+        for score in scores.titles:
             values = [finished.final[score] for finished in by_seed.values()]
             row[score] = statistics.fmean(values)
             row[f"{score}_sd"] = statistics.stdev(values) if len(values) > 1 else math.nan
@@ -87,25 +128,51 @@ def compare(runs: Sequence[Finished]) -> list[dict[str, Any]]:
     return rows
 
 
-def columns(row: dict[str, Any]) -> dict[str, str]:
-    """A row of `compare` as the texts of the printed table."""
-    texts = {"arm": str(row["arm"]), "seeds": str(row["seeds"])}
-    for score, title in SCORES.items():
-        texts[f"{title} (%)"] = _plus_minus(row[score], row[f"{score}_sd"])
-        texts[f"Δ {title} [95 % CI]"] = _interval(row[f"{score}_difference"], row[f"{score}_ci95"])
-    return texts | {"speckle": f"{row['val_speckle']:.3g}"}
+def by_arms(rows: Sequence[dict[str, Any]], scores: Scores) -> list[list[str]]:
+    """The rows of `compare` as texts: a header, then one row per arm."""
+    table = [["arm", "seeds"]]
+    for title in scores.titles.values():
+        table[0] += [title, f"Δ {title.removesuffix(' (%)')} [95 % CI]"]
+    table[0].append("speckle")
+    for row in rows:
+        texts = [str(row["arm"]), str(row["seeds"])]
+        for score in scores.titles:
+            texts += _cells(row, score, scores.digits)
+        table.append([*texts, f"{row['val_speckle']:.3g}"])
+    return table
 
 
-def _plus_minus(mean: float, deviation: float) -> str:
-    return f"{mean:.2f}" if math.isnan(deviation) else f"{mean:.2f} ± {deviation:.2f}"
+def by_scores(rows: Sequence[dict[str, Any]], scores: Scores) -> list[list[str]]:
+    """The same for many scores: one row for each of them, a column for every arm and its difference."""
+    table = [["score"], ["seeds"], *([title] for title in scores.titles.values()), ["speckle"]]
+    for row in rows:
+        first = row["arm"] == BASELINE
+        table[0] += [str(row["arm"])] + [f"Δ {row['arm']} [95 % CI]"] * (not first)
+        cells = [[str(row["seeds"]), str(row["pairs"])]]
+        cells += [_cells(row, score, scores.digits) for score in scores.titles]
+        cells += [[f"{row['val_speckle']:.3g}", ""]]
+        for line, texts in zip(table[1:], cells, strict=True):
+            line += texts[:1] if first else texts
+    return table
 
 
-def _interval(mean: float, half: float) -> str:
+def _cells(row: dict[str, Any], score: str, digits: int) -> list[str]:
+    return [
+        _plus_minus(row[score], row[f"{score}_sd"], digits),
+        _interval(row[f"{score}_difference"], row[f"{score}_ci95"], digits),
+    ]
+
+
+def _plus_minus(mean: float, deviation: float, digits: int) -> str:
+    return f"{mean:.{digits}f}" if math.isnan(deviation) else f"{mean:.{digits}f} ± {deviation:.{digits}f}"
+
+
+def _interval(mean: float, half: float, digits: int) -> str:
     if math.isnan(mean):
         return ""
     if math.isnan(half):
-        return f"{mean:+.2f}"
-    return f"{mean:+.2f} [{mean - half:+.2f}, {mean + half:+.2f}]"
+        return f"{mean:+.{digits}f}"
+    return f"{mean:+.{digits}f} [{mean - half:+.{digits}f}, {mean + half:+.{digits}f}]"
 
 
 def _or_empty(value: Any) -> Any:
@@ -118,8 +185,9 @@ def write(folder: Path) -> None:
     if not runs:
         raise UserError(f"no finished run in {folder}")
     rows = compare(runs)
-    texts = [columns(row) for row in rows]
-    lines = [list(texts[0]), ["---"] * len(texts[0]), *(list(row.values()) for row in texts)]
+    scores = scores_of(runs[0].final)
+    header, *texts = (by_arms if len(scores.titles) < 3 else by_scores)(rows, scores)
+    lines = [header, ["---"] * len(header), *texts]
     note = (
         f"Means over seeds ± standard deviation after {round(runs[0].final['epoch'])} epochs. Δ: difference to the arm "
         f'"{BASELINE}" of the same seed, with Student\'s 95 % interval. Speckle: the topological penalty of the layer '
@@ -127,12 +195,13 @@ def write(folder: Path) -> None:
     )
     write_atomically(folder / "results.md", "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n\n" + note)
     write_csv(folder / "results.csv", [{name: _or_empty(value) for name, value in row.items()} for row in rows])
-    figures.convergence(folder / "convergence.png", {arm: _histories(runs, arm) for arm in _arms(runs)})
+    histories = {arm: _histories(runs, arm) for arm in _arms(runs)}
+    figures.convergence(folder / "convergence.png", histories, scores.curves)
     table = Table()
-    for title in texts[0]:
+    for title in header:
         table.add_column(title)
-    for row in texts:
-        table.add_row(*row.values())
+    for line in texts:
+        table.add_row(*line)
     console.print(table)
     log.info("%s", note.strip())
     pictures = sorted(path.name for path in folder.glob("*.png"))

@@ -55,7 +55,7 @@ class Segmentation:
         for layer in layers:
             bare.get_submodule(layer).register_forward_hook(partial(keep, self.activations, layer))
 
-    def step(self, indices: Tensor, *, probe: bool) -> dict[str, Tensor]:
+    def step(self, indices: Tensor, *, epoch: int, probe: bool) -> dict[str, Tensor]:
         """The loss of one batch; as a probe also how strongly the penalty pulls."""
         images, masks = self.train.batch(indices, self.fabric.device)
         error = squared_error(self.model(images), masks, self.reduction)

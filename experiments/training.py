@@ -32,10 +32,11 @@ from experiments.files import Row, write_atomically, write_csv
 class Task(Protocol):
     """What the loop asks of an experiment."""
 
-    def step(self, indices: Tensor, *, probe: bool) -> dict[str, Tensor]:
+    def step(self, indices: Tensor, *, epoch: int, probe: bool) -> dict[str, Tensor]:
         """Numbers for one batch of training examples; "loss" among them is what is minimized, the others are logged.
 
-        `probe` is true once per epoch, for numbers that are worth knowing but not worth computing at every step.
+        `epoch`, from 0, is for augmentation that differs between epochs but not between runs. `probe` is true once
+        per epoch, for numbers that are worth knowing but not worth computing at every step.
         """
 
     def evaluate(self) -> Row:
@@ -143,7 +144,7 @@ class Trainer:
             began = time.perf_counter()
             mine = batches[self.step][self.fabric.global_rank :: self.fabric.world_size]
             self.optimizer.zero_grad(set_to_none=True)
-            values = self.task.step(mine, probe=self.step == 0)
+            values = self.task.step(mine, epoch=self.epoch, probe=self.step == 0)
             self.fabric.backward(values["loss"])
             self.optimizer.step()
             self.schedule.step()

@@ -99,9 +99,12 @@ def test_speckle_does_not_depend_on_the_scale_and_vanishes_with_few_maxima() -> 
 
 
 def write_run(folder: Path, arm: str, seed: int, miou: float) -> None:
-    run = folder / f"seed{seed}-{arm}"
-    run.mkdir(parents=True)
     row = {"epoch": 1.0, "miou": miou, "person_iou": miou - 10, "val_mse": 0.1, "val_speckle": 2.0}
+    write_row(folder / f"seed{seed}-{arm}", arm, seed, row)
+
+
+def write_row(run: Path, arm: str, seed: int, row: dict[str, float]) -> None:
+    run.mkdir(parents=True)
     (run / "metrics.csv").write_text(",".join(row) + "\n" + ",".join(map(str, row.values())) + "\n")
     summary = {"arm": arm, "seed": seed, "final": row, "images_per_second": 10.0}
     (run / "summary.json").write_text(json.dumps(summary))
@@ -137,3 +140,19 @@ def test_the_workaround_for_torchvision_leaves_it_importable() -> None:
     assert len(_compat._declared) == declared
     torchvision = pytest.importorskip("torchvision")
     assert torchvision.ops.box_area(torch.tensor([[0.0, 0.0, 2.0, 3.0]])) == 6
+
+
+def test_a_report_on_many_scores_has_a_row_for_each(tmp_path: Path) -> None:
+    names = ("mae", "rmse", "abs_rel", "abs_rel_usual", "mae_log10", "rmse_log10", "delta1", "delta2", "delta3")
+    for seed in range(2):
+        for arm, shift in (("none", 0.0), ("tv+topology", -0.5 - seed)):
+            row = {"epoch": 1.0, "val_loss": 1.0, "val_speckle": 2.0} | dict.fromkeys(names, 1.0)
+            row["mae_from_2_to_5"] = 3 + shift
+            write_row(tmp_path / f"seed{seed}-{arm}", arm, seed, row)
+    report.write(tmp_path)
+    lines = [line.split(" | ") for line in (tmp_path / "results.md").read_text().splitlines() if " | " in line]
+    assert [cell.strip("| ") for cell in lines[0]] == ["score", "none", "tv+topology", "Δ tv+topology [95 % CI]"]
+    # Differences -0.5 and -1.5: mean -1, deviation 0.7071; the 97.5 % point with 1 degree of freedom is 12.7062.
+    (found,) = [line for line in lines if "2 to 5 m" in line[0]]
+    assert found[1].startswith("3.0000 ± 0") and found[3].startswith("-1.0000 [-7.3531, +5.3531]")
+    assert len(lines) == 2 + len(names) + 3
