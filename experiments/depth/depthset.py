@@ -1,0 +1,155 @@
+"""Images with depths, kept as bytes and metres; read from files once, by several threads, what cannot be read left out.
+
+Depth is NaN where it is not known or lies outside the sensor's range, so that no number can pass for one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from experiments.console import UserError, log
+from experiments.files import write_json
+
+Array = np.ndarray
+Batch = tuple[Tensor, Tensor, Tensor]
+FILES = ("images.npy", "depths.npy")  # of a cache
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """Depths between `nearest` and `farthest` metres are measured; `limits` cut this range for the report."""
+
+    nearest: float
+    farthest: float
+    limits: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class DepthSet:
+    """`images`: uint8 ``(n, h, w, 3)``; `depths`: float32 ``(n, h, w)`` in metres or NaN; `rows`: which of these count.
+
+    Both may be mapped from files that are larger than the memory.
+    """
+
+    images: Tensor
+    depths: Tensor
+    rows: Tensor
+    names: tuple[str, ...]
+    sensor: Sensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, indices: Tensor, device: torch.device) -> Batch:
+        """Images in [0, 1] ``(b, 3, h, w)``, channels last in memory; depths ``(b, 1, h, w)``; where these are known.
+
+        Depths that are not known are 1.
+        """
+        rows = self.rows[indices]
+        images = self.images[rows].to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
+        depths = self.depths[rows].to(device, non_blocking=True).unsqueeze(1)
+        known = depths.isfinite()
+        return images, torch.where(known, depths, 1.0), known
+
+    def subset(self, indices: Sequence[int]) -> DepthSet:
+        chosen = list(indices)
+        return DepthSet(self.images, self.depths, self.rows[chosen], tuple(self.names[i] for i in chosen), self.sensor)
+
+    def mean_log(self) -> float:
+        """The mean logarithm of the known depths of (at most 500 of) the images: where a network should start."""
+        depths = self.depths[self.rows[:500]]
+        return float(depths[depths.isfinite()].log().mean())
+
+
+def keep_known(depth: Array, valid: Array, sensor: Sensor) -> Array:
+    """Depth in metres, NaN where it is masked, not finite or outside the sensor's range."""
+    with np.errstate(invalid="ignore"):
+        known = valid & np.isfinite(depth) & (depth >= sensor.nearest) & (depth <= sensor.farthest)
+    if not known.any():
+        raise ValueError("no depth in it is valid")
+    return np.where(known, depth, np.nan).astype(np.float32)
+
+
+def nearest(array: Array, size: tuple[int, int]) -> Array:
+    """Resize without mixing values: no depth between that of an object and that of what is behind it."""
+    places = [((np.arange(new) + 0.5) * old / new).astype(int) for new, old in zip(size, array.shape, strict=True)]
+    return array[np.ix_(*places)]
+
+
+def read_image(path: Path, size: tuple[int, int]) -> Array:
+    with Image.open(path) as file:
+        return np.asarray(file.convert("RGB").resize(size[::-1], Image.Resampling.BILINEAR))
+
+
+Read = Callable[[int], tuple[Array, Array]]
+
+
+def read_all(
+    names: Sequence[str],
+    read: Read,
+    sensor: Sensor,
+    size: tuple[int, int],
+    *,
+    what: str,
+    threads: int = 2,
+    cache: Path | None = None,
+) -> DepthSet:
+    """Read ``read(i)``, an image (h, w, 3) and a depth (h, w), for all `names`, `what` being the whole of them.
+
+    What cannot be read is named, counted and left out. With `cache` the arrays live in files of this folder, which
+    are used again as long as they were made from the same names at the same size.
+    """
+    if not names:
+        raise UserError(f"{what} is empty: there is no image with a depth in it")
+    if cache is not None:
+        cache.mkdir(parents=True, exist_ok=True)
+        if (cache / "index.json").exists():
+            index = json.loads((cache / "index.json").read_text())
+            if (index["names"], index["size"], index["what"]) == (list(names), list(size), what):
+                # Copy on write, as torch takes no array that cannot be written to; nothing is.
+                images, depths = (np.load(cache / file, mmap_mode="c", allow_pickle=False) for file in FILES)
+                return _whole(images, depths, index["kept"], names, sensor)
+            (cache / "index.json").unlink()
+    images = _array(cache and cache / FILES[0], (len(names), *size, 3), np.uint8)
+    depths = _array(cache and cache / FILES[1], (len(names), *size), np.float32)
+
+    def load(i: int) -> str | None:
+        try:
+            images[i], depths[i] = read(i)
+        except (OSError, UnidentifiedImageError, SyntaxError, ValueError, EOFError) as error:
+            return f"{names[i]}: {error}"
+        return None
+
+    with ThreadPoolExecutor(threads) as pool:
+        problems = list(pool.map(load, range(len(names))))
+    for problem in filter(None, problems):
+        log.warning("skipped: %s", problem)
+    kept = [i for i, problem in enumerate(problems) if problem is None]
+    if len(kept) < len(names):
+        log.warning("%d of %d images of %s skipped", len(names) - len(kept), len(names), what)
+    if not kept:
+        raise UserError(f"none of the {len(names)} images of {what} could be read with its depth")
+    if cache is not None:
+        write_json(cache / "index.json", {"what": what, "size": size, "kept": kept, "names": list(names)})
+    return _whole(images, depths, kept, names, sensor)
+
+
+def _array(path: Path | None, shape: tuple[int, ...], dtype: type) -> Array:
+    """A new array, in memory or in a file."""
+    if path is None:
+        return np.empty(shape, dtype)
+    return np.asarray(np.lib.format.open_memmap(path, "w+", np.dtype(dtype), shape))
+
+
+def _whole(images: Array, depths: Array, kept: Sequence[int], names: Sequence[str], sensor: Sensor) -> DepthSet:
+    rows = torch.tensor(list(kept), dtype=torch.int64)
+    return DepthSet(torch.from_numpy(images), torch.from_numpy(depths), rows, tuple(names[i] for i in kept), sensor)
