@@ -28,7 +28,19 @@ from experiments.training import Task, Trainer, read_checkpoint, steps_per_epoch
 Model = TypeVar("Model", bound=nn.Module)
 
 # What may differ between two commands that fill the same folder: which runs, where, and how they are computed.
-FREE = ("arms", "seeds", "root", "name", "runs", "resume", "accelerator", "threads", "checkpoint_steps", "demo")
+FREE = (
+    "arms",
+    "seeds",
+    "root",
+    "cache",
+    "name",
+    "runs",
+    "resume",
+    "accelerator",
+    "threads",
+    "checkpoint_steps",
+    "demo",
+)
 
 
 @dataclass(frozen=True)

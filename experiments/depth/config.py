@@ -1,0 +1,209 @@
+"""The options of the depth experiment; those left alone are the paper's."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import topolayer as tl
+from experiments import runs
+from experiments.console import UserError, log
+from experiments.depth.depthset import Sensor
+from experiments.depth.encoders import STAGES
+from experiments.depth.files import DIODE, NYU
+from experiments.depth.losses import Reduction, Weights, variation
+from experiments.depth.networks import DenseDepth, Map, UNet, check_sides
+from experiments.depth.scenes import SCENES
+from experiments.penalties import Regularization
+
+Arm = Literal["none", "tv", "topology", "tv+topology"]
+
+SENSORS = {"scenes": SCENES, "nyu": NYU, "diode": DIODE}
+SIZES = {"scenes": (96, 128), "nyu": (192, 256), "diode": (384, 512)}
+NETWORKS: dict[str, type[UNet] | type[DenseDepth]] = {"unet": UNet, "densedepth": DenseDepth}
+
+# What Sections 5.1 and 5.2 say of each network.
+PAPER: dict[str, dict[str, Any]] = {
+    "unet": {
+        "encoder": "resnet50",
+        "epochs": 100,
+        "batch_size": 16,
+        "optimizer": "sgd",
+        "lr": 0.03,
+        "encoder_share": 0.1,
+        "weight_decay": 1e-4,
+        "tv_lambda": 1.0,
+        "topology_lambda": 1e-3,
+    },
+    "densedepth": {
+        "encoder": "densenet161",
+        "epochs": 20,
+        "batch_size": 12,
+        "optimizer": "adam",
+        "lr": 1e-4,
+        "encoder_share": 1.0,
+        "weight_decay": 0.0,
+        "tv_lambda": 0.1,
+        "topology_lambda": 1e-4,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Config(runs.Options):
+    """Section 5 of the paper: monocular depth with U-Net or DenseDepth, with and without regularization."""
+
+    arms: tuple[Arm, ...] = ("none", "tv", "topology", "tv+topology")
+    """which regularizers to compare"""
+    data: Literal["scenes", "nyu", "diode"] = "scenes"
+    """rendered scenes, or NYU Depth v2 or DIODE in a folder (needs --root)"""
+    root: Path | None = None
+    """folder of the data set"""
+    settings: tuple[Literal["indoors", "outdoor"], ...] = ("indoors", "outdoor")
+    """which part of DIODE"""
+    cache: Path | None = None
+    """keep what is read from --root in this folder rather than in memory, and use it again (all of DIODE: 35 GB)"""
+
+    model: Literal["unet", "densedepth"] = "unet"
+    """which network; it decides on all options below that are left alone"""
+    encoder: Literal["", "resnet50", "resnet34", "resnet18", "densenet161", "densenet121", "small"] = ""
+    """its encoder (empty: resnet50, densenet161); small: five stages of two convolutions, for a machine without GPU"""
+    weights: str = "imagenet"
+    """what the encoder starts from: imagenet (downloaded), none (random), or a file with torchvision's state dict"""
+    width: int = 0
+    """channels of the last decoder phase and of the first stage of --encoder small (0: 16, or half of what DenseDepth
+    starts from, halved in each phase)"""
+    size: tuple[int, int] = (0, 0)
+    """height and width of the input, multiples of 32 (0 0: 96 128 for scenes, 192 256 for nyu, 384 512 for diode)"""
+    map: Map = "log"
+    """how numbers become depths within the sensor's range: a sigmoid between the logarithms of its ends, or linear"""
+
+    epochs: int = 0
+    """0: 100 for the U-Net, 20 for DenseDepth"""
+    batch_size: int = 0
+    """images per step, over all processes (0: 16, 12)"""
+    optimizer: Literal["", "sgd", "adam"] = ""
+    """empty: SGD with momentum 0.9 for the U-Net, Adam with 0.9 and 0.999 for DenseDepth"""
+    lr: float = 0.0
+    """initial learning rate of the decoder, falling to 0 like a cosine (0: 0.03, 0.0001)"""
+    encoder_share: float = 0.0
+    """learning rate of the encoder as a share of the decoder's (0: 0.1, 1)"""
+    weight_decay: float | None = None
+    """None: 0.0001 for the U-Net, 0 for DenseDepth"""
+    augment: bool = True
+    """flips, colours and blur of Section 5.4"""
+
+    depth_lambda: float = 0.1
+    """weight of eq. (5), the error of logarithms"""
+    gradient_lambda: float = 1.0
+    """weight of eq. (6), the error of Sobel gradients"""
+    ssim_lambda: float = 1.0
+    """weight of eq. (7), structural dissimilarity"""
+    tv_lambda: float | None = None
+    """weight of eq. (8), total variation (None: 1, 0.1)"""
+    topology_lambda: float | None = None
+    """weight of eq. (1), the topological penalty (None: 0.001, 0.0001)"""
+    reduction: Reduction = "mean"
+    """sums over pixels as the paper writes them, or means, for which its weights and learning rates are made"""
+    ssim_range: float = 0.0
+    """what SSIM takes for the range of its data, in metres (0: the sensor's)"""
+    layer: str = "second"
+    """which layer the topology arms regularize: the "second" of the decoder from the bottleneck, a name, or "auto":
+    the first from the bottleneck with at least 1024 pixels"""
+    tv_layer: str = "last"
+    """which layer the tv arms regularize: the "last" of the decoder, or a name"""
+    k: int = 8
+    """local maxima that are left alone"""
+
+    @property
+    def default_name(self) -> str:
+        return f"depth-{self.data}-{self.model}"
+
+    @property
+    def sensor(self) -> Sensor:
+        return SENSORS[self.data]
+
+    @property
+    def objective(self) -> Weights:
+        assert self.tv_lambda is not None and self.topology_lambda is not None  # settled
+        return Weights(self.depth_lambda, self.gradient_lambda, self.ssim_lambda, self.tv_lambda, self.topology_lambda)
+
+    def regularizations(self, arm: Arm) -> dict[str, Regularization]:
+        """What distinguishes the arms, all of it."""
+        every = {
+            "tv": Regularization(self.tv_layer, partial(variation, reduction=self.reduction), self.objective.tv),
+            "topology": Regularization(self.layer, partial(tl.few_maxima, k=self.k), self.objective.topology),
+        }
+        return {name: every[name] for name in arm.split("+") if name != "none"}
+
+
+DEMO = Config(
+    seeds=(0, 1),
+    name="depth-demo",
+    resume=True,
+    encoder="small",
+    weights="none",
+    width=8,
+    size=(64, 96),
+    layer="auto",
+    epochs=8,
+    batch_size=8,
+    optimizer="adam",
+    lr=2e-3,
+    encoder_share=1.0,
+    weight_decay=0.0,
+    train_images=256,
+    val_images=64,
+    threads=1,
+)
+
+
+def pixels(config: Config, layer: str) -> int:
+    """How many pixels a phase of the decoder has: the first from the bottleneck a 16th of the sides."""
+    stride = 16 >> NETWORKS[config.model].decoder.index(layer)
+    return config.size[0] * config.size[1] // (stride * stride)
+
+
+def settle(config: Config) -> Config:
+    """Put in what was left to the paper or to us, refuse what cannot work, warn of what can hardly be meant."""
+    paper = PAPER[config.model]
+    changes = {name: value for name, value in paper.items() if getattr(config, name) == getattr(Config, name)}
+    if config.size == (0, 0):
+        changes["size"] = SIZES[config.data]
+    config = dataclasses.replace(config, **changes)
+    decoder = NETWORKS[config.model].decoder
+    layers = {"second": decoder[1], "last": decoder[-1], "auto": decoder[-1]}
+    for layer in reversed(decoder):
+        if pixels(config, layer) >= 1024:
+            layers["auto"] = layer
+    config = dataclasses.replace(
+        config, layer=layers.get(config.layer, config.layer), tv_layer=layers.get(config.tv_layer, config.tv_layer)
+    )
+    names = (*(f"encoder.{stage}" for stage in STAGES), *decoder)
+    for option, layer in (("--layer", config.layer), ("--tv-layer", config.tv_layer)):
+        if layer not in names:
+            raise UserError(f"{option} {layer}: there is no such layer; {config.model} has {', '.join(names)}")
+    if config.data != "scenes" and config.root is None:
+        raise UserError(f"--data {config.data} needs --root DIR, the folder of the data set")
+    if not config.settings:
+        raise UserError("--settings names no part of DIODE: give indoors, outdoor or both")
+    if config.encoder == "small" and config.width == 0:
+        config = dataclasses.replace(config, width=16)
+    lambdas = ("depth_lambda", "gradient_lambda", "ssim_lambda", "tv_lambda", "topology_lambda")
+    runs.check(config, from_zero=("lr", "encoder_share", "weight_decay", "width", "ssim_range", "k", *lambdas))
+    try:
+        check_sides(*config.size)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    if config.batch_size // runs.processes() * config.size[0] * config.size[1] < 2 * 32 * 32:
+        raise UserError("a batch of one 32x32 image leaves one value per channel, which cannot be normalized")
+    if config.layer in decoder and "topology" in "+".join(config.arms) and pixels(config, config.layer) < 32 * config.k:
+        log.warning(
+            "%s has only %d pixels at --size %d %d, hardly room for more than k = %d maxima: the penalty will be close "
+            "to zero; --layer auto takes a layer of at least 1024",
+            config.layer, pixels(config, config.layer), *config.size, config.k,
+        )  # fmt: skip
+    return config
