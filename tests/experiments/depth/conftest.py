@@ -1,0 +1,53 @@
+"""Options small enough to train in a second."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.console import Meter
+from experiments.depth.__main__ import load, train_run
+from experiments.depth.config import Arm, Config, settle
+from experiments.runs import make_fabric, run_folder
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """Two epochs of two steps on four scenes."""
+    return Config(
+        runs=tmp_path / "runs",
+        name="tiny",
+        seeds=(0,),
+        model="densedepth",
+        encoder="small",
+        weights="none",
+        width=2,
+        size=(32, 64),
+        layer="auto",
+        epochs=2,
+        batch_size=2,
+        lr=1e-3,
+        train_images=4,
+        val_images=2,
+        k=1,
+        accelerator="cpu",
+        threads=1,
+    )
+
+
+@pytest.fixture
+def train(config: Config) -> Callable[..., Path]:
+    """Train one run of `config`, with changes, and return its folder."""
+
+    def fit(arm: Arm = "tv+topology", seed: int = 0, **changes: Any) -> Path:
+        changed = settle(dataclasses.replace(config, **changes))
+        data = load(changed, "train"), load(changed, "val")
+        fabric, meter = make_fabric(changed), Meter(1, enabled=False)
+        train_run(changed, arm, seed, data, fabric=fabric, meter=meter, stop=lambda: False)
+        return run_folder(changed, seed, arm)
+
+    return fit
