@@ -35,7 +35,7 @@ from experiments.depth.augment import Augmentation
 from experiments.depth.config import DEMO, NETWORKS, Arm, Config, pixels, settle
 from experiments.depth.depthset import DepthSet
 from experiments.depth.encoders import make_encoder
-from experiments.depth.files import load_diode, load_nyu
+from experiments.depth.layouts import load_diode, load_nyu
 from experiments.depth.networks import DepthNetwork, resolutions
 from experiments.depth.scenes import scenes
 from experiments.depth.task import Depth

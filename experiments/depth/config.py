@@ -13,7 +13,7 @@ from experiments import runs
 from experiments.console import UserError, log
 from experiments.depth.depthset import Sensor
 from experiments.depth.encoders import STAGES
-from experiments.depth.files import DIODE, NYU
+from experiments.depth.layouts import DIODE, NYU
 from experiments.depth.losses import Reduction, Weights, variation
 from experiments.depth.networks import DenseDepth, Map, UNet, check_sides
 from experiments.depth.scenes import SCENES
@@ -158,6 +158,7 @@ DEMO = Config(
     # In 256 steps nothing is learnt from edges between near and far, of which eq. (6), in metres, is full.
     depth_lambda=1.0,
     gradient_lambda=0.05,
+    tv_lambda=0.05,  # with 1 these few steps end in a flat layer
     train_images=256,
     val_images=64,
     threads=1,

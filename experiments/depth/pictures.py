@@ -44,11 +44,13 @@ def showcase(path: Path, models: Mapping[str, DepthNetwork], val: DepthSet, *, l
             truth = torch.where(known[place, 0], depths[place, 0], math.nan)
             scale = LogNorm(float(depths[place][known[place]].min()), float(depths[place][known[place]].max()))
             if number == 0:
-                image = line[0].inset_axes((0, 0.52, 1, 0.48))
-                below = line[0].inset_axes((0, 0, 1, 0.48))
+                image = line[0].inset_axes((0.1, 0.52, 0.9, 0.48))
+                below = line[0].inset_axes((0.1, 0, 0.9, 0.48))
                 line[0].set_axis_off()
                 _picture(image, images[place].permute(1, 2, 0), "")
                 _picture(below, truth, "", cmap="turbo", norm=scale)
+                image.set_ylabel("image", fontsize=7)
+                below.set_ylabel("truth", fontsize=7)
             titles = ("depth", "error of log10", f"|{layer}|", f"its diagram, k = {k}") if number == 0 else ("",) * 4
             _picture(line[1], predictions[place, 0], titles[0], cmap="turbo", norm=scale)
             line[1].set_ylabel(figures.LABELS[arm], color=colour, fontsize=7)

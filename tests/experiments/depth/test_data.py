@@ -13,7 +13,7 @@ from PIL import Image
 
 from experiments.console import UserError, log
 from experiments.depth.depthset import nearest
-from experiments.depth.files import load_diode, load_nyu
+from experiments.depth.layouts import load_diode, load_nyu
 from experiments.depth.scenes import _box, _ground, _inside, _sphere, scenes
 
 HEIGHT, WIDTH = 12, 16  # twice what is read
