@@ -56,7 +56,7 @@ def showcase(path: Path, models: Mapping[str, DepthNetwork], val: DepthSet, *, l
             line[1].set_ylabel(figures.LABELS[arm], color=colour, fontsize=7)
             _picture(line[2], (predictions[place, 0] / truth).log10(), titles[1], cmap="coolwarm", vmin=-0.5, vmax=0.5)
             _picture(line[3], magnitudes[place], titles[2], cmap="viridis")
-            figures.diagram(line[4], magnitudes[place], titles[3], k=k, colour=colour)
+            figures.diagram(line[4], magnitudes[place], titles[3], k=k)
     figures.save(figure, path)
 
 
