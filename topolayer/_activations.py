@@ -97,7 +97,7 @@ def few_maxima(h: Tensor, *, k: int = 8, p: float = 2, gradient: Literal["critic
     `(f - simplify(f, k)) ** p` over all pixels f. That is 0 for the same activations, and pulls down all pixels of a
     superfluous region at once, as the "big steps" of Nigmetov and Morozov (2022) move more than the critical ones.
     Take it where the maxima are to go in few steps, as in noise removal; take "critical" for equation (1) itself, and
-    where an activation is to change as little as its bars require.
+    where few pixels are to change.
 
     Args:
         h: (B, C, H, W) activation of a layer; (B, C, D, H, W) for volumes.
