@@ -31,9 +31,16 @@ Crowd = Literal["include", "exclude"]
 
 
 def load_persons(
-    root: Path, split: str, size: int, *, crowd: Crowd = "include", limit: int = 0, threads: int = 2
+    root: Path,
+    split: str,
+    size: int,
+    *,
+    crowd: Crowd = "include",
+    limit: int = 0,
+    threads: int = 2,
+    people_shown: bool = True,
 ) -> ImageSet:
-    """All images of a split ("train" or "val") that show people, as `size` x `size` pixels.
+    """All images of a split ("train" or "val") that show people, or all that do not, as `size` x `size` pixels.
 
     Crowd annotations (`iscrowd`, a region filled with people that nobody outlined one by one) count as person by
     default: their pixels are people, and leaving them out would teach that they are background. Images that cannot
@@ -47,9 +54,12 @@ def load_persons(
     for annotation in annotations:
         if crowd == "include" or not annotation["iscrowd"]:
             people.setdefault(annotation["image_id"], []).append(annotation)
-    ids = sorted(set(people) & set(coco.imgs))[: limit or None]
-    if not ids:
+    shown = {annotation["image_id"] for annotation in annotations}  # crowds are people, whatever becomes of them
+    ids = sorted(set(people) & set(coco.imgs) if people_shown else set(coco.imgs) - shown)[: limit or None]
+    if not ids and people_shown:
         raise UserError(f"{annotation_file} has no image with people in it: is it COCO's instances file?")
+    if not ids:
+        raise UserError(f"{annotation_file} has no image without people in it")
 
     def load(image_id: int) -> tuple[np.ndarray, np.ndarray] | str:
         record = coco.imgs[image_id]
@@ -59,7 +69,7 @@ def load_persons(
                 image = file.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
         except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
             return f"{path}: {error}"
-        mask = _union(people[image_id], record["height"], record["width"])
+        mask = _union(people.get(image_id, []), record["height"], record["width"])
         resized = Image.fromarray(mask).resize((size, size), Image.Resampling.NEAREST)
         return np.asarray(image), np.asarray(resized, dtype=bool)
 
@@ -72,7 +82,7 @@ def load_persons(
         log.warning("%d of %d images of the %s split skipped", len(unreadable), len(ids), split)
     kept = [(i, result) for i, result in zip(ids, loaded, strict=True) if not isinstance(result, str)]
     if not kept:
-        raise UserError(f"none of the {len(ids)} images with people could be read from {folder}")
+        raise UserError(f"none of the {len(ids)} images could be read from {folder}")
     licences = {entry["id"]: entry["name"] for entry in coco.dataset.get("licenses", [])}
     return ImageSet(
         images=torch.from_numpy(np.stack([image for _, (image, _) in kept])),

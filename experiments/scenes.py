@@ -16,9 +16,12 @@ from experiments.images import ImageSet
 Array = np.ndarray
 
 
-def scenes(count: int, size: int, *, seed: int) -> ImageSet:
-    """`count` scenes of `size` x `size` pixels; scene i depends on `seed`, i and `size` only."""
-    drawn = [_scene(np.random.default_rng([seed, index]), size) for index in range(count)]
+def scenes(count: int, size: int, *, seed: int, figures: bool = True) -> ImageSet:
+    """`count` scenes of `size` x `size` pixels; scene i depends on `seed`, i, `size` and `figures` only.
+
+    Without figures there is clutter alone, and the masks are empty.
+    """
+    drawn = [_scene(np.random.default_rng([seed, index]), size, figures) for index in range(count)]
     return ImageSet(
         images=torch.from_numpy(np.stack([image for image, _ in drawn])),
         masks=torch.from_numpy(np.stack([mask for _, mask in drawn])),
@@ -27,13 +30,13 @@ def scenes(count: int, size: int, *, seed: int) -> ImageSet:
     )
 
 
-def _scene(rng: Generator, size: int) -> tuple[Array, Array]:
+def _scene(rng: Generator, size: int, figures: bool) -> tuple[Array, Array]:
     y, x = (np.mgrid[:size, :size] + 0.5) / size
     image = _texture(rng, x, y)
     mask = np.zeros((size, size), dtype=bool)
     for _ in range(rng.integers(6, 14)):
         _paint(image, _clutter(rng, x, y), _texture(rng, x, y))
-    for _ in range(rng.integers(1, 5)):
+    for _ in range(rng.integers(1, 5) if figures else 0):
         mask |= _paint_figure(rng, image, x, y)
     for _ in range(rng.integers(0, 3)):
         front = _clutter(rng, x, y)

@@ -30,6 +30,7 @@ NAMES = [
     "Filtration",
     "Freudenthal",
     "IndexPairs",
+    "LayerTable",
     "LowerStar",
     "RankBackend",
     "Regularizer",
@@ -46,9 +47,11 @@ NAMES = [
     "persistence",
     "persistence_image",
     "persistent_entropy",
+    "probe",
     "register_backend",
     "silhouette",
     "simplify",
+    "tokens_to_grid",
     "total_persistence",
 ]
 PICTURES = [
@@ -76,6 +79,8 @@ BELOW: dict[str, set[str]] = {
     "_regularizer": set(),
     "_drawing": {"_activations", "_barcode"},
     "plot": {"_drawing", "_barcode", "_filtrations", "_persistence"},
+    "_layers": {"_regularizer"},
+    "_probe": {"_activations", "_persistence", "_filtrations", "_layers"},
 }
 
 

@@ -6,12 +6,14 @@ which a *penalty* is a plain function; a *regularizer* applies penalties to name
 
 from importlib.metadata import version as _version
 
-from topolayer._activations import channel_norm, few_maxima
+from topolayer._activations import channel_norm, few_maxima, tokens_to_grid
 from topolayer._backends import Backend, IndexPairs, RankBackend, backends, register_backend
 from topolayer._barcode import Barcode, EssentialBars
 from topolayer._filtrations import Alpha, Cubical, Filtration, Freudenthal, LowerStar, Rips
+from topolayer._layer_table import LayerTable
 from topolayer._penalties import algebraic, longer_than, longest, persistent_entropy, total_persistence
 from topolayer._persistence import persistence
+from topolayer._probe import probe
 from topolayer._regularizer import Regularizer
 from topolayer._simplify import simplify
 from topolayer._vectorizations import betti_error, betti_numbers, landscape, persistence_image, silhouette
@@ -27,6 +29,7 @@ __all__ = [
     "Filtration",
     "Freudenthal",
     "IndexPairs",
+    "LayerTable",
     "LowerStar",
     "RankBackend",
     "Regularizer",
@@ -43,8 +46,10 @@ __all__ = [
     "persistence",
     "persistence_image",
     "persistent_entropy",
+    "probe",
     "register_backend",
     "silhouette",
     "simplify",
+    "tokens_to_grid",
     "total_persistence",
 ]

@@ -141,6 +141,56 @@ def few_maxima(h: Tensor, *, k: int = 8, p: float = 2, gradient: Literal["critic
     return penalty + (magnitude * poison).flatten(1).sum(dim=1)
 
 
+def tokens_to_grid(h: Tensor, *, grid: tuple[int, ...] | None = None, class_tokens: int = 0) -> Tensor:
+    """Puts the tokens of a vision transformer back to where their patches are in the image.
+
+    Args:
+        h: (B, N, C) tokens, batch first, in C order of their patches, after those that belong to no patch.
+        grid: (H, W) how many patches there are along each axis, (D, H, W) for volumes; None for a square.
+        class_tokens: how many tokens at the beginning belong to no patch: class, distillation and register tokens.
+            They are left out.
+
+    Returns:
+        (B, C, H, W) or (B, C, D, H, W), a view of `h`, so gradients flow back to it.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind or shape; as many tokens do not fill the grid.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> tokens = torch.rand(2, 1 + 6 * 8, 32)
+        >>> tl.tokens_to_grid(tokens, grid=(6, 8), class_tokens=1).shape
+        torch.Size([2, 32, 6, 8])
+        >>> penalty = lambda h: tl.few_maxima(tl.tokens_to_grid(h, grid=(6, 8), class_tokens=1))  # for tl.Regularizer
+    """
+    if not isinstance(h, Tensor):
+        raise TypeError(f"h: expected a torch.Tensor, got {type(h).__name__}; convert it with torch.as_tensor")
+    if h.ndim != 3:
+        raise ValueError(f"h: expected tokens of shape (B, N, C), got {tuple(h.shape)}")
+    if isinstance(class_tokens, bool) or not isinstance(class_tokens, int):
+        raise TypeError(f"class_tokens: expected an int, got {type(class_tokens).__name__}")
+    if not 0 <= class_tokens < h.shape[1]:
+        raise ValueError(
+            f"class_tokens: expected a number >= 0 and less than the {h.shape[1]} tokens, got {class_tokens}"
+        )
+    patches = h.shape[1] - class_tokens
+    if grid is None:
+        grid = (math.isqrt(patches),) * 2
+    elif not isinstance(grid, tuple) or not all(isinstance(n, int) and n > 0 for n in grid) or len(grid) not in (2, 3):
+        raise ValueError(f"grid: expected (H, W), (D, H, W) or None, got {grid!r}")
+    if math.prod(grid) != patches:
+        less = h.shape[1] - 1
+        remedy = "give grid=(H, W)"
+        if class_tokens == 0 and math.isqrt(less) ** 2 == less > 0:
+            remedy += f", or class_tokens=1: the other {less} tokens make a square"
+        raise ValueError(
+            f"grid: expected one place for each of {patches} tokens ({class_tokens} of {h.shape[1]} left out), got "
+            f"{' x '.join(map(str, grid))}; {remedy}"
+        )
+    channels = h[:, class_tokens:].transpose(1, 2)
+    return channels.reshape(*channels.shape[:2], *grid)
+
+
 def _superfluous_bars(magnitude: Tensor, *, k: int, p: float) -> Tensor:
     return total_persistence(persistence(_filtration(magnitude)), p=p, k=k)
 

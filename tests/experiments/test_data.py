@@ -35,6 +35,13 @@ def test_crowds_can_be_left_out(coco_root: Path) -> None:
     assert mask[:, :16].all() and not mask[:, 16:].any()
 
 
+def test_images_without_people(coco_root: Path) -> None:
+    loaded = load_persons(coco_root, "train", 64, people_shown=False)
+    assert loaded.names == ("COCO 4",) and not loaded.masks.any() and loaded.images.any()
+    with pytest.raises(UserError, match="no image without people"):
+        load_persons(coco_root, "val", 64, people_shown=False)
+
+
 @pytest.mark.parametrize("year", ["2014", "2017"])
 def test_public_names(coco_root: Path, year: str) -> None:
     (coco_root / "train").rename(coco_root / f"train{year}")
@@ -90,6 +97,11 @@ def test_scenes_depend_on_their_seed_alone() -> None:
     assert torch.equal(one.images, same.images[:3]) and torch.equal(one.masks, same.masks[:3])
     assert not torch.equal(one.images, other.images)
     assert 0.02 < one.masks.float().mean() < 0.6
+
+
+def test_scenes_without_figures() -> None:
+    empty = scenes(2, 64, seed=5, figures=False)
+    assert not empty.masks.any() and empty.images[0].float().std() > 10
 
 
 def test_the_real_sample() -> None:

@@ -1,0 +1,545 @@
+"""The table of layers: its numbers, its recommendation, and the model as it was before."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import label
+from scipy.stats import spearmanr
+from torch import Tensor, nn
+
+import topolayer as tl
+from topolayer import _probe
+
+from .reference import components, neighbours
+
+
+class Net(nn.Module):
+    """Two blocks, a dropout and a batch norm; ReLU in place at the end of a block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enc = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU(inplace=True))
+        self.drop = nn.Dropout(0.5)
+        self.dec = nn.Sequential(nn.Conv2d(3, 2, 3, padding=1), nn.ReLU())
+        self.flat = nn.Flatten()
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.dec(self.drop(self.enc(x)))
+        self.flat(h)
+        return h.sum(1, keepdim=True)
+
+
+class Shows(nn.Module):
+    """Layers that return what they are told, whatever comes in."""
+
+    def __init__(self, **shown: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        for name, function in shown.items():
+            self.add_module(name, Function(function))
+
+    def forward(self, x: Tensor) -> None:
+        for layer in self.children():
+            layer(x)
+
+
+class Function(nn.Module):
+    def __init__(self, function: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function(x)
+
+
+@pytest.fixture(autouse=True)
+def _seeded(seeded: None) -> None:
+    """Weights and images are the same in each test."""
+
+
+def row(table: tl.LayerTable, name: str) -> dict[str, Any]:
+    return next(row for row in table.rows if row["layer"] == name)
+
+
+def peaks(*heights: float) -> Tensor:
+    """(1, 1, 3, n) an image of lonely pixels on a background of zero."""
+    image = torch.zeros(1, 1, 3, 2 * len(heights) + 1)
+    image[0, 0, 1, 1::2] = torch.tensor(heights)
+    return image
+
+
+def blobs(*counts: int, side: int = 16) -> Tensor:
+    """(B, side, side) masks with so many lonely squares."""
+    masks = torch.zeros(len(counts), side, side)
+    for mask, count in zip(masks, counts, strict=True):
+        for i in range(count):
+            mask[4 * (i // 4) : 4 * (i // 4) + 2, 4 * (i % 4) : 4 * (i % 4) + 2] = 1
+    return masks
+
+
+# -- the numbers
+
+
+@pytest.mark.parametrize(("prominence", "expected"), [(0.0, 4), (0.1, 3), (0.25, 2), (0.5, 2), (0.75, 1), (0.9, 1)])
+@pytest.mark.parametrize(("scale", "shift"), [(1, 0), (1e-3, 0), (8, 16)])
+def test_counts_by_hand(prominence: float, expected: int, scale: float, shift: float) -> None:
+    """Of the heights 4, 3, 1, 0.25 the first never dies. Neither scale nor shift changes a count; 3 is not above 3."""
+    model = Shows(peaks=lambda x: scale * x + shift)
+    found = row(tl.probe(model, [peaks(4, 0.25, 3, 1)], prominence=prominence), "peaks")
+    assert (found["prominent"], found["maxima"]) == (expected, 4)
+    assert found["persistence"] == pytest.approx(4.25 * scale, rel=1e-4)
+    assert (found["resolution"], found["channels"], found["runs"]) == ("3x9", 1, 1)
+
+
+def test_a_constant_image_has_nothing_prominent() -> None:
+    found = row(tl.probe(Shows(flat=torch.ones_like), [torch.rand(2, 3, 4, 4)]), "flat")
+    assert (found["prominent"], found["maxima"], found["persistence"]) == (0, 1, 0)
+
+
+@pytest.mark.parametrize("shape", [(9, 7), (4, 5, 3)])
+def test_against_the_slow_reference(shape: tuple[int, ...]) -> None:
+    x = torch.rand(4, 3, *shape)
+    table = tl.probe(Shows(layer=lambda x: x), [(x[:3],), x[3:]], prominence=0.3)
+    maxima, prominent, persistence = [], [], []
+    for values in x.double().square().sum(1).sqrt().flatten(1).tolist():
+        bars = components(values, neighbours(shape, "F"), superlevel=True).finite
+        lengths = [values[birth] - values[death] for _, birth, death in bars]
+        maxima.append(1 + len(lengths))
+        prominent.append(1 + sum(length > 0.3 * (max(values) - min(values)) for length in lengths))
+        persistence.append(sum(lengths))
+    found = row(table, "layer")
+    assert found["maxima"] == pytest.approx(np.mean(maxima))
+    assert found["prominent"] == pytest.approx(np.mean(prominent))
+    assert found["persistence"] == pytest.approx(np.mean(persistence), rel=1e-5)
+    assert table.counts["layer"].tolist() == prominent
+    assert (table.images, table.batch_size, table.layer, table.k, table.components) == (4, 3, None, None, None)
+
+
+@pytest.mark.parametrize("ties", [2, 5, 1000])
+def test_correlation_against_scipy(ties: int) -> None:
+    first, second = torch.randint(ties, (2, 50)).double()
+    assert _probe._spearman(first, second) == pytest.approx(spearmanr(first, second).statistic)
+    assert _probe._spearman(first, first) == pytest.approx(1)
+    assert _probe._spearman(first, -first) == pytest.approx(-1)
+
+
+@pytest.mark.parametrize("constant", [torch.zeros(5), torch.full((5,), 3.0)])
+def test_correlation_with_a_constant_is_nan(constant: Tensor) -> None:
+    assert math.isnan(_probe._spearman(constant, torch.arange(5.0)))
+    assert math.isnan(_probe._spearman(torch.arange(5.0), constant))
+
+
+@pytest.mark.parametrize("shape", [(8, 9), (4, 5, 6)])
+def test_components_of_masks_against_scipy(shape: tuple[int, ...]) -> None:
+    """Neighbours in the Freudenthal triangulation: along any axes, all in one direction."""
+    masks = torch.rand(20, *shape) < torch.linspace(0, 1, 20).view(20, *(1,) * len(shape))
+    masks[0], masks[-1] = False, True
+    step = np.stack(np.meshgrid(*[[-1, 0, 1]] * len(shape), indexing="ij"))
+    structure = (step.min(0) >= 0) | (step.max(0) <= 0)
+    expected = [label(mask.numpy(), structure)[1] for mask in masks]
+    assert expected[0] == 0 and expected[-1] == 1 and max(expected) > 3
+    assert _probe._components(masks[:, None]).tolist() == expected
+    assert _probe._components(masks[:, None].to(torch.uint8)).tolist() == expected
+    if len(shape) == 2:
+        assert _probe._components(masks.float()).tolist() == expected
+
+
+def test_agreement_with_masks() -> None:
+    masks = blobs(1, 2, 3, 5)
+    table = tl.probe(
+        Shows(same=lambda x: x, more=lambda x: torch.cat([x, x], dim=-1), fewer=lambda x: -x, one=lambda x: 0 * x),
+        [masks[:, None]],
+        [masks],
+    )
+    assert table.components is not None and table.components.tolist() == [1, 2, 3, 5]
+    assert table.counts["more"].tolist() == [2, 4, 6, 10]
+    columns = {found["layer"]: (found["correlation"], found["off_by"]) for found in table.rows}
+    assert columns["same"] == (pytest.approx(1), 0)
+    assert columns["more"] == (pytest.approx(1), pytest.approx((1 + 2 + 3 + 5) / 4))
+    assert columns["fewer"][0] == pytest.approx(1)  # the norm of a negative channel is its absolute value
+    assert math.isnan(columns["one"][0]) and columns["one"][1] == pytest.approx(11 / 4)
+
+
+# -- the recommendation
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A penalty that costs a millisecond for each pixel."""
+    monkeypatch.setattr(_probe, "_milliseconds", lambda h, grids, repeats: float(h[0, 0].numel()))
+
+
+def speckled(x: Tensor) -> Tensor:
+    """A ripple, so that there is something to penalize, and one more square, beside which it is never prominent."""
+    ripple = torch.zeros_like(x)
+    ripple[..., 1::2, 1::2] = 0.1
+    ripple[..., -1, -1] = 1
+    return x + ripple
+
+
+def doubled(x: Tensor) -> Tensor:
+    return x.repeat_interleave(2, -1).repeat_interleave(2, -2)
+
+
+def test_the_cheapest_of_the_best_is_recommended(clock: None) -> None:
+    """Clean has no maxima to penalize, wrong does not follow the masks."""
+    masks = blobs(*range(1, 13))
+    model = Shows(
+        wrong=lambda x: speckled(blobs(*[13 - int(mask.sum()) // 4 for mask in x])[:, None]),
+        large=lambda x: doubled(speckled(x)),
+        small=speckled,
+        clean=lambda x: x,
+        none=lambda x: 0 * x,
+    )
+    table = tl.probe(model, [masks[:7, None], masks[7:, None]], [masks[:7], masks[7:]])
+    assert (table.layer, table.k) == ("small", 12)
+    assert {found["layer"]: found["rank"] for found in table.rows} == {
+        "wrong": None,
+        "large": 2,
+        "small": 1,
+        "clean": None,
+        "none": None,
+    }
+    assert "layer 'small' with k = 12" in str(table)
+
+
+def test_a_better_layer_wins_over_a_cheaper_one_that_is_clearly_worse(clock: None) -> None:
+    masks = blobs(*range(1, 13), *range(1, 13))
+    shuffled = torch.randperm(24)
+    shuffled[:12] = torch.arange(12)
+    model = Shows(worse=lambda x: speckled(x[shuffled]), good=lambda x: doubled(speckled(x)))
+    table = tl.probe(model, [masks[:, None]], [masks])
+    worse, good = row(table, "worse"), row(table, "good")
+    assert 0 < worse["correlation"] < 0.8 and good["correlation"] == pytest.approx(1)
+    assert worse["milliseconds"] < good["milliseconds"]
+    assert (table.layer, worse["rank"]) == ("good", 2)
+
+
+def test_layers_of_one_shape_cost_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([5.0, 4.0])
+    monkeypatch.setattr(_probe, "_milliseconds", lambda h, grids, repeats: next(times))
+    masks = blobs(1, 2, 3, 4, 5, 1)
+    other = masks[torch.tensor([0, 1, 2, 4, 3, 0])]
+    table = tl.probe(Shows(best=speckled, fast=lambda x: speckled(other[:, None])), [masks[:, None]], [masks])
+    assert row(table, "fast")["milliseconds"] < row(table, "best")["milliseconds"]
+    assert table.layer == "best"
+
+
+@pytest.mark.parametrize(("counts", "k"), [([0] * 9 + [1], 1), ([1] * 10 + [2] * 10, 2), ([1] * 95 + [3] * 5, 1)])
+def test_k_spares_what_all_but_a_few_masks_have(counts: list[int], k: int) -> None:
+    masks = blobs(*counts)
+    assert tl.probe(Shows(layer=speckled), [masks[:, None]], [masks]).k == k
+
+
+@pytest.mark.parametrize("counts", [(2, 2, 2), (3,)])
+def test_masks_that_are_all_alike_recommend_nothing(counts: tuple[int, ...]) -> None:
+    masks = blobs(*counts)
+    table = tl.probe(Shows(layer=speckled), [masks[:, None]], [masks])
+    assert (table.layer, table.k) == (None, None)
+    assert math.isnan(row(table, "layer")["correlation"])
+    assert "Nothing is recommended" in str(table)
+
+
+def test_what_is_recommended_can_be_regularized() -> None:
+    model, masks = Net(), blobs(*range(1, 9))
+    table = tl.probe(model, [masks[:, None]], [masks])
+    assert table.layer in {"enc.0", "enc", "dec.0", "dec", ""} and table.k == 8
+    with tl.Regularizer(model, {str(table.layer): lambda h: tl.few_maxima(h, k=table.k or 0)}) as regularizer:
+        model(masks[:, None])
+        regularizer().backward()  # the penalty of an untrained model may be anything, its gradient exists
+    assert any(parameter.grad is not None for parameter in model.parameters())
+
+
+# -- which layers
+
+
+def test_rows_and_what_is_left_out() -> None:
+    table = tl.probe(Net(), [torch.rand(2, 1, 8, 8)])
+    assert [found["layer"] for found in table.rows] == ["enc.0", "enc", "dec.0", "dec", ""]
+    assert set(table.skipped) == {"enc.1", "enc.2", "drop", "dec.1", "flat"}
+    assert "in place" in table.skipped["enc.1"]
+    assert "that of 'enc'" in table.skipped["enc.2"] and "that of 'enc'" in table.skipped["drop"]
+    assert "(2, 128) is no grid" in table.skipped["flat"]
+
+
+class Shared(nn.Module):
+    """One layer that runs three times, at two sizes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = nn.MaxPool2d(1)
+        self.last = self.pool
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {"out": self.last(self.pool(self.pool(x * 1) * 1)[..., :2, :2] * 0)}
+
+
+def test_a_layer_that_runs_several_times() -> None:
+    """Means over its runs, the shape of the largest, one row for its two names; the model returns a dict."""
+    table = tl.probe(Shared(), [peaks(4, 0.25, 3, 1)])
+    (found,) = table.rows
+    assert (found["layer"], found["runs"], found["resolution"]) == ("pool", 3, "3x9")
+    assert (found["maxima"], found["prominent"]) == ((4 + 4 + 1) / 3, (2 + 2 + 0) / 3)
+    assert "returns a dict" in table.skipped[""]
+    assert "runs" in str(table)
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (lambda x: (x, x), "returns a tuple"),
+        (lambda x: [x], "returns a list"),
+        (lambda x: None, "returns a NoneType"),
+        (lambda x: x.flatten(2), r"\(2, 1, 64\) is no grid"),
+        (lambda x: x[:, :, :0], r"\(2, 1, 0, 8\) is no grid"),
+        (lambda x: x.repeat(3, 1, 1, 1), "not that of the 2 images"),
+        (lambda x: x / 0, "NaN or infinite"),
+        (lambda x: x.long(), "floating-point"),
+        (lambda x: x + 1j, "floating-point"),
+    ],
+)
+def test_what_is_no_grid_is_named(function: Callable[[Tensor], Any], reason: str) -> None:
+    model = Shows(odd=function, grid=lambda x: x + 1)
+    table = tl.probe(model, [torch.rand(2, 1, 8, 8)])
+    assert [found["layer"] for found in table.rows] == ["grid"]
+    with pytest.raises(AssertionError, match=reason):
+        raise AssertionError(table.skipped["odd"])
+    with pytest.raises(ValueError, match=rf"model: expected a layer .* {reason}"):
+        tl.probe(model, [torch.rand(2, 1, 8, 8)], layers=["odd"])
+
+
+def test_layers_that_run_now_and_then() -> None:
+    class Fickle(Shows):
+        def forward(self, x: Tensor) -> None:
+            self.always(x)
+            if len(x) == 2:
+                self.sometimes(x)
+
+    model = Fickle(always=lambda x: x + 1, sometimes=lambda x: x + 2, never=lambda x: x)
+    table = tl.probe(model, [torch.rand(2, 1, 4, 4), torch.rand(3, 1, 4, 4)])
+    assert [found["layer"] for found in table.rows] == ["always"]
+    assert table.skipped["sometimes"] == "it ran on 2 of 5 images"
+    assert table.skipped["never"] == "it did not run"
+
+
+def test_chosen_layers() -> None:
+    table = tl.probe(Net(), [torch.rand(2, 1, 8, 8)], layers=["dec", "enc.2"])
+    assert [found["layer"] for found in table.rows] == ["enc.2", "dec"] and not table.skipped
+
+
+# -- inputs
+
+
+class Keyword(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.sum = Function(lambda x: x)
+
+    def forward(self, t: Tensor, x: Tensor | list[Tensor], *, scale: float = 1.0) -> Tensor:
+        return self.sum((torch.stack(x) if isinstance(x, list) else x) * scale)
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [(torch.tensor(0), torch.rand(2, 1, 4, 4)), {"t": torch.tensor(0), "x": torch.rand(2, 1, 4, 4), "scale": 2.0}],
+    ids=["tuple", "mapping"],
+)
+def test_positional_and_keyword_arguments(batch: Any) -> None:
+    table = tl.probe(Keyword(), iter([batch, batch]), iter([blobs(1, 2), blobs(3, 1)]))
+    assert [found["layer"] for found in table.rows] == ["sum"] and table.images == 4
+
+
+def test_a_list_is_one_argument() -> None:
+    images = [torch.rand(1, 4, 4) for _ in range(3)]
+    assert tl.probe(Shows(stack=torch.stack), [images]).images == 3
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_precisions(dtype: torch.dtype) -> None:
+    """A square of 300 is infinite in float16."""
+    found = row(tl.probe(Shows(layer=lambda x: 100 * x), [peaks(4, 0.25, 3, 1).to(dtype)]), "layer")
+    assert (found["prominent"], found["maxima"], found["persistence"]) == (2, 4, 425)
+
+
+def test_under_autocast_and_in_inference_mode() -> None:
+    model, x = Net(), torch.rand(2, 1, 8, 8)
+    plain = tl.probe(model, [x])
+    with torch.inference_mode():
+        assert [found["maxima"] for found in tl.probe(model, [x * 1]).rows] == [f["maxima"] for f in plain.rows]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert len(tl.probe(model, [x]).rows) == len(plain.rows)
+
+
+def compiled_whole(model: Net) -> nn.Module:
+    return torch.compile(model, backend="eager")
+
+
+def compiled_inside(model: Net) -> nn.Module:
+    model.enc = torch.compile(model.enc, backend="eager")
+    return model
+
+
+def compiled_in_place(model: Net) -> nn.Module:
+    model.compile(backend="eager")
+    return model
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+@pytest.mark.parametrize("compiled", [compiled_whole, compiled_inside, compiled_in_place])
+@pytest.mark.parametrize("called_before", [False, True])
+def test_compiled_models(compiled: Callable[[Net], nn.Module], called_before: bool) -> None:
+    x = torch.rand(2, 1, 8, 8)
+    model = compiled(Net())
+    if called_before:
+        model.eval()(x)
+    assert [found["layer"] for found in tl.probe(model, [x]).rows] == ["enc.0", "enc", "dec.0", "dec", ""]
+    torch.compiler.reset()
+
+
+# -- the model as it was
+
+
+def state_of(model: nn.Module) -> dict[str, Any]:
+    return {
+        "modes": [layer.training for layer in model.modules()],
+        "hooks": [len(layer._forward_hooks) for layer in model.modules()],
+        "gradients": [None if p.grad is None else p.grad.clone() for p in model.parameters()],
+        "requires_grad": [p.requires_grad for p in model.parameters()],
+        "tensors": [t.clone() for t in model.state_dict().values()],
+        "random": torch.get_rng_state(),
+        "grad_enabled": torch.is_grad_enabled(),
+    }
+
+
+def noisy(x: Tensor) -> Tensor:
+    return x + torch.rand_like(x)
+
+
+def drawing(x: Tensor) -> Iterator[Tensor]:
+    yield noisy(x)
+    yield x
+
+
+def failing(x: Tensor) -> Iterator[Tensor]:
+    yield x
+    torch.rand(3)
+    raise OSError("no more images")
+
+
+@pytest.mark.parametrize(
+    ("batches", "masks", "error"),
+    [
+        (lambda x: [x, x], None, None),
+        (drawing, [blobs(1, 2), blobs(3, 1)], None),
+        (failing, None, OSError),
+        (lambda x: [x, x[:, :, :, 0]], None, (RuntimeError, ValueError)),
+        (lambda x: [x, x], [blobs(1, 2)], ValueError),
+        (lambda x: [x, x], [blobs(1, 2), 7 * blobs(1, 2)], ValueError),
+        (lambda x: [x, x], [blobs(1, 2), blobs(1, 2, 3)], ValueError),
+    ],
+)
+def test_everything_is_left_as_it_was(batches: Any, masks: Any, error: Any) -> None:
+    model = nn.Sequential(Net(), Function(noisy))
+    x = torch.rand(2, 1, 8, 8)
+    model(x).sum().backward()
+    model[0].enc[1].eval()  # type: ignore[index]
+    model[0].enc[0].weight.requires_grad_(False)  # type: ignore[index]
+    before = state_of(model)
+    if error is None:
+        tl.probe(model, batches(x), masks)
+    else:
+        with pytest.raises(error):
+            tl.probe(model, batches(x), masks)
+    torch.testing.assert_close(state_of(model), before, rtol=0, atol=0)
+
+
+def test_a_regularizer_sees_nothing_of_it() -> None:
+    model, x = Net(), torch.rand(2, 1, 8, 8)
+    with tl.Regularizer(model, {"dec": tl.few_maxima}) as regularizer:
+        model(x)
+        tl.probe(model, [torch.rand(3, 1, 8, 8)])
+        alone = tl.few_maxima(model.dec(model.enc(x)))
+        model(x)
+        assert regularizer().shape == alone.sum().shape
+        assert [len(h) for h, _ in regularizer._records["dec"]] == []
+
+
+# -- what it returns
+
+
+def test_rows_are_plain_data() -> None:
+    masks = blobs(1, 2, 3)
+    table = tl.probe(Net(), [masks[:, None]], [masks])
+    text = io.StringIO()
+    writer = csv.DictWriter(text, table.rows[0])
+    writer.writeheader()
+    writer.writerows(table.rows)
+    read = list(csv.DictReader(text.getvalue().splitlines()))
+    assert [found["layer"] for found in read] == [found["layer"] for found in table.rows]
+    assert {type(cell) for found in table.rows for cell in found.values()} <= {str, int, float, type(None)}
+
+
+@pytest.mark.parametrize("with_masks", [False, True])
+def test_it_prints_as_a_table(with_masks: bool) -> None:
+    masks = blobs(1, 2, 3)
+    table = tl.probe(Net(), [masks[:, None]], [masks] if with_masks else None)
+    lines = str(table).splitlines()
+    assert lines[0].split()[:3] == ["layer", "resolution", "channels"]
+    assert ("correlation" in lines[0]) == ("ecommended" in lines[-1]) == with_masks
+    assert [line.split("  ")[0] for line in lines[1:6]] == ["enc.0", "enc", "dec.0", "dec", "(the model)"]
+    assert len({line.index("16x16") for line in lines[1:6]}) == 1
+    assert repr(table) == str(table)
+
+
+def test_it_is_frozen() -> None:
+    table = tl.probe(Net(), [torch.rand(2, 1, 8, 8)])
+    with pytest.raises(AttributeError):
+        table.k = 3  # type: ignore[misc]
+
+
+# -- bad input
+
+X = torch.rand(2, 1, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"model": "net"}, TypeError, "model: expected a torch.nn.Module, got str"),
+        ({"batches": X}, TypeError, r"batches: .* got Tensor; a single batch is \[batches\]"),
+        ({"batches": 3}, TypeError, "batches: .* got int"),
+        ({"batches": []}, ValueError, "batches: expected at least one batch"),
+        ({"batches": [X[:0]]}, ValueError, "batches: expected at least one batch with an image"),
+        ({"batches": [7]}, TypeError, "batches: expected tensors, .* got int"),
+        ({"masks": blobs(1, 2)}, TypeError, r"masks: .* got Tensor"),
+        ({"masks": []}, ValueError, "masks: expected as many as batches"),
+        ({"masks": [blobs(1, 2)] * 2}, ValueError, "masks: expected as many as batches"),
+        ({"masks": [blobs(1, 2, 3)]}, ValueError, "masks: expected one for each of 2 images of a batch, got 3"),
+        ({"masks": [np.zeros((2, 8, 8))]}, TypeError, "masks: expected a tensor for each batch, got ndarray"),
+        ({"masks": [torch.zeros(2, 3, 8, 8)]}, ValueError, r"masks: expected shape .* got \(2, 3, 8, 8\)"),
+        ({"masks": [torch.zeros(2, 8)]}, ValueError, r"masks: expected shape .* got \(2, 8\)"),
+        ({"masks": [torch.full((2, 8, 8), 255)]}, ValueError, "masks: expected bool, or zeros and ones"),
+        ({"masks": [torch.full((2, 8, 8), torch.nan)]}, ValueError, "masks: expected bool, or zeros and ones"),
+        ({"layers": "dec"}, TypeError, r"layers: expected several names, got one string; use \['dec'\]"),
+        ({"layers": ["decoder"]}, ValueError, "layers: the model has no layer 'decoder'; the nearest .*'dec'"),
+        ({"layers": [3]}, ValueError, "layers: the model has no layer 3"),
+        ({"grids": 3}, TypeError, "grids: expected a function, got int"),
+        ({"grids": lambda h: (h,)}, ValueError, "grids returns a tuple, not a tensor"),
+        ({"prominence": "0.1"}, TypeError, "prominence: expected a number, got str"),
+        ({"prominence": 1.0}, ValueError, "prominence: expected a share of the range, >= 0 and < 1, got 1.0"),
+        ({"prominence": math.nan}, ValueError, "prominence: .* got nan"),
+        ({"repeats": 0}, ValueError, "repeats: expected an int >= 1, got 0"),
+        ({"repeats": 1.0}, TypeError, "repeats: expected an int, got float"),
+    ],
+)
+def test_bad_input(changes: dict[str, Any], error: type[Exception], message: str) -> None:
+    arguments: dict[str, Any] = {"model": Net(), "batches": [X], "masks": None} | changes
+    with pytest.raises(error, match=message):
+        tl.probe(**arguments)

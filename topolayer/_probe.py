@@ -1,0 +1,317 @@
+"""Which layer to regularize: a table of all layers of a model whose activations are grids."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from topolayer._activations import channel_norm, few_maxima
+from topolayer._filtrations import Freudenthal
+from topolayer._layer_table import Cell, LayerTable
+from topolayer._layers import as_found, bare_model, batch_size, named_layers, outputs
+from topolayer._persistence import persistence
+
+ToGrid = Callable[[Tensor], Tensor]
+
+# Of the masks, this share has no more components than the recommended k: a few shattered masks do not raise it.
+_SHARE_OF_MASKS = 0.95
+
+
+def probe(
+    model: nn.Module,
+    batches: Iterable[object],
+    masks: Iterable[Tensor] | None = None,
+    *,
+    layers: Iterable[str] | None = None,
+    grids: ToGrid | None = None,
+    prominence: float = 0.25,
+    repeats: int = 5,
+) -> LayerTable:
+    """Runs a model and tables the topology of all its layers: where is a penalty cheap, and where does it agree?
+
+    Each layer is described by the superlevel bars, in dimension 0, of its channel norms, as `few_maxima` sees them.
+    A bar is *prominent* if it is longer than `prominence` times the range, maximum less minimum, of its image; the
+    component that never dies counts as ending at the minimum. So neither scale nor offset of a layer changes a count.
+    On photographs of people correlations were the same for 0.05 to 0.3 and fell beyond, while counts came the nearer
+    to those of the masks the higher it was; hence 0.25.
+
+    With masks, layers are ranked by how well the number of prominent bars follows the number of components of the
+    true mask, against the cost of the penalty:
+
+    * k is the smallest number that at least 95 % of the masks do not exceed, so that the penalty spares what is
+      truly there.
+    * Eligible are layers whose correlation is positive, and which have more than k maxima in at least half of the
+      images: elsewhere the penalty would be zero.
+    * First come the layers whose correlation is within one standard error, (1 - r²) / √(images - 1), of the best r,
+      the cheapest first; then the others by correlation. The first one is recommended.
+
+    The masks are those of images that the results are *not* reported on. A few dozen images with different numbers
+    of components are needed; of few images or of an untrained model the ranking is chance.
+
+    The model runs uncompiled, in ``eval()`` and without gradients; its mode, its hooks, its gradients and PyTorch's
+    random state are left as they were, also when something fails. All activations of one batch are held in memory.
+
+    Args:
+        model: any model, bare or wrapped by ``DistributedDataParallel`` or ``torch.compile``.
+        batches: what the model takes, batch first, on its device: a tuple holds positional arguments, a mapping
+            keyword arguments, anything else is the only argument.
+        masks: for each batch a tensor (B, H, W) or (B, 1, H, W), for volumes (B, 1, D, H, W), of bool or of zeros and
+            ones; any resolution. Components are those of the Freudenthal triangulation.
+        layers: names of the layers to table; None is all.
+        grids: applied to every activation before it is looked at; returns (B, C, H, W) or (B, C, D, H, W). For token
+            sequences see `tokens_to_grid`. Whatever it does, the penalty given to `Regularizer` must do too.
+        prominence: from which share of the range on a bar is prominent, 0 <= prominence < 1.
+        repeats: how often the penalty is timed, after one run that is not.
+
+    Returns:
+        The table. Rows are for layers that return *one tensor* that is a grid of floating-point numbers with the
+        images on its first axis, which is what `Regularizer` and `few_maxima` take; from a layer that returns a
+        tuple or dict take a layer inside it. A tensor that several layers return, such as a block and its last
+        layer, gets the outermost name. `skipped` has all other layers, and why.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind; no batch; no layer that is a grid; not as many masks as
+            batches, or as images; masks with other numbers than zero and one.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> model = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 1, 3))
+        >>> table = tl.probe(model, [torch.rand(8, 1, 24, 32)])
+        >>> [(row["layer"], row["resolution"], row["channels"]) for row in table.rows]
+        [('0', '22x30', 4), ('1', '22x30', 4), ('2', '20x28', 1)]
+    """
+    _check(batches, masks, grids, prominence, repeats)
+    bare = bare_model(model)
+    named = named_layers(bare, layers)
+    found: dict[str, _Layer] = {}
+    problems: dict[str, str] = {}
+    images, first, components = 0, 0, []
+    with torch.inference_mode(False), torch.no_grad(), as_found(bare):
+        for batch, mask in _paired(batches, masks):
+            if mask is not None:
+                components.append(_components(mask))
+            size = _images(batch, mask)
+            if not size:
+                continue
+            activations, new = outputs(bare, batch, {name: named[name] for name in named if name not in problems})
+            problems |= new
+            for name, runs in activations.items():
+                try:
+                    found.setdefault(name, _Layer()).add([_grid(h, size, grids) for h in runs], prominence)
+                    if not images:
+                        found[name].milliseconds = sum(_milliseconds(h, grids, repeats) for h in runs)
+                except (TypeError, ValueError) as error:
+                    problems[name] = str(error)
+            images += size
+            first = first or size
+    if not images:
+        raise ValueError("batches: expected at least one batch with an image in it, got none")
+    for name in named:
+        seen = found[name].images if name in found else 0
+        if name not in problems and seen != images:
+            problems[name] = f"it ran on {seen} of {images} images" if seen else "it did not run"
+    found = {name: layer for name, layer in found.items() if name not in problems}
+    if not found:
+        reasons = "; ".join(f"{name!r}: {problem}" for name, problem in list(problems.items())[:5])
+        raise ValueError(
+            "model: expected a layer whose activation is a grid (B, C, H, W) or (B, C, D, H, W), got none "
+            f"({reasons}); for tokens (B, N, C) pass a function as grids, see topolayer.tokens_to_grid"
+        )
+    rows = tuple(layer.row(name) for name, layer in found.items())
+    counts = {name: torch.cat(layer.prominent) for name, layer in found.items()}
+    table = LayerTable(rows, problems, images, first, prominence, counts)
+    return _ranked(table, found, torch.cat(components)) if components else table
+
+
+@dataclass
+class _Layer:
+    """What is known of a layer so far. Of every batch: (images,) numbers, means over the runs of the layer."""
+
+    runs: int = 0
+    shape: tuple[int, ...] = ()
+    milliseconds: float = 0.0
+    maxima: list[Tensor] = field(default_factory=list)
+    prominent: list[Tensor] = field(default_factory=list)
+    persistence: list[Tensor] = field(default_factory=list)
+
+    def add(self, grids: list[Tensor], prominence: float) -> None:
+        """The activations of one batch, one for each run."""
+        largest = max(grids, key=lambda h: h.shape[2:].numel())
+        self.shape = max(self.shape, tuple(largest.shape[1:]), key=lambda shape: math.prod(shape[1:]) * bool(shape))
+        self.runs = max(self.runs, len(grids))
+        maxima, prominent, persistence = torch.stack([_bars(channel_norm(h), prominence) for h in grids]).mean(dim=0)
+        self.maxima.append(maxima)
+        self.prominent.append(prominent)
+        self.persistence.append(persistence)
+
+    @property
+    def images(self) -> int:
+        return sum(map(len, self.maxima))
+
+    def row(self, name: str) -> dict[str, Cell]:
+        return {
+            "layer": name,
+            "runs": self.runs,
+            "resolution": "x".join(map(str, self.shape[1:])),
+            "channels": self.shape[0],
+            "maxima": float(torch.cat(self.maxima).mean()),
+            "prominent": float(torch.cat(self.prominent).mean()),
+            "persistence": float(torch.cat(self.persistence).mean()),
+            "milliseconds": self.milliseconds,
+            "correlation": None,
+            "off_by": None,
+            "rank": None,
+        }
+
+
+def _grid(activation: Tensor, images: int, grids: ToGrid | None) -> Tensor:
+    """What `few_maxima` is given, or an error that says why it could not be."""
+    h = activation if grids is None else grids(activation)
+    if not isinstance(h, Tensor):
+        raise TypeError(f"grids returns a {type(h).__name__}, not a tensor")
+    if h.ndim not in (4, 5) or 0 in h.shape[1:]:
+        raise ValueError(f"shape {tuple(h.shape)} is no grid of channels, (B, C, H, W) or (B, C, D, H, W)")
+    if len(h) != images:
+        raise ValueError(f"the first axis of shape {tuple(h.shape)} is not that of the {images} images of the batch")
+    return h
+
+
+def _bars(magnitude: Tensor, prominence: float) -> Tensor:
+    """(3, images) float64 on the CPU: how many maxima, how many prominent ones, and total persistence."""
+    barcode = persistence(Freudenthal(magnitude, ndim=magnitude.ndim - 1, superlevel=True))
+    pixels = magnitude.flatten(1)
+    extent = pixels.amax(dim=1) - pixels.amin(dim=1)
+    maxima = 1 + barcode.sum(torch.ones_like(barcode.dims))
+    prominent = (extent > 0) + barcode.sum(barcode.lengths > prominence * extent[barcode.sample])
+    return torch.stack([numbers.cpu().double() for numbers in (maxima, prominent, barcode.sum(barcode.lengths))])
+
+
+def _milliseconds(activation: Tensor, grids: ToGrid | None, repeats: int) -> float:
+    """Median time of the penalty and its gradient."""
+    times = []
+    with torch.enable_grad():
+        leaf = activation.detach().clone().requires_grad_()
+        for _ in range(1 + repeats):
+            start = time.perf_counter()
+            penalty = few_maxima(leaf if grids is None else grids(leaf)).sum()
+            (gradient,) = torch.autograd.grad(penalty, leaf)
+            gradient[(0,) * gradient.ndim].item()  # waits for the device
+            times.append(1e3 * (time.perf_counter() - start))
+    return statistics.median(times[1:])
+
+
+def _components(mask: Tensor) -> Tensor:
+    """(images,) float64: how many components each mask has."""
+    if not isinstance(mask, Tensor):
+        raise TypeError(f"masks: expected a tensor for each batch, got {type(mask).__name__}")
+    if mask.ndim not in (3, 4, 5) or (mask.ndim > 3 and mask.shape[1] != 1) or 0 in mask.shape[1:]:
+        raise ValueError(
+            f"masks: expected shape (B, H, W), (B, 1, H, W) or (B, 1, D, H, W), got {tuple(mask.shape)}; of several "
+            "classes choose one"
+        )
+    values = mask.detach().squeeze(1) if mask.ndim > 3 else mask.detach()
+    if not bool(((values == 0) | (values == 1)).all()):
+        raise ValueError("masks: expected bool, or zeros and ones, got other numbers; mask > 0.5 makes a mask of them")
+    barcode = persistence(Freudenthal(values.float(), ndim=values.ndim - 1, superlevel=True))
+    # A component of the foreground is born at 1. The bar of an image without foreground is born at 0.
+    return (barcode.sum(barcode.births) + barcode.essential.sum(barcode.essential.births)).cpu().double()
+
+
+# -- the recommendation
+
+
+def _ranked(table: LayerTable, found: Mapping[str, _Layer], components: Tensor) -> LayerTable:
+    """The table with correlations, ranks and a recommendation."""
+    k = max(1, int(components.sort().values[math.ceil(_SHARE_OF_MASKS * len(components)) - 1]))
+    correlations, off_by, eligible = {}, {}, []
+    for name, layer in found.items():
+        correlations[name] = _spearman(table.counts[name], components)
+        off_by[name] = float((table.counts[name] - components).abs().mean())
+        if correlations[name] > 0 and (torch.cat(layer.maxima) > k).double().mean() >= 0.5:
+            eligible.append(name)
+    order = _order({name: correlations[name] for name in eligible}, found, len(components))
+    ranks = {name: rank for rank, name in enumerate(order, 1)}
+    rows = []
+    for name, row in zip(found, table.rows, strict=True):
+        rows.append(row | {"correlation": correlations[name], "off_by": off_by[name], "rank": ranks.get(name)})
+    table = replace(table, rows=tuple(rows), components=components)
+    return replace(table, layer=order[0], k=k) if order else table
+
+
+def _order(correlations: dict[str, float], found: Mapping[str, _Layer], images: int) -> list[str]:
+    """Those about as good as the best by cost, then the others by correlation."""
+    best = max(correlations.values(), default=0.0)
+    enough = best - (1 - best**2) / math.sqrt(max(images - 1, 1))
+    cost: dict[tuple[object, ...], float] = {}  # layers of one shape cost the same, whatever the clock says
+    for name in correlations:
+        shape = found[name].runs, *found[name].shape
+        cost[shape] = min(cost.get(shape, math.inf), found[name].milliseconds)
+
+    def place(name: str) -> tuple[bool, float, float]:
+        poorer = correlations[name] < enough
+        return poorer, 0.0 if poorer else cost[found[name].runs, *found[name].shape], -correlations[name]
+
+    return sorted(correlations, key=place)
+
+
+def _spearman(first: Tensor, second: Tensor) -> float:
+    """Rank correlation; NaN if either is constant."""
+
+    def centred_ranks(numbers: Tensor) -> Tensor:
+        _, group, size = torch.unique(numbers, return_inverse=True, return_counts=True)
+        ranks: Tensor = (size.cumsum(0) - (size - 1) / 2).double()[group]  # equal numbers get their mean rank
+        return ranks - ranks.mean()
+
+    a, b = centred_ranks(first), centred_ranks(second)
+    scale = a.norm() * b.norm()
+    return float((a @ b / scale).clamp(-1, 1)) if scale > 0 else math.nan
+
+
+# -- arguments
+
+
+def _paired(batches: Iterable[object], masks: Iterable[Tensor] | None) -> Iterator[tuple[object, Tensor | None]]:
+    if masks is None:
+        for batch in batches:
+            yield batch, None
+        return
+    try:
+        yield from zip(batches, masks, strict=True)
+    except ValueError as error:
+        if "zip()" not in str(error):
+            raise
+        raise ValueError("masks: expected as many as batches, got more or fewer") from error
+
+
+def _images(batch: object, mask: Tensor | None) -> int:
+    size = batch_size(batch)
+    if mask is not None and size not in (None, len(mask)):
+        raise ValueError(f"masks: expected one for each of {size} images of a batch, got {len(mask)}")
+    if mask is None and size is None:
+        raise TypeError(f"batches: expected tensors, tuples, mappings or lists of them, got {type(batch).__name__}")
+    return len(mask) if mask is not None else size or 0
+
+
+def _check(batches: object, masks: object, grids: object, prominence: object, repeats: object) -> None:
+    for name, argument in (("batches", batches), ("masks", masks)):
+        if isinstance(argument, Tensor) or (argument is not None and not isinstance(argument, Iterable)):
+            raise TypeError(
+                f"{name}: expected several batches, such as a list of tensors, got {type(argument).__name__}; "
+                f"a single batch is [{name}]"
+            )
+    if grids is not None and not callable(grids):
+        raise TypeError(f"grids: expected a function, got {type(grids).__name__}")
+    if isinstance(prominence, bool) or not isinstance(prominence, (int, float)):
+        raise TypeError(f"prominence: expected a number, got {type(prominence).__name__}")
+    if not 0 <= prominence < 1:
+        raise ValueError(f"prominence: expected a share of the range, >= 0 and < 1, got {prominence}")
+    if isinstance(repeats, bool) or not isinstance(repeats, int):
+        raise TypeError(f"repeats: expected an int, got {type(repeats).__name__}")
+    if repeats < 1:
+        raise ValueError(f"repeats: expected an int >= 1, got {repeats}")
