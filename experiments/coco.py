@@ -89,6 +89,7 @@ def load_persons(
         masks=torch.from_numpy(np.stack([mask for _, (_, mask) in kept])),
         names=tuple(f"COCO {i}" for i, _ in kept),
         credits=tuple(_credit(coco.imgs[i], licences) for i, _ in kept),
+        people=tuple(len(people.get(i, [])) for i, _ in kept),
     )
 
 

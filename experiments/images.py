@@ -17,6 +17,8 @@ STD = (0.229, 0.224, 0.225)
 class ImageSet:
     """`images`: uint8 ``(n, side, side, 3)``; `masks`: bool ``(n, side, side)``; one name and credit per image.
 
+    `people` says how many each shows, as far as that was written down.
+
     A batch is one tensor indexing: with the whole set in memory that beats worker processes on a small machine,
     and the channels come last, which is the layout CPU convolutions are fastest in.
     """
@@ -25,6 +27,7 @@ class ImageSet:
     masks: Tensor
     names: tuple[str, ...]
     credits: tuple[str, ...]
+    people: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -44,4 +47,5 @@ class ImageSet:
             self.masks[chosen],
             tuple(self.names[i] for i in chosen),
             tuple(self.credits[i] for i in chosen),
+            tuple(self.people[i] for i in chosen if self.people),
         )

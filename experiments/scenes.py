@@ -23,20 +23,22 @@ def scenes(count: int, size: int, *, seed: int, figures: bool = True) -> ImageSe
     """
     drawn = [_scene(np.random.default_rng([seed, index]), size, figures) for index in range(count)]
     return ImageSet(
-        images=torch.from_numpy(np.stack([image for image, _ in drawn])),
-        masks=torch.from_numpy(np.stack([mask for _, mask in drawn])),
+        images=torch.from_numpy(np.stack([image for image, _, _ in drawn])),
+        masks=torch.from_numpy(np.stack([mask for _, mask, _ in drawn])),
         names=tuple(f"scene {index} of seed {seed}" for index in range(count)),
         credits=("drawn by experiments/scenes.py",) * count,
+        people=tuple(people for _, _, people in drawn),
     )
 
 
-def _scene(rng: Generator, size: int, figures: bool) -> tuple[Array, Array]:
+def _scene(rng: Generator, size: int, figures: bool) -> tuple[Array, Array, int]:
     y, x = (np.mgrid[:size, :size] + 0.5) / size
     image = _texture(rng, x, y)
     mask = np.zeros((size, size), dtype=bool)
     for _ in range(rng.integers(6, 14)):
         _paint(image, _clutter(rng, x, y), _texture(rng, x, y))
-    for _ in range(rng.integers(1, 5) if figures else 0):
+    people = int(rng.integers(1, 5)) if figures else 0
+    for _ in range(people):
         mask |= _paint_figure(rng, image, x, y)
     for _ in range(rng.integers(0, 3)):
         front = _clutter(rng, x, y)
@@ -45,7 +47,7 @@ def _scene(rng: Generator, size: int, figures: bool) -> tuple[Array, Array]:
     angle, contrast = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.5)
     light = 1 + contrast * (np.cos(angle) * (x - 0.5) + np.sin(angle) * (y - 0.5))
     image = image * light[..., None] + rng.normal(0, rng.uniform(0.01, 0.08), image.shape)
-    return (image.clip(0, 1) * 255).astype(np.uint8), mask
+    return (image.clip(0, 1) * 255).astype(np.uint8), mask, people
 
 
 def _paint(image: Array, where: Array, texture: Array) -> None:
