@@ -7,7 +7,7 @@ For a network that ``experiments.segmentation`` has trained, into ``RUN/activati
     layers_WHICH.png      an image, its mask, and every phase's magnitude, eq. (3), with its persistence diagram: for
                           one person, two (Figures 3 and 7), several (Figure 8) and none (Figure 9)
     agreement.png         from which layer on the number of prominent components follows that of the mask, the output
-    layers.csv, layers.md the table of the layers, over all validation images
+    layers.csv, layers.md the table of the layers, over all validation images or all training images
 
     python -m experiments.activations --demo
     python -m experiments.activations --run runs/segmentation-coco/seed0-none --root DIR
@@ -26,6 +26,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -68,8 +69,11 @@ class Options:
     """photographs of your own to show too; there is no mask of them"""
     out: Path | None = None
     """where to put the results; activations/ in the run's folder if left out"""
+    table: Literal["val", "train"] = "val"
+    """over which images the table of the layers is; with the training images it recommends a layer and a k, which must
+    not be chosen on images that results are reported on"""
     limit: int = 0
-    """of the validation images (0: all) as many are looked at"""
+    """so many images are looked at (0: all)"""
     prominence: float = 0.25
     """a bar is prominent if it is longer than this share of the range of its image"""
     threads: int = 0
@@ -265,9 +269,12 @@ def main(options: Options) -> None:
     mask_figure(folder / "mask.png", first)
     superlevel_figure(folder / "superlevel_sets.png", first, magnitudes(model, first)[config.layer], config.layer)
 
-    rows = agreement.tabled(model, val, options.prominence)
-    agreement.figure(folder / "agreement.png", rows)
-    agreement.report(folder, rows, len(val), options.prominence)
+    seen = val
+    if options.table == "train":
+        seen = segmentation.load_training(
+            dataclasses.replace(config, train_images=options.limit or config.train_images)
+        )
+    agreement.report(folder, agreement.probed(model, seen, options.prominence), recommend=options.table == "train")
     given = {key: str(value) for key, value in dataclasses.asdict(options).items()}
     write_json(folder / "made.json", {"options": given, "ran": environment()})
     log.info(

@@ -36,12 +36,16 @@ def correlation(first: Tensor, second: Tensor) -> tuple[float, float, float]:
     return r, math.tanh(place - half), math.tanh(place + half)
 
 
-def tabled(model: UNet, val: ImageSet, prominence: float) -> list[dict[str, Any]]:
+def probed(model: UNet, seen: ImageSet, prominence: float) -> tl.LayerTable:
+    """The table of all phases."""
+    indices = torch.split(torch.arange(len(seen)), 16)
+    batches = (seen.batch(i, torch.device("cpu"))[0] for i in indices)
+    masks = (seen.masks[i] for i in indices)
+    return tl.probe(model, batches, masks, layers=list(PHASES.values()), prominence=prominence)
+
+
+def compared(table: tl.LayerTable) -> list[dict[str, Any]]:
     """A row per phase: the columns of the probe, and how its counts of prominent components follow two others."""
-    indices = torch.split(torch.arange(len(val)), 16)
-    batches = (val.batch(i, torch.device("cpu"))[0] for i in indices)
-    masks = (val.masks[i] for i in indices)
-    table = tl.probe(model, batches, masks, layers=list(PHASES.values()), prominence=prominence)
     assert table.components is not None
     found = {row["layer"]: row for row in table.rows}
     rows: list[dict[str, Any]] = []
@@ -74,7 +78,7 @@ def figure(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         r, low, high = (np.array([row[f"{name}_{key}"] for row in rows]) for key in ("correlation", "low", "high"))
         shown = np.isfinite(r) & ~((name == "output") & (places == len(rows) - 1))  # with itself it is 1
         where = "in the true mask" if name == "mask" else "prominent in the output"
-        spread = np.stack([r - low, high - r])[:, shown]
+        spread = np.stack([r - low, high - r]).clip(min=0)[:, shown]
         top.errorbar(places[shown] + shift, r[shown], spread, color=colour, fmt=marker, capsize=2, label=where)
     top.axhline(0, color="0.6", linewidth=0.8)
     top.set_ylabel("rank correlation with the\nnumber of components")
@@ -89,8 +93,10 @@ def figure(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     save(drawn, path)
 
 
-def report(folder: Path, rows: Sequence[Mapping[str, Any]], images: int, prominence: float) -> None:
-    """``layers.csv`` and ``layers.md``; and the gist on the screen."""
+def report(folder: Path, table: tl.LayerTable, *, recommend: bool) -> None:
+    """``layers.csv``, ``layers.md`` and ``agreement.png``; and the gist on the screen."""
+    rows = compared(table)
+    figure(folder / "agreement.png", rows)
     write_csv(folder / "layers.csv", rows)
     numbers: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
         "layer": ("---", lambda row: row["layer"]),
@@ -107,10 +113,10 @@ def report(folder: Path, rows: Sequence[Mapping[str, Any]], images: int, promine
     lines = [f"| {' | '.join(numbers)} |", f"|{'|'.join(align for align, _ in numbers.values())}|"]
     lines += [f"| {' | '.join(form(row) for _, form in numbers.values())} |" for row in rows]
     sentences = [
-        f"Means over {images} images. Prominent: longer than {prominence:g} of the range of the layer's magnitude. "
-        "Penalty: few_maxima and its gradient on the first 16 images. Off by: mean absolute difference to the number "
-        "of components of the mask. Correlations are rank correlations, over the images, of the number of prominent "
-        "components with the number of components of the mask, and with the number of prominent ones in the output."
+        f"Means over {table.images} images. Prominent: longer than {table.prominence:g} of the range of the layer's "
+        "magnitude. Penalty: few_maxima and its gradient on the first 16 images. Off by: mean absolute difference to "
+        "the number of components of the mask. Correlations are rank correlations, over the images, of the number of "
+        "prominent components with the number of components of the mask, and with that of prominent ones in the output."
     ]
     for name in ("mask", "output"):
         first = agrees_from(rows[:-1] if name == "output" else rows, name)
@@ -119,12 +125,14 @@ def report(folder: Path, rows: Sequence[Mapping[str, Any]], images: int, promine
             if first
             else f"No layer begins a sequence up to the end in which all correlations with the {name} are above zero."
         )
+    if recommend and table.layer is not None:
+        sentences.append(f"The probe recommends layer {table.layer or 'output'} with k = {table.k}.")
     write_atomically(folder / "layers.md", "\n".join([*lines, "", *sentences, ""]))
-    table = Table("layer", "prominent", "with mask [95 % CI]", "with output [95 % CI]")
+    shown = Table("layer", "prominent", "with mask [95 % CI]", "with output [95 % CI]")
     for row in rows:
         intervals = (_interval(row, name=name) for name in ("mask", "output"))
-        table.add_row(row["layer"], f"{row['prominent']:.2f}", *intervals)
-    console.print(table)
+        shown.add_row(row["layer"], f"{row['prominent']:.2f}", *intervals)
+    console.print(shown)
     log.info("%s", " ".join(sentences))
 
 

@@ -41,7 +41,7 @@ def outputs(
         if isinstance(output, Tensor):
             returned.append((name, output, _version(output)))
         else:
-            problems[name] = f"it returns a {type(output).__name__}, not one tensor: see the layers inside it"
+            problems[name] = f"it returns {type(output).__name__}, not one tensor: see the layers inside it"
 
     handles = [layer.register_forward_hook(partial(keep, name)) for name, layer in layers.items()]
     try:

@@ -22,6 +22,9 @@ ToGrid = Callable[[Tensor], Tensor]
 # Of the masks, this share has no more components than the recommended k: a few shattered masks do not raise it.
 _SHARE_OF_MASKS = 0.95
 
+# A difference of correlations that is not worth a more expensive layer.
+_NO_MATTER = 0.05
+
 
 def probe(
     model: nn.Module,
@@ -48,8 +51,9 @@ def probe(
       truly there.
     * Eligible are layers whose correlation is positive, and which have more than k maxima in at least half of the
       images: elsewhere the penalty would be zero.
-    * First come the layers whose correlation is within one standard error, (1 - r²) / √(images - 1), of the best r,
-      the cheapest first; then the others by correlation. The first one is recommended.
+    * First come the layers about as good as the best, the cheapest first; then the others by correlation. The first
+      one is recommended. "About as good" is within 0.05 of the best correlation r, or within its standard error,
+      (1 - r²) / √(images - 1), if that is more. Layers of one shape cost the same.
 
     The masks are those of images that the results are *not* reported on. A few dozen images with different numbers
     of components are needed; of few images or of an untrained model the ranking is chance.
@@ -65,7 +69,8 @@ def probe(
             ones; any resolution. Components are those of the Freudenthal triangulation.
         layers: names of the layers to table; None is all.
         grids: applied to every activation before it is looked at; returns (B, C, H, W) or (B, C, D, H, W). For token
-            sequences see `tokens_to_grid`. Whatever it does, the penalty given to `Regularizer` must do too.
+            sequences see `tokens_to_grid`; channels that come last, which no shape tells, are moved by it too.
+            Whatever it does, the penalty given to `Regularizer` must do as well.
         prominence: from which share of the range on a bar is prominent, 0 <= prominence < 1.
         repeats: how often the penalty is timed, after one run that is not.
 
@@ -247,7 +252,7 @@ def _ranked(table: LayerTable, found: Mapping[str, _Layer], components: Tensor) 
 def _order(correlations: dict[str, float], found: Mapping[str, _Layer], images: int) -> list[str]:
     """Those about as good as the best by cost, then the others by correlation."""
     best = max(correlations.values(), default=0.0)
-    enough = best - (1 - best**2) / math.sqrt(max(images - 1, 1))
+    enough = best - max(_NO_MATTER, (1 - best**2) / math.sqrt(max(images - 1, 1)))
     cost: dict[tuple[object, ...], float] = {}  # layers of one shape cost the same, whatever the clock says
     for name in correlations:
         shape = found[name].runs, *found[name].shape

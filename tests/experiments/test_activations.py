@@ -128,6 +128,15 @@ def test_from_which_layer_on(lows: list[float], first: str | None) -> None:
     assert agreement.agrees_from(rows, "mask") == first
 
 
+def test_a_layer_is_recommended_on_training_images_alone(config: Config, tmp_path: Path) -> None:
+    model = UNet(width=2).eval()
+    table = agreement.probed(model, segmentation.load_training(config), 0.25)
+    table = dataclasses.replace(table, layer="dec2", k=3)  # an untrained network follows nothing
+    for recommend in (False, True):
+        agreement.report(tmp_path, table, recommend=recommend)
+        assert ("recommends layer dec2 with k = 3" in (tmp_path / "layers.md").read_text()) == recommend
+
+
 # -- the command
 
 
@@ -149,7 +158,7 @@ def test_a_run_gets_its_pictures_and_tables(
     assert [row["resolution"] for row in rows[:2]] == ["64x64", "32x32"]
     assert float(rows[-1]["output_correlation"]) == pytest.approx(1) or rows[-1]["output_correlation"] == "nan"
     text = (out / "layers.md").read_text()
-    assert "| output | 64x64 | 1 |" in text and "Means over 5 images" in text
+    assert "| output | 64x64 | 1 |" in text and "Means over 5 images" in text and "recommend" not in text
 
 
 def test_the_demo_trains_first(config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
