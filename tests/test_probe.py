@@ -222,6 +222,18 @@ def test_a_better_layer_wins_over_a_cheaper_one_that_is_clearly_worse(clock: Non
     assert (table.layer, worse["rank"]) == ("good", 2)
 
 
+@pytest.mark.parametrize(("swapped", "recommended"), [((5, 6), "cheap"), ((2, 9), "good")])
+def test_a_little_less_correlation_for_less_cost(clock: None, swapped: tuple[int, int], recommended: str) -> None:
+    """Of 12 images two are exchanged: the correlation falls by 12 d² / (12³ - 12), 0.007 and 0.34."""
+    masks, order = blobs(*range(1, 13)), torch.arange(12)
+    order[list(swapped)] = order[list(swapped[::-1])]
+    model = Shows(cheap=lambda x: speckled(x[order]), good=lambda x: doubled(speckled(x)))
+    table = tl.probe(model, [masks[:, None]], [masks])
+    distance = swapped[1] - swapped[0]
+    assert row(table, "cheap")["correlation"] == pytest.approx(1 - 12 * distance**2 / (12**3 - 12))
+    assert table.layer == recommended
+
+
 def test_layers_of_one_shape_cost_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([5.0, 4.0])
     monkeypatch.setattr(_probe, "_milliseconds", lambda h, grids, repeats: next(times))

@@ -40,7 +40,7 @@ def probe(
 
     Each layer is described by the superlevel bars, in dimension 0, of its channel norms, as `few_maxima` sees them.
     A bar is *prominent* if it is longer than `prominence` times the range, maximum less minimum, of its image; the
-    component that never dies counts as ending at the minimum. So neither scale nor offset of a layer changes a count.
+    component that never dies counts as ending at the minimum. So neither scale nor offset of a magnitude changes it.
     On photographs of people correlations were the same for 0.05 to 0.3 and fell beyond, while counts came the nearer
     to those of the masks the higher it was; hence 0.25.
 
@@ -59,7 +59,8 @@ def probe(
     of components are needed; of few images or of an untrained model the ranking is chance.
 
     The model runs uncompiled, in ``eval()`` and without gradients; its mode, its hooks, its gradients and PyTorch's
-    random state are left as they were, also when something fails. All activations of one batch are held in memory.
+    random state (of the CPU, and of the GPUs that the model is on) are left as they were, also when something fails.
+    All activations of one batch are held in memory.
 
     Args:
         model: any model, bare or wrapped by ``DistributedDataParallel`` or ``torch.compile``.

@@ -33,6 +33,16 @@ def test_resolutions_are_those_of_the_paper(name: str, second: str, last: tuple[
     assert network.training
 
 
+@pytest.mark.parametrize("name", BUILD)
+def test_the_probe_tables_all_layers(name: str) -> None:
+    network = BUILD[name](small(1), SENSOR, start=10.0)
+    table = tl.probe(network, [torch.rand(2, 3, 64, 96)], layers=network.layers)
+    found = resolutions(network, (64, 96))
+    assert {row["layer"]: row["resolution"] for row in table.rows} == {
+        layer: f"{found[layer][1]}x{found[layer][2]}" for layer in network.layers
+    }
+
+
 @pytest.mark.parametrize("name", CHANNELS)
 def test_channels_of_the_encoders(name: str) -> None:
     with torch.device("meta"):
