@@ -12,6 +12,8 @@ import torch
 from PIL import Image
 
 from experiments.console import UserError, log
+from experiments.depth.__main__ import load
+from experiments.depth.config import Config, settle
 from experiments.depth.depthset import nearest
 from experiments.depth.layouts import load_diode, load_nyu
 from experiments.depth.scenes import _box, _ground, _inside, _sphere, scenes
@@ -79,6 +81,14 @@ def test_diode_is_read_at_half_size(diode: Path) -> None:
     assert images.shape == (1, 3, *SIZE) and images.is_contiguous(memory_format=torch.channels_last)
     assert images.min() >= 0 and images.max() <= 1
     assert len(load_diode(diode, "train", SIZE, settings=("outdoor",))) == 2
+
+
+def test_the_command_reads_diode(diode: Path, tmp_path: Path) -> None:
+    options = {"data": "diode", "root": diode, "cache": tmp_path / "cache", "size": (32, 64), "settings": ("outdoor",)}
+    config = settle(Config(**options))
+    assert [len(load(config, split)) for split in ("train", "val")] == [2, 1]
+    assert load(config, "val").images.shape == (1, 32, 64, 3)
+    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["diode-train", "diode-val"]
 
 
 def test_a_limit_takes_images_from_everywhere(diode: Path) -> None:
