@@ -53,7 +53,8 @@ def probe(
       images: elsewhere the penalty would be zero.
     * First come the layers about as good as the best, the cheapest first; then the others by correlation. The first
       one is recommended. "About as good" is within 0.05 of the best correlation r, or within its standard error,
-      (1 - r²) / √(images - 1), if that is more. Layers of one shape cost the same.
+      (1 - r²) / √(images - 1), if that is more. The cost is that of the fastest of all timed runs of layers of
+      one shape: other work of the machine can only add to it.
 
     The masks are those of images that the results are *not* reported on. A few dozen images with different numbers
     of components are needed; of few images or of an untrained model the ranking is chance.
@@ -111,7 +112,9 @@ def probe(
                 try:
                     found.setdefault(name, _Layer()).add([_grid(h, size, grids) for h in runs], prominence)
                     if not images:
-                        found[name].milliseconds = sum(_milliseconds(h, grids, repeats) for h in runs)
+                        times = [_milliseconds(h, grids, repeats) for h in runs]
+                        found[name].milliseconds = sum(map(statistics.median, times))
+                        found[name].fastest = sum(map(min, times))
                 except (TypeError, ValueError) as error:
                     problems[name] = str(error)
             images += size
@@ -142,6 +145,7 @@ class _Layer:
     runs: int = 0
     shape: tuple[int, ...] = ()
     milliseconds: float = 0.0
+    fastest: float = 0.0
     maxima: list[Tensor] = field(default_factory=list)
     prominent: list[Tensor] = field(default_factory=list)
     persistence: list[Tensor] = field(default_factory=list)
@@ -198,8 +202,8 @@ def _bars(magnitude: Tensor, prominence: float) -> Tensor:
     return torch.stack([numbers.cpu().double() for numbers in (maxima, prominent, barcode.sum(barcode.lengths))])
 
 
-def _milliseconds(activation: Tensor, grids: ToGrid | None, repeats: int) -> float:
-    """Median time of the penalty and its gradient."""
+def _milliseconds(activation: Tensor, grids: ToGrid | None, repeats: int) -> list[float]:
+    """Times of the penalty and its gradient."""
     times = []
     with torch.enable_grad():
         leaf = activation.detach().clone().requires_grad_()
@@ -209,7 +213,7 @@ def _milliseconds(activation: Tensor, grids: ToGrid | None, repeats: int) -> flo
             (gradient,) = torch.autograd.grad(penalty, leaf)
             gradient[(0,) * gradient.ndim].item()  # waits for the device
             times.append(1e3 * (time.perf_counter() - start))
-    return statistics.median(times[1:])
+    return times[1:]
 
 
 def _components(mask: Tensor) -> Tensor:
@@ -255,9 +259,9 @@ def _order(correlations: dict[str, float], found: Mapping[str, _Layer], images: 
     best = max(correlations.values(), default=0.0)
     enough = best - max(_NO_MATTER, (1 - best**2) / math.sqrt(max(images - 1, 1)))
     cost: dict[tuple[object, ...], float] = {}  # layers of one shape cost the same, whatever the clock says
-    for name in correlations:
-        shape = found[name].runs, *found[name].shape
-        cost[shape] = min(cost.get(shape, math.inf), found[name].milliseconds)
+    for layer in found.values():
+        shape = layer.runs, *layer.shape
+        cost[shape] = min(cost.get(shape, math.inf), layer.fastest)
 
     def place(name: str) -> tuple[bool, float, float]:
         poorer = correlations[name] < enough
