@@ -9,6 +9,7 @@ from importlib.metadata import version as _version
 from topolayer._activations import channel_norm, few_maxima, tokens_to_grid
 from topolayer._backends import Backend, IndexPairs, RankBackend, backends, register_backend
 from topolayer._barcode import Barcode, EssentialBars
+from topolayer._distances import bottleneck, matching_loss, sliced_wasserstein, wasserstein
 from topolayer._filtrations import Alpha, Cubical, Filtration, Freudenthal, LowerStar, Rips
 from topolayer._layer_table import LayerTable
 from topolayer._penalties import algebraic, longer_than, longest, persistent_entropy, total_persistence
@@ -38,11 +39,13 @@ __all__ = [
     "backends",
     "betti_error",
     "betti_numbers",
+    "bottleneck",
     "channel_norm",
     "few_maxima",
     "landscape",
     "longer_than",
     "longest",
+    "matching_loss",
     "persistence",
     "persistence_image",
     "persistent_entropy",
@@ -50,6 +53,8 @@ __all__ = [
     "register_backend",
     "silhouette",
     "simplify",
+    "sliced_wasserstein",
     "tokens_to_grid",
     "total_persistence",
+    "wasserstein",
 ]
