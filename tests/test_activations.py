@@ -317,3 +317,15 @@ def test_few_maxima_errors() -> None:
             tl.few_maxima(h, **arguments, gradient="region")
     with pytest.raises(TypeError):
         tl.few_maxima(h, 8)  # keyword-only
+
+
+@pytest.mark.parametrize("p", [0.5, 1, 1.5, 2, 3])
+def test_few_maxima_by_regions_second_derivative_where_nothing_is_superfluous(p: float) -> None:
+    h = torch.tensor([[[[5.0, 0.0, 3.0, 1.0, 0.0]]]], dtype=torch.float64, requires_grad=True)
+    penalty = tl.few_maxima(h, k=1, p=p, gradient="region").sum()
+    (first,) = torch.autograd.grad(penalty, h, create_graph=True)
+    if first.requires_grad:
+        (second,) = torch.autograd.grad(first.square().sum(), h)
+        assert second.isfinite().all()
+        assert (second[..., [0, 1, 4]] == 0).all()
+    assert first.isfinite().all()

@@ -381,3 +381,11 @@ def test_other_filtrations_are_refused(filtration: Any) -> None:
         TypeError, match=r"^filtration: .*Freudenthal, Cubical or LowerStar.*got (Tensor|NoneType|Rips)"
     ):
         tl.simplify(filtration, k=1)
+
+
+def test_an_empty_batch_does_not_hide_a_bad_backend() -> None:
+    nothing = tl.Freudenthal(torch.zeros(0, 4, 4))
+    assert tl.simplify(nothing, k=1).shape == (0, 4, 4)
+    for backend, message in {"natve": "unknown name 'natve'", "gudhi": "pairs only"}.items():
+        with pytest.raises(ValueError, match=message):
+            tl.simplify(nothing, k=1, backend=backend)

@@ -92,10 +92,11 @@ def few_maxima(h: Tensor, *, k: int = 8, p: float = 2, gradient: Literal["critic
     The superlevel barcode, in dimension 0, of the channel norms on the Freudenthal triangulation; the sum of
     `length ** p` over all but the k longest bars. The maximum that never dies is one of the k.
 
-    Its gradient is that of a subgradient of the bars: two pixels for each, the maximum and the saddle where it dies.
-    `gradient="region"` penalizes instead the distance to the `simplify`-ed magnitude, a constant: the sum of
-    `(f - simplify(f, k)) ** p` over all pixels f. That is 0 for the same activations, and pulls down all pixels of a
-    superfluous region at once, as the "big steps" of Nigmetov and Morozov (2022) move more than the critical ones.
+    Its gradient is a subgradient of the bars: two pixels for each, the maximum and the saddle where it dies.
+    `gradient="region"` is *another penalty*, with other values: the distance to the `simplify`-ed magnitude, held fast,
+    the sum of `(f - simplify(f, k)) ** p` over all pixels f. It is 0 for the same activations, and pulls down all
+    pixels of a superfluous region at once, as the "big steps" of Nigmetov and Morozov (2022) move more than the
+    critical ones.
     Take it where the maxima are to go in few steps, as in noise removal; take "critical" for equation (1) itself, and
     where few pixels are to change.
 
@@ -103,7 +104,7 @@ def few_maxima(h: Tensor, *, k: int = 8, p: float = 2, gradient: Literal["critic
         h: (B, C, H, W) activation of a layer; (B, C, D, H, W) for volumes.
         k: how many maxima to spare.
         p: power of the lengths, or of the distances.
-        gradient: which pixels it pulls on, the "critical" ones or the "region".
+        gradient: whether to penalize bars, which pulls on "critical" pixels, or pixels, which pulls on a "region".
 
     Returns:
         (B,) one number per sample, float32 or float64. A sample in which anything is NaN or infinite, or too
@@ -197,7 +198,7 @@ def _superfluous_bars(magnitude: Tensor, *, k: int, p: float) -> Tensor:
 
 def _superfluous_regions(magnitude: Tensor, *, k: int, p: float) -> Tensor:
     excess = magnitude - simplify(_filtration(magnitude.detach()), k=max(k, 1))
-    if p <= 1:  # 0**p has a gradient, or is 1: only what is above counts
+    if p < 2:  # at 0, where there is nothing to penalize, the power or a derivative of it is not 0
         above = excess.detach() > 0
         return torch.where(above, torch.where(above, excess, 1) ** p, 0).flatten(1).sum(dim=1)
     return (excess**p).flatten(1).sum(dim=1)

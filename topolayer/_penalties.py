@@ -202,7 +202,7 @@ def _of_one_dim(barcode: Barcode, dim: int | None) -> Barcode:
 def _shares(barcode: Barcode, p: float) -> Tensor:
     """(bars,) length ** p, as a share of the sum of all of its sample; on the graph."""
     lengths = barcode.lengths
-    # Shares do not depend on the unit of length, so it may be taken for a constant: the longest, and nothing overflows.
+    # Shares do not depend on the unit of length, which may be a constant: with the longest one no power overflows.
     samples, detached = math.prod(barcode.batch_shape), lengths.detach()
     unit = detached.new_zeros(samples).scatter_reduce(0, barcode.sample, detached, "amax")
     # Powers and logarithms have no derivative at zero, which a quotient may be rounded to.

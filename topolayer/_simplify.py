@@ -1,4 +1,4 @@
-"""Simplification: the nearest function with only the most prominent extrema, differentiable like a barcode."""
+"""Simplification: a function with only the most prominent extrema, differentiable like a barcode."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ def simplify(
     threshold: float | None = None,
     backend: str | Backend | None = None,
 ) -> Tensor:
-    """The nearest function below (superlevel) or above (sublevel) that has only the most prominent extrema.
+    """The function with its most prominent extrema alone: the others are cut off (superlevel) or filled (sublevel).
 
     Every other extremum is flattened to the value at which its component meets one that stays. In a superlevel
-    filtration this is morphological reconstruction by dilation from the maxima that stay. The bars of the
-    result in dimension 0 are those that were kept; in higher dimensions bars may become shorter or vanish.
+    filtration this is the largest function below that has no maxima but those that stay, and morphological
+    reconstruction by dilation from them. The bars of the result in dimension 0 are those that were kept; in higher
+    dimensions bars may become shorter or vanish.
 
     Args:
         filtration: `Freudenthal`, `Cubical` or `LowerStar`.
@@ -61,8 +62,6 @@ def simplify(
             f"vertices or cells, got {type(filtration).__name__}"
         )
     kept = _check_kept(k, threshold)
-    if filtration.samples == 0:
-        return filtration.values.clone()
     try:
         if torch.compiler.is_compiling():
             indices = _compiled_indices(filtration, *kept, backend)
@@ -96,6 +95,8 @@ def _check_kept(k: int | None, threshold: float | None) -> tuple[int, float]:
 def _indices(filtration: Filtration, k: int, threshold: float, backend: str | Backend | None) -> Tensor:
     """For every value the flat index of the one that it takes, by the backend."""
     chosen = choose_backend(backend, filtration, (0,), to_simplify=True)
+    if filtration.samples == 0:
+        return torch.empty_like(filtration.values, dtype=torch.int64)
     detached = filtration.detach()
     with torch.no_grad():
         if not getattr(chosen, "checks_finite", False):

@@ -33,11 +33,12 @@ namespace topolayer {
 template <class Value>
 class ExtremumGraph {
 public:
-    void h0(const Value* values, const Grid& grid, bool superlevel, int threads, Bars& bars, Interrupt& interrupt) {
+    void h0(const Value* values, const Grid& grid, bool superlevel, int threads, Bars& bars, Interrupt& interrupt,
+            Plane* plane = nullptr) {
         threads_ = threads;
         superlevel_ = superlevel;
         reversed_ = false;
-        bars.nonfinite = !scan(values, grid, interrupt);
+        bars.nonfinite = !scan(values, grid, plane, interrupt);
         if (bars.nonfinite) return;
         unite_extrema(values, grid, interrupt);
         bars.finite.resize(2 * deaths_.size());
@@ -51,25 +52,10 @@ public:
         bars.essential.push_back(position_of(first));  // a grid is connected
     }
 
-    // Both. Those of a plane are found with one comparison of its pixels, and a saddle where H0 closes no loop unites nothing
-    // in the reversed order: half of all saddles are left out there.
-    void h0_and_top(const Value* values, const Grid& grid, const Grid& dual, bool superlevel, int threads, Bars& h0_bars,
-                    Bars& top_bars, Interrupt& interrupt) {
-        const bool is_plane = grid.shape()[0] == 1 && !dual.all_on_border();
-        if (is_plane) plane_.links.renew(static_cast<std::size_t>(grid.size()));
-        shared_ = is_plane ? &plane_ : nullptr;
-        h0(values, grid, superlevel, threads, h0_bars, interrupt);
-        top_bars.nonfinite = h0_bars.nonfinite;
-        if (!h0_bars.nonfinite && !dual.all_on_border()) {
-            if (is_plane) find_loops(grid.size());
-            top(values, dual, superlevel, threads, top_bars, interrupt);
-        }
-        shared_ = nullptr;
-    }
-
     // The top dimension: H0 in the reversed order of values and positions, in which the outside of the grid comes first;
     // what is born there dies here. `dual` has the dual connectivity.
-    void top(const Value* values, const Grid& dual, bool superlevel, int threads, Bars& bars, Interrupt& interrupt) {
+    void top(const Value* values, const Grid& dual, bool superlevel, int threads, Bars& bars, Interrupt& interrupt,
+             Plane* plane = nullptr) {
         if (dual.all_on_border()) {
             bars.nonfinite = !are_finite(values, dual.size());
             return;
@@ -77,7 +63,7 @@ public:
         threads_ = threads;
         superlevel_ = superlevel;
         reversed_ = true;
-        bars.nonfinite = !scan(values, dual, interrupt);
+        bars.nonfinite = !scan(values, dual, plane, interrupt);
         if (bars.nonfinite) return;
         unite_extrema(values, dual, interrupt);
         // By death, which is the extremum: in the filtration, not in the reversed order.
@@ -98,12 +84,26 @@ public:
         }
     }
 
+    // Both. Those of a plane are found with one comparison of its pixels, and a saddle where H0 closes no loop unites nothing
+    // in the reversed order: half of all saddles are left out there.
+    void h0_and_top(const Value* values, const Grid& grid, const Grid& dual, bool superlevel, int threads, Bars& h0_bars,
+                    Bars& top_bars, Interrupt& interrupt) {
+        const bool is_plane = grid.shape()[0] == 1 && !dual.all_on_border();
+        if (is_plane) plane_.links.renew(static_cast<std::size_t>(grid.size()));
+        Plane* const plane = is_plane ? &plane_ : nullptr;
+        h0(values, grid, superlevel, threads, h0_bars, interrupt, plane);
+        top_bars.nonfinite = h0_bars.nonfinite;
+        if (h0_bars.nonfinite || dual.all_on_border()) return;
+        if (is_plane) find_loops(grid.size());
+        top(values, dual, superlevel, threads, top_bars, interrupt, plane);
+    }
+
     // The merge tree of H0, by labels; nullptr if a value is not finite.
     const MergeTree* tree(const Value* values, const Grid& grid, bool superlevel, int threads, Interrupt& interrupt) {
         threads_ = threads;
         superlevel_ = superlevel;
         reversed_ = false;
-        if (!scan(values, grid, interrupt)) return nullptr;
+        if (!scan(values, grid, nullptr, interrupt)) return nullptr;
         unite_extrema<true>(values, grid, interrupt);
         return &tree_;
     }
@@ -146,19 +146,18 @@ private:
     };
 
     // Finds extrema, saddles and directions. False if a value is not finite.
-    bool scan(const Value* values, const Grid& grid, Interrupt& interrupt) {
+    bool scan(const Value* values, const Grid& grid, Plane* plane, Interrupt& interrupt) {
         const std::int64_t rows = grid.rows(), width = grid.shape()[2];
         // A part begins where a word of pixels does.
         const std::int64_t unit = PixelMap::word / std::gcd(PixelMap::word, width);
-        const std::int64_t worth = 1 + grid.size() / (8 * values_worth_a_thread);
-        const std::int64_t count = std::clamp<std::int64_t>(std::min<std::int64_t>(threads_, worth), 1, 1 + rows / unit);
+        const std::int64_t count = std::min(parts_of_sample(threads_, grid.size()), 1 + rows / unit);
         const auto row_of = [&](std::int64_t part) {
             return part == count ? rows : rows * part / count / unit * unit;
         };
         if (parts_.size() != static_cast<std::size_t>(count)) parts_ = std::vector<Part>(static_cast<std::size_t>(count));
         map_.renew(grid.size());
         for_each_part(grid.size(), interrupt, [&](std::int64_t i) {
-            parts_[i].band.scan(values, grid, superlevel_, reversed_, row_of(i), row_of(i + 1), map_, shared_,
+            parts_[i].band.scan(values, grid, superlevel_, reversed_, row_of(i), row_of(i + 1), map_, plane,
                                 interrupt);
         });
         extrema_ = 0;
@@ -358,7 +357,7 @@ private:
             const bool b_older = earlier(b, a);
             const Label older = b_older ? b : a, younger = b_older ? a : b;
             components_[younger].parent = older;
-            arc.b = a != b ? arc.a : arc.b;  // marks it, for find_loops
+            arc.b = a != b ? arc.a : arc.b;  // ends that are equal mark an arc that united something, for find_loops
             if constexpr (with_tree) {
                 tree_[younger].saddle = arc.saddle;
                 tree_[younger].older = older;
@@ -382,7 +381,7 @@ private:
         Buffer<Arc>& arcs = parts_.front().arcs;
         constexpr int most = 3;  // arcs of a saddle: a link of eight pixels has at most four components
         Arc* const behind = arcs.room_for(most);
-        for (int i = 0; i < most; ++i) behind[i] = {unknown, 0, 1};
+        for (int i = 0; i < most; ++i) behind[i] = {unknown, 0, 1};  // of no saddle, as one looks that far ahead
         const Arc* arc = arcs.begin();
         for (const Part& part : parts_)
             for (const Saddle& saddle : part.band.saddles) {
@@ -412,7 +411,6 @@ private:
     Buffer<Death> deaths_;
     Buffer<Position> saddle_of_;
     Plane plane_;
-    Plane* shared_ = nullptr;  // by both dimensions; null if only one is computed, or no plane
     MergeTree tree_;
 };
 

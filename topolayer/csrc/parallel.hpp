@@ -32,6 +32,11 @@ inline int threads_per_sample(int threads, std::int64_t samples) {
     return static_cast<int>(std::max<std::int64_t>(1, threads / std::max<std::int64_t>(1, samples)));
 }
 
+// How many parts of one sample are worth a thread each: what they find is brought together again, which costs too.
+inline std::int64_t parts_of_sample(std::int64_t threads, std::int64_t values) {
+    return std::clamp<std::int64_t>(threads, 1, 1 + values / (8 * values_worth_a_thread));
+}
+
 // Calls worker(task) for every task, where `make_worker` makes one worker per thread: it holds the buffers. The tasks have so
 // many values together. Threads are started for the call and joined before it returns (a pool, or OpenMP's, would not survive
 // a fork). An exception of a worker stops all of them and is thrown again here.

@@ -89,7 +89,7 @@ private:
     Buffer<Extrema> extrema_;
 };
 
-// What H0 of a plane leaves for H1: the links of all pixels, and a bit for each that closed a loop.
+// What H0 of a plane leaves for H1, if both are computed: the links of all pixels, and a bit for each that closed a loop.
 struct Plane {
     Buffer<std::uint8_t> links;
     Buffer<std::uint64_t> loops;
@@ -131,7 +131,7 @@ private:
         Plane* plane;
         Interrupt& interrupt;
 
-        bool has_links() const { return plane && reversed; }
+        bool takes_links() const { return plane && reversed; }
     };
 
     // Mask: a link, in as few bits as it needs. Its upper half, the neighbors that follow in C order, comes from
@@ -154,13 +154,13 @@ private:
             masks = passing.data();
         }
         Pace pace(task.interrupt);
-        if (!task.has_links())
+        if (!task.takes_links())
             for (std::int64_t row = std::max<std::int64_t>(0, task.begin_row - reach); row < task.begin_row; ++row)
                 compare_with_following(task, row, rows);
         for (std::int64_t row = task.begin_row; row < task.end_row; ++row) {
             const std::int64_t first = row * width, end = first + width;
             Mask* here = masks + (first - collected);
-            if (!task.has_links()) {
+            if (!task.takes_links()) {
                 compare_with_following(task, row, rows);
                 compare_with_preceding(task, row, rows, here);
                 all_finite &= are_finite(task.values + first, width);
@@ -263,7 +263,7 @@ private:
         for (std::int64_t first = begin; first < end; first += PixelMap::word) {
             std::uint64_t peaks = task.map.marked(first / PixelMap::word, code::extremum);
             std::uint64_t passes = task.map.marked(first / PixelMap::word, code::saddle);
-            if (task.has_links()) passes &= task.plane->loops[first / PixelMap::word];
+            if (task.takes_links()) passes &= task.plane->loops[first / PixelMap::word];
             task.map.set_extrema(first / PixelMap::word, peaks, static_cast<Label>(extrema.size()));
             auto* extremum = extrema.room_for(PixelMap::word);
             for (; peaks; peaks &= peaks - 1) {

@@ -69,8 +69,7 @@ private:
     };
 
     void divide(const Grid& grid, int threads) {
-        const std::int64_t worth = 1 + grid.size() / (8 * values_worth_a_thread);
-        const std::int64_t count = std::clamp<std::int64_t>(std::min<std::int64_t>(threads, worth), 1, grid.rows());
+        const std::int64_t count = std::min(parts_of_sample(threads, grid.size()), grid.rows());
         if (bands_.size() != static_cast<std::size_t>(count)) bands_ = std::vector<Band>(static_cast<std::size_t>(count));
         for (std::int64_t i = 0; i < count; ++i) {
             bands_[i].begin = grid.rows() * i / count * grid.shape()[2];
@@ -130,6 +129,7 @@ private:
                 count -= stops_here;
             }
             band.stops.end_at(stops + count);
+            // A pixel from which the way goes back in its row had no stop yet: it has that of the one before, which has one.
             for (std::int64_t pixel = begin; pixel < begin + width; ++pixel)
                 stop[pixel] = stop[pixel - moves.back[codes[pixel] & code::direction]];
             pace.after(width);
