@@ -85,6 +85,8 @@ def _compiled_index_pairs(filtration: Filtration, dims: tuple[int, ...], backend
     """As torch.compile gets it: of grids one operation in the graph, of all else a break between two graphs."""
     if not is_traceable(filtration, backend):
         return _untraced_index_pairs(filtration, dims, backend)
+    if filtration.samples == 0:  # the compiler has no gather from nothing
+        return _no_pairs()
     tensors: tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor] = _index_pairs_op(
         *operands(filtration), dims, getattr(backend, "name", backend)
     )

@@ -64,6 +64,8 @@ def simplify(
     kept = _check_kept(k, threshold)
     try:
         if torch.compiler.is_compiling():
+            if filtration.samples == 0:  # the compiler has no gather from nothing
+                return filtration.values.clone()
             indices = _compiled_indices(filtration, *kept, backend)
         else:
             indices = _indices(filtration, *kept, backend)
