@@ -8,7 +8,9 @@ author = "The topolayer developers"
 copyright = "2026, The topolayer developers"
 release = version = version_of("topolayer")
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "myst_nb"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "sphinxcontrib.bibtex", "myst_nb"]
+bibtex_bibfiles = ["references.bib"]
+bibtex_default_style = "plain"
 exclude_patterns = ["_build", "_*.md"]
 default_role = "literal"  # single backticks in docstrings are code
 

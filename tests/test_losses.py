@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-PAGE = Path(__file__).parents[1] / "docs/losses.md"
+PAGE = Path(__file__).parents[1] / "docs/tutorials/losses.md"
 CELLS = re.findall(r"^```\{code-cell\}\n(.*?)^```\n", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 LOSSES = ("exactly", "one_hole", "matching", "apart", "confident")
 

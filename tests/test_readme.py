@@ -44,7 +44,7 @@ def own_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize(("page", "blocks"), [("README.md", 2), ("docs/backends.md", 2)])
+@pytest.mark.parametrize(("page", "blocks"), [("README.md", 2), ("docs/tutorials/backends.md", 2)])
 def test_code_on_a_page(page: str, blocks: int) -> None:
     names = training()
     found = BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
@@ -72,7 +72,7 @@ FILTRATIONS: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/backends.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorials/backends.md"])
 def test_the_table_of_dimensions_is_what_the_backends_say(page: str) -> None:
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
