@@ -50,3 +50,15 @@ def seeded() -> Iterator[None]:
 def net(seeded: None) -> Net:
     """The model of the regularizer's tests, with the same weights in each."""
     return Net()
+
+
+@pytest.fixture
+def closed_figures() -> Iterator[None]:
+    """For a test that draws: no figure is left open, no setting changed."""
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    before = dict(mpl.rcParams)
+    yield
+    plt.close("all")
+    assert dict(mpl.rcParams) == before

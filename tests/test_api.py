@@ -145,7 +145,7 @@ def _imports(path: Path) -> Iterator[tuple[str, bool]]:
 
 
 def test_imports_run_one_way() -> None:
-    """As at the end of docs/explanation/contract.md. A module that is not listed there is a helper: it imports no listed one."""
+    """As at the end of docs/explanation/contract.md. What is not listed there is a helper: it imports none of them."""
     modules = {_module(path) for path in SOURCES} | {"_core"}
     wrong = []
     for path in SOURCES:

@@ -12,6 +12,12 @@
 
 namespace topolayer {
 
+inline void prefetch([[maybe_unused]] const void* address) {
+#ifdef __GNUC__
+    __builtin_prefetch(address);
+#endif
+}
+
 template <class T>
 class Buffer {
 public:

@@ -19,6 +19,7 @@
 
 #include "bars.hpp"
 #include "buffer.hpp"
+#include "components.hpp"
 #include "grid.hpp"
 #include "interrupt.hpp"
 #include "merge_tree.hpp"
@@ -47,9 +48,7 @@ public:
             *bar++ = position_of(death.label);
             *bar++ = death.saddle;
         }
-        Label first = 0;
-        while (components_[first].parent != first) first = components_[first].parent;
-        bars.essential.push_back(position_of(first));  // a grid is connected
+        bars.essential.push_back(position_of(components_.root(0)));  // a grid is connected
     }
 
     // The top dimension: H0 in the reversed order of values and positions, in which the outside of the grid comes first;
@@ -73,7 +72,7 @@ public:
         order_.clear();
         auto* entry = order_.room_for(deaths_.size());
         for (Label label = 0; label < extrema_; ++label)
-            if (saddle_of_[label] != unknown) *entry++ = {static_cast<Word>(~components_[label].key), label};
+            if (saddle_of_[label] != unknown) *entry++ = {static_cast<Word>(~components_.key(label)), label};
         order_.end_at(entry);
         sort_by_key(order_, spare_);
         bars.finite.resize(2 * order_.size());
@@ -126,10 +125,6 @@ private:
     struct Arc {
         Position saddle;
         Label a, b;
-    };
-    struct Component {  // of extrema, in a union-find where the oldest is the root
-        Label parent;
-        Word key;
     };
     struct Death {
         Label label;
@@ -300,41 +295,19 @@ private:
         sort_by_key(order_, spare_);
     }
 
-    bool earlier(Label a, Label b) const {
-        const Word first = components_[a].key, second = components_[b].key;
-        return (first < second) | ((first == second) & ((a < b) != reversed_));
-    }
-
-    Label root(const Label label) {
-        Label oldest = label;
-        do {
-            for (int steps = 0; steps < 3; ++steps) oldest = components_[oldest].parent;
-        } while (components_[oldest].parent != oldest);
-        components_[label].parent = oldest;
-        return oldest;
-    }
-
-    static void prefetch([[maybe_unused]] const void* address) {
-#ifdef __GNUC__
-        __builtin_prefetch(address);
-#endif
-    }
-
     // Goes through the arcs and lists the bars of length > 0: by death, then birth. Every other arc closes a loop, at
     // random: there is no branch for it.
     template <bool with_tree>
     void unite(Interrupt& interrupt) {
-        components_.clear();
-        auto* component = components_.room_for(extrema_ + 1);
+        components_.renew(extrema_ + 1, reversed_);
+        components_.key(outside()) = 0;  // no finite value has this key
         tree_.renew(with_tree ? extrema_ : 0);
         Label label = 0;
         for (const Part& part : parts_)
             for (const auto& extremum : part.band.extrema) {
                 if constexpr (with_tree) tree_[label] = {extremum.position, extremum.position, label};
-                *component++ = {label++, extremum.key};
+                components_.key(label++) = extremum.key;
             }
-        *component++ = {label, 0};  // the outside: no finite value has this key
-        components_.end_at(component);
         deaths_.clear();
         Death* const first_death = deaths_.room_for(extrema_ + 1);
         Death* death = first_death;
@@ -347,25 +320,25 @@ private:
                 return arcs[order_[std::min(i + distance, count - 1)].index];
             };
             prefetch(&ahead(48));
-            prefetch(&components_[ahead(32).a]);
-            prefetch(&components_[ahead(32).b]);
-            prefetch(&components_[components_[ahead(16).a].parent]);
-            prefetch(&components_[components_[ahead(16).b].parent]);
+            components_.prefetch(ahead(32).a);
+            components_.prefetch(ahead(32).b);
+            components_.prefetch_parent(ahead(16).a);
+            components_.prefetch_parent(ahead(16).b);
             const Word key = order_[i].key;
             Arc& arc = arcs[order_[i].index];
-            const Label a = root(arc.a), b = root(arc.b);
-            const bool b_older = earlier(b, a);
+            const Label a = components_.root(arc.a), b = components_.root(arc.b);
+            const bool b_older = components_.older(b, a);
             const Label older = b_older ? b : a, younger = b_older ? a : b;
-            components_[younger].parent = older;
+            components_.attach(younger, older);
             arc.b = a != b ? arc.a : arc.b;  // ends that are equal mark an arc that united something, for find_loops
             if constexpr (with_tree) {
                 tree_[younger].saddle = arc.saddle;
                 tree_[younger].older = older;
             }
             *death = {younger, arc.saddle};
-            death += (a != b) & (components_[younger].key != key);
+            death += (a != b) & (components_.key(younger) != key);
             for (Death* end = death; end - first_death > 1 && end[-2].saddle == end[-1].saddle; --end) {
-                if (!earlier(end[-1].label, end[-2].label)) break;
+                if (!components_.older(end[-1].label, end[-2].label)) break;
                 std::swap(end[-1], end[-2]);
             }
             pace.after(1);
@@ -407,7 +380,7 @@ private:
     std::unique_ptr<std::atomic<Label>[]> far_label_;  // of positions, where it is known
     std::mutex far_label_mutex_;
     Buffer<Keyed<Word>> order_, spare_;
-    Buffer<Component> components_;
+    Components<Value> components_;
     Buffer<Death> deaths_;
     Buffer<Position> saddle_of_;
     Plane plane_;
