@@ -10,7 +10,8 @@ release = version = version_of("topolayer")
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "sphinxcontrib.bibtex", "myst_nb"]
 bibtex_bibfiles = ["references.bib"]
-bibtex_default_style = "plain"
+bibtex_default_style = "alpha"
+bibtex_reference_style = "author_year"
 exclude_patterns = ["_build", "_*.md"]
 default_role = "literal"  # single backticks in docstrings are code
 
