@@ -27,7 +27,16 @@ class _Bars:
         return len(self.births)
 
     def sum(self, terms: Tensor) -> Tensor:
-        """Adds up one term per bar to one number per sample, `(bars,) -> (*batch,)`; 0 for a sample without bars.
+        """Adds up one term per bar to one number per sample; 0 for a sample without bars.
+
+        Args:
+            terms: (bars,) one entry per bar, of any dtype.
+
+        Returns:
+            `(*batch,)` of the dtype of the terms; int64 where they are integers or bools. Differentiable in the terms.
+
+        Raises:
+            TypeError, ValueError: `terms` is no tensor of shape (bars,).
 
         Example:
             >>> import torch, topolayer as tl
@@ -98,6 +107,17 @@ class EssentialBars(_Bars):
         indices: int64, flat indices of the births into `filtration.values`.
         dims: homology dimension of each bar.
         sample: flat batch index of each bar.
+        computed_dims: as in `Barcode`.
+        batch_shape: the batch axes of the filtration.
+        grid_shape: the grid of one sample, None if the filtration has none.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> triangle = torch.tensor([[0, 1], [1, 2], [0, 2]])
+        >>> graph = tl.LowerStar(torch.tensor([0.0, 3.0, 1.0]), triangle)
+        >>> bars = tl.persistence(graph, dims=(0, 1)).essential  # a component, and the loop that the edges make
+        >>> bars.births, bars.dims
+        (tensor([0., 3.]), tensor([0, 1]))
     """
 
     indices: Tensor
@@ -241,7 +261,10 @@ class Barcode(_Bars):
 
         Returns:
             `(*batch, max_bars)` the terms, in the barcode's order, and a bool tensor of the same shape, true
-            where there is a bar.
+            where there is a bar. Differentiable in the terms.
+
+        Raises:
+            TypeError, ValueError: `terms` is no tensor of shape (bars,).
 
         Example:
             >>> import torch, topolayer as tl

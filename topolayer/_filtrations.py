@@ -29,6 +29,12 @@ class Filtration:
     Attributes:
         values: float32 or float64, the batch axes first, then the axes of one sample. Indices of bars are flat into it.
         superlevel: whether high values come first.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> filtration = tl.Cubical(torch.rand(8, 3, 24, 32))
+        >>> filtration.batch_shape, filtration.sample_shape, filtration.samples, filtration.top_dimension
+        ((8, 3), (24, 32), 24, 1)
     """
 
     values: Tensor
@@ -66,7 +72,11 @@ class Filtration:
         return detached
 
     def check_finite(self) -> None:
-        """Raises NonFiniteError, a ValueError, if a value is NaN or infinite."""
+        """Looks for NaN and infinity among the values.
+
+        Raises:
+            ValueError: there is one.
+        """
         check_finite("values", self.values)
 
     def __repr__(self) -> str:
@@ -97,6 +107,7 @@ class _Grid(Filtration):
 
     @property
     def grid_shape(self) -> tuple[int, ...]:
+        """Shape of the grid of one sample."""
         return self.sample_shape
 
     @property

@@ -54,6 +54,13 @@ class LayerTable:
         k: the recommended number of maxima to spare, likewise.
         counts: of each layer with a row, (images,) how many prominent bars each image has.
         components: (images,) how many components each mask has; None without masks.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> model = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.Flatten())
+        >>> table = tl.probe(model, [torch.rand(8, 1, 24, 32)])
+        >>> table.rows[0]["layer"], table.counts["0"].shape, sorted(table.skipped)
+        ('0', torch.Size([8]), ['', '1'])
     """
 
     rows: tuple[dict[str, Cell], ...]

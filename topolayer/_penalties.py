@@ -71,7 +71,20 @@ def total_persistence(
     r"""Sum of :math:`|d - b|^p` over all but the k longest bars of each sample and dimension: `algebraic`
     with q = 0.
 
-    p=2 and k=8 is equation (1) of the paper. Arguments, result and errors are those of `algebraic`.
+    p=2 and k=8 is equation (1) of the paper.
+
+    Args:
+        barcode: from `persistence`, any number of samples and dimensions.
+        p: power of the length, >= 0. Below 1 the gradient grows without bound as a length goes to zero.
+        k: how many bars to spare.
+        essential: "count" or "exclude", as in `algebraic`: whether bars that never die count towards k.
+
+    Returns:
+        `(*batch,)` one number per sample, of the dtype of the lengths; 0 with gradient 0 where there are no more than
+        k bars.
+
+    Raises:
+        TypeError, ValueError: an argument is of another type or out of its range.
 
     Example:
         >>> import torch, topolayer as tl

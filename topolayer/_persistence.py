@@ -18,7 +18,10 @@ from topolayer._order import lexsort
 def persistence(
     filtration: Filtration, dims: int | tuple[int, ...] = 0, *, backend: str | Backend | None = None
 ) -> Barcode:
-    """Persistent homology, with coefficients in Z/2, as a differentiable barcode.
+    """Persistent homology (Edelsbrunner, Letscher and Zomorodian, 2000), with coefficients in Z/2, as a barcode.
+
+    Births and deaths are entries of the filtration values, gathered, and so is their gradient: that of Section 3 of
+    the paper. Where values are equal it is one of several subgradients, always the same.
 
     Args:
         filtration: `Freudenthal`, `Cubical`, `LowerStar`, `Rips` or `Alpha`.

@@ -93,6 +93,9 @@ class Regularizer:
         """The sum over layers of the mean penalty of all recorded samples, a 0-d tensor. Clears the records.
 
         A penalty that is not finite is passed through, so that a gradient scaler can skip the step.
+
+        Raises:
+            TypeError, ValueError, RuntimeError: as the class says of the call.
         """
         self._check_attached()
         if self._step % self._every:

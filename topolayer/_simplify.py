@@ -27,8 +27,8 @@ def simplify(
 
     Every other extremum is flattened to the value at which its component meets one that stays. In a superlevel
     filtration this is the largest function below that has no maxima but those that stay, and morphological
-    reconstruction by dilation from them. The bars of the result in dimension 0 are those that were kept; in higher
-    dimensions bars may become shorter or vanish.
+    reconstruction by dilation from them (Vincent, 1993). The bars of the result in dimension 0 are those that were
+    kept; in higher dimensions bars may become shorter or vanish.
 
     Args:
         filtration: `Freudenthal`, `Cubical` or `LowerStar`.

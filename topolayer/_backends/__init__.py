@@ -22,6 +22,9 @@ def backends() -> dict[str, Backend]:
 
     For tensors on another device than the CPU it looks at `"torch"` first, which leaves them there.
 
+    Returns:
+        A new dict; changing it registers nothing.
+
     Example:
         >>> import topolayer as tl
         >>> tl.backends()["native"]
@@ -33,9 +36,27 @@ def backends() -> dict[str, Backend]:
 def register_backend(backend: Backend) -> None:
     """Makes a backend available under its name. Passing the object itself to `persistence` does the same for one call.
 
+    Args:
+        backend: an object with the protocol `Backend`. It comes last in the order of preference.
+
     Raises:
         TypeError: the object does not follow the protocol `Backend`.
         ValueError: the name is taken.
+
+    Example:
+        >>> import topolayer as tl
+        >>> class Nothing:
+        ...     name = "native"
+        ...
+        ...     def unsupported(self, filtration, dims):
+        ...         return "it computes nothing"
+        ...
+        ...     def pairs(self, filtration, dims): ...
+        >>> try:
+        ...     tl.register_backend(Nothing())
+        ... except ValueError as error:
+        ...     print(str(error)[:35])
+        backend: the name 'native' is taken
     """
     _check_protocol(backend)
     if backend.name in _registry:

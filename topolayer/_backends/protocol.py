@@ -31,6 +31,12 @@ class IndexPairs:
 
     Raises:
         TypeError, ValueError: a tensor has another dtype or shape.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> none = torch.empty(0, dtype=torch.int64)
+        >>> zero = torch.zeros(1, dtype=torch.int64)
+        >>> one_bar = tl.IndexPairs(torch.tensor([[3, 2]]), zero, zero, none, none, none)  # from values[3] to values[2]
     """
 
     finite: Tensor
@@ -70,14 +76,38 @@ class Backend(Protocol):
     kept are the essential bars of dimension 0 and, of the finite ones, as many of the longest as make up k with
     them (ties as in `Barcode.ranks`), those that are shorter than `threshold` left out. It is called if
     `unsupported(filtration, (0,))` is None.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> native = tl.backends()["native"]
+        >>> native.unsupported(tl.Rips(torch.zeros(3, 3)), (1,))
+        'it computes dimension 0 only'
+        >>> native.pairs(tl.Freudenthal(torch.tensor([0.0, 3.0, 1.0, 2.0]), ndim=1), (0,)).finite
+        tensor([[2, 1]])
     """
 
     name: str
 
     def unsupported(self, filtration: Filtration, dims: tuple[int, ...]) -> str | None:
-        """Why this backend cannot compute these dimensions of this filtration; None if it can."""
+        """Why this backend cannot compute these dimensions of this filtration; None if it can.
+
+        Args:
+            filtration: what `persistence` was asked about; it may still be on the autograd graph.
+            dims: the homology dimensions asked for, one or more.
+
+        Returns:
+            The reason, which goes into the error message; None if there is none.
+        """
         ...
 
     def pairs(self, filtration: Filtration, dims: tuple[int, ...]) -> IndexPairs:
-        """The index pairs of all samples in these dimensions."""
+        """The index pairs of all samples in these dimensions.
+
+        Args:
+            filtration: off the autograd graph, not empty, with finite values.
+            dims: the homology dimensions asked for; bars of others are an error.
+
+        Returns:
+            The pairs, on any one device.
+        """
         ...

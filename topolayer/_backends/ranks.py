@@ -45,7 +45,15 @@ class RankBackend(ABC):
 
     @abstractmethod
     def unsupported(self, filtration: Filtration, dims: tuple[int, ...]) -> str | None:
-        """Why this backend cannot compute these dimensions of this filtration; None if it can."""
+        """Why this backend cannot compute these dimensions of this filtration; None if it can.
+
+        Args:
+            filtration: what `persistence` was asked about.
+            dims: the homology dimensions asked for, one or more.
+
+        Returns:
+            The reason, which goes into the error message; None if there is none.
+        """
 
     @abstractmethod
     def diagram(self, filtration: Filtration, ranks: Ranks, dims: tuple[int, ...]) -> ArrayLike:
@@ -59,10 +67,24 @@ class RankBackend(ABC):
                 (simplices,). Rips: symmetric (n, n) with vertices on the diagonal, inf where there is no
                 edge.
             dims: the dimensions asked for; others may be among the rows and are left out.
+
+        Returns:
+            (bars, 3), anything that NumPy makes an array of; the order of rows is free.
         """
 
     def pairs(self, filtration: Filtration, dims: tuple[int, ...]) -> IndexPairs:
-        """The index pairs of all samples in these dimensions."""
+        """The index pairs of all samples in these dimensions, from one `diagram` for each sample.
+
+        Args:
+            filtration: off the autograd graph, with finite values.
+            dims: the homology dimensions asked for.
+
+        Returns:
+            The pairs, on the CPU.
+
+        Raises:
+            TypeError, ValueError: `diagram` returned something else than rows of whole ranks.
+        """
         order = _order(filtration)
         ranks = _ranks(filtration, order).reshape(-1, *filtration.sample_shape)
         rows = [np.empty((0, 4))]
