@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from torch import nn
@@ -19,6 +20,7 @@ from topolayer import _backends
 ROOT = Path(__file__).parents[1]
 # A block of Python, and the block of text right after it, if there is one: its output.
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+CELL = re.compile(r"^```\{code-cell\}\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 
 
 def training() -> dict[str, Any]:
@@ -44,16 +46,29 @@ def own_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize(("page", "blocks"), [("README.md", 2), ("docs/tutorials/backends.md", 2)])
-def test_code_on_a_page(page: str, blocks: int) -> None:
+def run(code: str, page: str, names: dict[str, Any]) -> str:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, page, "exec"), names)
+    return printed.getvalue()
+
+
+def test_the_code_of_the_readme() -> None:
     names = training()
-    found = BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
-    assert len(found) == blocks
+    found = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(found) == 2
     for code, expected in found:
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            exec(compile(code, page, "exec"), names)
-        assert printed.getvalue() == expected
+        assert run(code, "README.md", names) == expected
+
+
+def test_the_cells_of_the_guide_to_backends() -> None:
+    page = "docs/tutorials/backends.md"
+    names: dict[str, Any] = {}
+    printed = "".join(run(code, page, names) for code in CELL.findall((ROOT / page).read_text(encoding="utf-8")))
+    plt.close("all")
+    assert printed.count("the same pairs: True") == 3  # native, torch, gudhi
+    assert printed.endswith("10 True\n")  # the backend of the last cell against native
+    assert "cripser" in tl.backends()
 
 
 def test_the_training_loop_of_the_readme_has_a_penalty_to_lower() -> None:
