@@ -1,4 +1,4 @@
-"""The public names, how modules import one another, and the conduct of the source."""
+"""The public names, and the conduct of the source."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
-import sys
 import warnings
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -68,25 +66,6 @@ PICTURES = [
     "persistence_image",
     "superlevel_sets",
 ]
-DRAWING = {"plot", "_drawing"}  # the modules that may need matplotlib, as nothing imports them
-
-# Which module of the package may import which: one way.
-BELOW: dict[str, set[str]] = {
-    "_filtrations": set(),
-    "_barcode": set(),
-    "_backends": {"_filtrations"},
-    "_persistence": {"_backends", "_filtrations", "_barcode"},
-    "_penalties": {"_barcode"},
-    "_distances": {"_persistence", "_filtrations", "_barcode"},
-    "_vectorizations": {"_persistence", "_penalties", "_filtrations", "_barcode"},
-    "_simplify": {"_persistence", "_backends", "_filtrations"},
-    "_activations": {"_persistence", "_penalties", "_simplify", "_filtrations"},
-    "_regularizer": set(),
-    "_drawing": {"_activations", "_barcode"},
-    "plot": {"_drawing", "_barcode", "_filtrations", "_persistence"},
-    "_layers": {"_regularizer"},
-    "_probe": {"_activations", "_persistence", "_filtrations", "_layers"},
-}
 
 
 def test_snapshot_of_the_public_names() -> None:
@@ -122,64 +101,7 @@ def test_public_names_are_documented(name: str) -> None:
                 assert inspect.getdoc(getattr(thing, key)) or inspect.getdoc(member), key
 
 
-# -- imports
-
-
-def _module(path: Path) -> str:
-    """The first part below the package: `_backends` for each of its files."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-
-
-def _imports(path: Path) -> Iterator[tuple[str, bool]]:
-    """Names of imported modules, and whether the import is at the top of the file. `from a import b` is a.b."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    package = ("topolayer", *path.relative_to(PACKAGE).parts[:-1])
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, node in tree.body
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else ()
-            for alias in node.names:
-                yield ".".join([*base, *([node.module] if node.module else []), alias.name]), node in tree.body
-
-
-def test_imports_run_one_way() -> None:
-    """As at the end of docs/explanation/contract.md. What is not listed there is a helper: it imports none of them."""
-    modules = {_module(path) for path in SOURCES} | {"_core"}
-    wrong = []
-    for path in SOURCES:
-        module = _module(path)
-        if module == "__init__":
-            continue
-        for name, _ in _imports(path):
-            parts = name.split(".")
-            if parts[0] != "topolayer":
-                continue
-            target = parts[1] if len(parts) > 1 else ""
-            if target not in modules:
-                wrong.append(f"{module} -> the package itself, for {target!r}")
-            elif target in BELOW and target != module and target not in BELOW.get(module, set()):
-                wrong.append(f"{module} -> {target}")
-    assert not wrong
-
-
-def test_the_regularizer_knows_nothing_of_topology() -> None:
-    """`_regularizer` imports torch, the standard library, and nothing else."""
-    for name, _ in _imports(PACKAGE / "_regularizer.py"):
-        assert name.split(".")[0] in {"torch", *sys.stdlib_module_names}
-
-
-def test_optional_and_heavy_libraries_are_not_imported_at_the_top() -> None:
-    for path in SOURCES:
-        for name, top in _imports(path):
-            if name.split(".")[0] in {"ripser", "gudhi", "cripser", "matplotlib", "sklearn", "torchvision"}:
-                assert not top or (name.startswith("matplotlib") and _module(path) in DRAWING), f"{path.name}: {name}"
-
-
-def test_the_package_does_not_import_experiments_or_tests() -> None:
-    for path in SOURCES:
-        assert not {name.split(".")[0] for name, _ in _imports(path)} & {"experiments", "tests", "pytest"}
+# -- conduct
 
 
 def test_no_code_under_the_gpl() -> None:
@@ -201,8 +123,6 @@ def test_no_code_under_the_gpl() -> None:
                 for node in ast.walk(ast.parse(text))
             ), f"{path.name} uses {name}"
 
-
-# -- conduct
 
 _FORBIDDEN_CALLS = {
     "print", "manual_seed", "seed", "set_num_threads", "set_num_interop_threads", "set_default_dtype",

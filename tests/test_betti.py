@@ -286,6 +286,14 @@ def test_error_of_volumes() -> None:
     assert ndimage.label(~hollow[0].bool().numpy())[1] == 2
 
 
+def test_error_of_signals() -> None:
+    """They have components and no holes."""
+    mask = torch.tensor([[1, 0, 1, 1, 0, 1], [0, 0, 0, 0, 0, 1]])
+    assert tl.betti_error(torch.ones(2, 6), mask, dims=0, ndim=1).tolist() == [[2], [0]]
+    with pytest.raises(ValueError, match=r"^dims\b.*dimension 0 only, got \(0, 1\)"):
+        tl.betti_error(torch.ones(2, 6), mask, ndim=1)
+
+
 @pytest.mark.parametrize("batch", BATCHES, ids=str)
 def test_error_has_one_number_per_sample_and_dimension(batch: tuple[int, ...]) -> None:
     prediction = torch.rand((*batch, 7, 8), generator=torch.Generator().manual_seed(0), requires_grad=True)
@@ -322,8 +330,10 @@ def test_bad_segmentations() -> None:
         (good, mask, {"construction": "F"}, ValueError, r"^construction\b"),
         (good, mask, {"dims": (2,)}, ValueError, r"^dims\b"),
         (good, mask, {"dims": ()}, TypeError, r"^dims\b"),
+        (good, mask, {"dims": [0]}, TypeError, r"^dims\b.*got \[0\]$"),
+        (good, mask, {"ndim": True}, TypeError, r"^ndim\b"),
         (good, mask, {"ndim": "2"}, TypeError, r"^ndim\b"),
-        (good, mask, {"ndim": 4}, ValueError, r"^(ndim|prediction)\b"),
+        (good, mask, {"ndim": 4}, ValueError, r"^ndim\b"),
     ]
     for prediction, truth, options, error, words in cases:
         with pytest.raises(error, match=words):

@@ -91,6 +91,22 @@ def test_entropy_of_lengths_at_the_edge(dtype: torch.dtype) -> None:
         assert not x.grad.isnan().any()
 
 
+@pytest.mark.parametrize("superlevel", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_entropy_where_a_length_itself_overflows(dtype: torch.dtype, superlevel: bool) -> None:
+    """A sample with lengths 3h/2 and 3h/2, h the largest number, beside one with lengths 1 and 3."""
+    h = torch.finfo(dtype).max
+    x = torch.tensor([[-h, h / 2, -h, h / 2, -h], [0, 1, 0, 3, 0]], dtype=dtype)
+    x = torch.nn.functional.pad(x, (1, 1), value=h)  # which never dies
+    x = (x if superlevel else -x).requires_grad_()
+    bars = tl.persistence(tl.Freudenthal(x, ndim=1, superlevel=superlevel))
+    entropy = tl.persistent_entropy(bars.select(bars.births.abs() < h))
+    three_quarters = -0.75 * math.log(0.75) - 0.25 * math.log(0.25)
+    assert entropy.tolist() == pytest.approx([math.log(2), three_quarters], rel=1e-6)
+    (gradient,) = torch.autograd.grad(entropy.sum(), x)
+    assert torch.isfinite(gradient).all()
+
+
 def test_entropy_has_the_right_derivatives() -> None:
     """-(log p_i + E) / L, by hand; and both derivatives by differences."""
     x = apart(2, 6, 6)
@@ -274,6 +290,9 @@ def test_bad_arguments() -> None:
             tl.longer_than(bars, 1, softness=wrong)
     with pytest.raises(ValueError, match=r"^k\b.*>= 0.*-1"):
         tl.longest(bars, -1, dim=0)
+    for wrong in (2**31, 10**30):
+        with pytest.raises(ValueError, match=rf"^k\b.*<= 2147483647.*got {wrong}$"):
+            tl.longest(bars, wrong, dim=0)
     for wrong in (1.0, None, True):
         with pytest.raises(TypeError, match=r"^k\b.*int"):
             tl.longest(bars, wrong, dim=0)

@@ -135,6 +135,16 @@ print(json.dumps(ends))
 
 
 @limits_memory
+def test_more_of_the_longest_than_fit() -> None:
+    script = """
+bars = tl.persistence(tl.Freudenthal(torch.rand(8, 9)))
+calls = lambda: tl.longest(bars, 2**28), lambda: tl.landscape(bars, torch.ones(1), k=2**28)
+print(json.dumps([attempt(call, 40) for call in calls]))
+"""
+    assert _run(script) == ["MemoryError"] * 2
+
+
+@limits_memory
 def test_copies_that_torch_makes() -> None:
     """torch raises a RuntimeError; the user gets the same exception from everywhere."""
     script = """

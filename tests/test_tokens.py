@@ -46,9 +46,12 @@ X = torch.zeros(2, 17, 3)
         (X[:, 2:], {}, ValueError, r"15 tokens \(0 of 15 left out\), got 3 x 3; give grid=\(H, W\)$"),
         (X, {"grid": (4, 4)}, ValueError, "class_tokens=1: the other 16"),
         (X, {"grid": (4, 5), "class_tokens": 1}, ValueError, r"16 tokens \(1 of 17 left out\), got 4 x 5"),
-        (X, {"grid": (17,)}, ValueError, r"grid: expected \(H, W\), .* got \(17,\)"),
+        (X, {"grid": (17,)}, ValueError, r"grid: expected \(H, W\) .* got \(17,\)"),
         (X, {"grid": (-4, -4), "class_tokens": 1}, ValueError, r"grid: expected \(H, W\)"),
-        (X, {"grid": [4, 4]}, ValueError, r"grid: expected \(H, W\), .* got \[4, 4\]"),
+        (X, {"grid": [4, 4]}, TypeError, r"grid: expected ints \(H, W\), .* got \[4, 4\]"),
+        (X[:, :1], {"grid": (True, True)}, TypeError, r"grid: expected ints .* got \(True, True\)"),
+        (X, {"grid": (4.0, 4.0), "class_tokens": 1}, TypeError, r"grid: expected ints .* got \(4.0, 4.0\)"),
+        (X, {"grid": ()}, ValueError, r"grid: expected \(H, W\) .* got \(\)"),
         (
             X,
             {"class_tokens": 17},
@@ -67,7 +70,7 @@ def test_bad_input(h: Any, options: dict[str, Any], error: type[Exception], mess
 @pytest.fixture
 def vit() -> torch.nn.Module:
     """torchvision's, with 8 x 8 patches, a class token and two layers."""
-    pytest.importorskip("tyro", reason="needs the extra `experiments`")
+    pytest.importorskip("lightning_fabric", reason="needs the extra `experiments`")
     from experiments._compat import import_torchvision
 
     import_torchvision()

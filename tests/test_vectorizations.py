@@ -292,6 +292,21 @@ def test_numbers_at_the_edge() -> None:
         assert torch.isfinite(x.grad).all()
 
 
+def test_silhouette_where_a_length_overflows() -> None:
+    """Two bars from h/2 and h down to -h, h the largest number, beside a sample of one bar from 1 down to 0."""
+    h = torch.finfo(torch.float64).max
+    x = torch.tensor([[h, -h, h, -h, h / 2], [3.0, 0, 1, 0, 0]], dtype=torch.float64, requires_grad=True)
+    bars = tl.persistence(tl.Freudenthal(x, ndim=1, superlevel=True))
+    grid = torch.tensor([-h, 0.0, 0.25, h / 4], dtype=torch.float64)
+    found = tl.silhouette(bars, grid)
+    weights = torch.tensor([4, 3], dtype=torch.float64) / 7
+    tents = torch.tensor([[0, h, h, h / 4 * 3], [0, h / 2, h / 2, h / 4]], dtype=torch.float64)
+    torch.testing.assert_close(found[0], (weights[:, None] * tents).sum(0))
+    torch.testing.assert_close(found[1], torch.tensor([0, 0, 0.25, 0], dtype=torch.float64))
+    (gradient,) = torch.autograd.grad(found[:, 3].sum(), x)
+    assert torch.isfinite(gradient).all()
+
+
 @functions
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_dtypes(function: Callable[[tl.Barcode, Tensor], Tensor], dtype: torch.dtype) -> None:
@@ -352,6 +367,9 @@ def test_bad_numbers_and_weights() -> None:
     bars, grid = barcode(dims=(0, 1)), GRIDS["even"]
     for wrong, error in ((-1, ValueError), (1.0, TypeError), (None, TypeError), (True, TypeError)):
         with pytest.raises(error, match=r"^k\b"):
+            tl.landscape(bars, grid, k=wrong, dim=0)
+    for wrong in (2**31, 10**30):
+        with pytest.raises(ValueError, match=rf"^k\b.*<= 2147483647.*got {wrong}$"):
             tl.landscape(bars, grid, k=wrong, dim=0)
     for wrong, error in ((-1, ValueError), (math.nan, ValueError), (math.inf, ValueError), ("1", TypeError)):
         with pytest.raises(error, match=r"^p\b"):

@@ -177,8 +177,10 @@ def tokens_to_grid(h: Tensor, *, grid: tuple[int, ...] | None = None, class_toke
     patches = h.shape[1] - class_tokens
     if grid is None:
         grid = (math.isqrt(patches),) * 2
-    elif not isinstance(grid, tuple) or not all(isinstance(n, int) and n > 0 for n in grid) or len(grid) not in (2, 3):
-        raise ValueError(f"grid: expected (H, W), (D, H, W) or None, got {grid!r}")
+    elif not isinstance(grid, tuple) or not all(isinstance(n, int) and not isinstance(n, bool) for n in grid):
+        raise TypeError(f"grid: expected ints (H, W), (D, H, W) or None, got {grid!r}")
+    elif len(grid) not in (2, 3) or min(grid) < 1:
+        raise ValueError(f"grid: expected (H, W) or (D, H, W), all >= 1, got {grid!r}")
     if math.prod(grid) != patches:
         less = h.shape[1] - 1
         remedy = "give grid=(H, W)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from typing import NoReturn
 
 import torch
 from torch import Tensor
@@ -45,11 +46,19 @@ def check_number(name: str, number: object, *, least: float = -math.inf) -> None
         raise ValueError(f"{name}: expected a finite number{bound}, got {number}")
 
 
-def check_count(name: str, count: object) -> None:
+def check_count(name: str, count: object, *, most: float = math.inf) -> None:
     if isinstance(count, bool) or not isinstance(count, int):
         raise TypeError(f"{name}: expected an int, got {type(count).__name__}")
-    if count < 0:
-        raise ValueError(f"{name}: expected an int >= 0, got {count}")
+    if not 0 <= count <= most:
+        bound = "" if most == math.inf else f" and <= {most}, as there is a number for each in the result"
+        raise ValueError(f"{name}: expected an int >= 0{bound}, got {count}")
+
+
+def raise_memory_error(error: RuntimeError, what: str) -> NoReturn:
+    """MemoryError if torch found no memory on the CPU: it has no class for that, as it has for an accelerator's."""
+    if "DefaultCPUAllocator" not in str(error):
+        raise error
+    raise MemoryError(f"not enough memory for {what}") from error
 
 
 def check_superlevel(superlevel: object) -> None:

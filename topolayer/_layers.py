@@ -11,17 +11,17 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from topolayer._regularizer import _find, _names, _unwrap, _version
+from topolayer._models import find_layer, layer_names, unwrapped, version_of
 
 
 def named_layers(model: nn.Module, names: Iterable[str] | None) -> dict[str, nn.Module]:
     """All layers, the model itself under ``""``, or those of these names. A layer with two names has the first."""
     if isinstance(names, str):
         raise TypeError(f"layers: expected several names, got one string; use [{names!r}]")
-    known = ["", *_names(model)]
+    known = ["", *layer_names(model)]
     layers: dict[str, nn.Module] = {}
     for name in known if names is None else names:
-        layer = _find(model, name) if isinstance(name, str) else None
+        layer = find_layer(model, name) if isinstance(name, str) else None
         if layer is None:
             nearest = ", ".join(map(repr, difflib.get_close_matches(str(name), known, n=5, cutoff=0.0)))
             raise ValueError(f"layers: the model has no layer {name!r}; the nearest names are {nearest}")
@@ -39,7 +39,7 @@ def outputs(
 
     def keep(name: str, layer: nn.Module, args: object, output: object) -> None:
         if isinstance(output, Tensor):
-            returned.append((name, output, _version(output)))
+            returned.append((name, output, version_of(output)))
         else:
             problems[name] = f"it returns {type(output).__name__}, not one tensor: see the layers inside it"
 
@@ -57,7 +57,7 @@ def outputs(
 
     outermost: dict[int, str] = {}  # of the layers that return a tensor as it stays
     for name, output, version in returned:
-        if version != _version(output):
+        if version != version_of(output):
             problems[name] = "its activation is changed in place after it returned: see the layer that does so"
         elif _depth(name) < _depth(outermost.get(id(output), "")) or id(output) not in outermost:
             outermost[id(output)] = name
@@ -111,7 +111,7 @@ def bare_model(model: object) -> nn.Module:
     """Without the wrappers of ``DistributedDataParallel`` and ``torch.compile``."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
-    return _unwrap(model)
+    return unwrapped(model)
 
 
 def batch_size(batch: object) -> int | None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from topolayer._barcode import Barcode
-from topolayer._checks import check_count, check_number
+from topolayer._checks import check_count, check_number, raise_memory_error
 from topolayer._order import counts, first_places, places
 
 
@@ -108,7 +108,8 @@ def persistent_entropy(barcode: Barcode, *, normalized: bool = False) -> Tensor:
 
     Returns:
         `(*batch,)` one number per sample, between 0 and the logarithm of the number of bars, or 1; 0 with gradient 0
-        where there are fewer than two bars. The gradient grows like a logarithm as a length goes to zero.
+        where there are fewer than two bars. The gradient grows like a logarithm as a length goes to zero. A length
+        that is too large for the dtype has its share all the same.
 
     Raises:
         TypeError: `barcode` is no barcode, or `normalized` no bool.
@@ -123,7 +124,7 @@ def persistent_entropy(barcode: Barcode, *, normalized: bool = False) -> Tensor:
     _check_barcode(barcode)
     if not isinstance(normalized, bool):
         raise TypeError(f"normalized: expected a bool, True or False, got {normalized!r}")
-    terms = torch.special.entr(_shares(barcode, 1))
+    terms = torch.special.entr(shares(barcode, 1))
     if normalized:
         number = counts(barcode.sample, math.prod(barcode.batch_shape))
         terms = terms / number.clamp(min=2).to(terms.dtype).log()[barcode.sample]
@@ -181,6 +182,7 @@ def longest(barcode: Barcode, k: int, *, dim: int | None = None) -> Tensor:
 
     Raises:
         TypeError, ValueError: an argument is out of its range, or `dim` is None and several were computed.
+        MemoryError: there is not enough memory for so many.
 
     Example:
         >>> import torch, topolayer as tl
@@ -189,15 +191,18 @@ def longest(barcode: Barcode, k: int, *, dim: int | None = None) -> Tensor:
         >>> tl.longest(barcode, 2), tl.longest(barcode, 4)
         (tensor([5., 3.]), tensor([5., 3., 1., 0.]))
     """
-    bars = _of_one_dim(barcode, dim)
-    check_count("k", k)
+    bars = of_one_dim(barcode, dim)
+    check_count("k", k, most=2**31 - 1)
     samples, lengths = math.prod(bars.batch_shape), bars.lengths
     births, pairs, sample = bars.births, bars.pairs, bars.sample
     with torch.no_grad():  # what is not among the k longest need not be sorted
         first = sample.new_full((samples,), k)
         kept = first_places(lengths, births, pairs, sample, first, bars.superlevel).nonzero()[:, 0]
         place = places(lengths[kept], births[kept], pairs[kept], sample[kept], samples, bars.superlevel)
-    row = lengths.new_zeros(samples * k).index_copy(0, sample[kept] * k + place, lengths[kept])
+    try:
+        row = lengths.new_zeros(samples * k).index_copy(0, sample[kept] * k + place, lengths[kept])
+    except RuntimeError as error:
+        raise_memory_error(error, f"k={k}")
     return row.reshape(*bars.batch_shape, k)
 
 
@@ -206,21 +211,29 @@ def _check_barcode(barcode: object) -> None:
         raise TypeError(f"barcode: expected a Barcode, got {type(barcode).__name__}; make one with persistence(...)")
 
 
-def _of_one_dim(barcode: Barcode, dim: int | None) -> Barcode:
+def of_one_dim(barcode: Barcode, dim: int | None) -> Barcode:
     _check_barcode(barcode)
     chosen = barcode._single_dim(dim)
     return barcode if barcode.computed_dims == (chosen,) else barcode.select(dim=chosen)
 
 
-def _shares(barcode: Barcode, p: float) -> Tensor:
+def shares(barcode: Barcode, p: float) -> Tensor:
     """(bars,) length ** p, as a share of the sum of all of its sample; on the graph."""
-    lengths = barcode.lengths
+    samples, births, deaths = math.prod(barcode.batch_shape), barcode.births, barcode.deaths
     # Shares do not depend on the unit of length, which may be a constant: with the longest one no power overflows.
-    samples, detached = math.prod(barcode.batch_shape), lengths.detach()
-    unit = detached.new_zeros(samples).scatter_reduce(0, barcode.sample, detached, "amax")
+    # Where a length itself does, half of it does not.
+    longest_of_all = _largest(barcode.lengths.detach(), barcode.sample, samples)
+    scale = torch.where(longest_of_all.isinf(), 0.5, 1).to(births.dtype)[barcode.sample]
+    lengths = (births * scale - deaths * scale) * (1 if barcode.superlevel else -1)
+    unit = _largest(lengths.detach(), barcode.sample, samples)
     # Powers and logarithms have no derivative at zero, which a quotient may be rounded to.
     powers = (lengths / unit[barcode.sample]).clamp(min=torch.finfo(lengths.dtype).tiny) ** p
     return powers / lengths.new_zeros(samples).index_add(0, barcode.sample, powers)[barcode.sample]
+
+
+def _largest(terms: Tensor, sample: Tensor, samples: int) -> Tensor:
+    """(samples,) the largest term of each sample, 0 if it has none."""
+    return terms.new_zeros(samples).scatter_reduce(0, sample, terms, "amax")
 
 
 def _without(spared: Tensor | None, terms: Tensor, replacement: float) -> Tensor:

@@ -11,6 +11,7 @@ from torch._compile import _disable_dynamo  # the public torch.compiler.disable 
 
 from topolayer._backends import Backend, IndexPairs, backends, choose_backend
 from topolayer._barcode import Barcode, EssentialBars
+from topolayer._checks import raise_memory_error
 from topolayer._filtrations import Cubical, Filtration, Freudenthal
 from topolayer._order import lexsort
 
@@ -60,9 +61,7 @@ def persistence(
     try:
         return _gather(_index_pairs(filtration, wanted, backend), filtration, wanted)
     except RuntimeError as error:
-        if "DefaultCPUAllocator" not in str(error):  # torch has no class for it, as it has for an accelerator's
-            raise
-        raise MemoryError(f"not enough memory for {filtration!r}") from error
+        raise_memory_error(error, repr(filtration))
 
 
 def _index_pairs(filtration: Filtration, dims: tuple[int, ...], backend: str | Backend | None) -> IndexPairs:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import functools
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch._compile import _disable_dynamo  # the public torch.compiler.disable loads the compiler at once
+
+from topolayer._models import find_layer, layer_names, unwrapped, version_of
 
 Penalty = Callable[[Tensor], Tensor]
 
@@ -68,7 +70,7 @@ class Regularizer:
 
     def __init__(self, model: nn.Module, penalties: Mapping[str, Penalty], *, every: int = 1) -> None:
         layers = _check(model, penalties, every)
-        self._model = _unwrap(model)
+        self._model = unwrapped(model)
         self._penalties = dict(penalties)
         self._every = every
         self._step = 0
@@ -153,7 +155,7 @@ class Regularizer:
                 f"layer {name!r} must return one tensor to be penalized, not a {type(output).__name__}: name a layer "
                 "inside it, or send the tensor you mean through an nn.Identity and name that"
             )
-        self._records[name].append((output, _version(output)))
+        self._records[name].append((output, version_of(output)))
 
 
 def _mean(name: str, penalty: Penalty, record: list[tuple[Tensor, int]]) -> Tensor:
@@ -167,7 +169,7 @@ def _mean(name: str, penalty: Penalty, record: list[tuple[Tensor, int]]) -> Tens
                 "checkpointing? Pass use_reentrant=False. A forward under no_grad? Drop its records with clear(). "
                 "Everything frozen up to this layer? Name a later one. To measure only, call under no_grad."
             )
-        if _version(activation) != version:
+        if version_of(activation) != version:
             raise RuntimeError(
                 f"the activation of layer {name!r} was changed in place after the layer returned it. Name the layer "
                 "that changes it, or let that one work out of place (ReLU(inplace=False), x = x + y for x += y)."
@@ -195,42 +197,6 @@ def _mean(name: str, penalty: Penalty, record: list[tuple[Tensor, int]]) -> Tens
     return samples.mean(dtype=dtype) if len(samples) else samples.sum(dtype=dtype)  # of no samples: 0, not NaN
 
 
-def _version(activation: Tensor) -> int:
-    """A number that grows when the tensor is changed in place. Inference tensors have none."""
-    return 0 if activation.is_inference() else activation._version
-
-
-def _unwrap(module: nn.Module) -> nn.Module:
-    """The module inside ``DistributedDataParallel`` and ``torch.compile``, however nested."""
-    while True:
-        if isinstance(module, nn.parallel.DistributedDataParallel | nn.DataParallel):
-            module = module.get_submodule("module")
-        elif "_orig_mod" in module._modules:  # torch.compile's OptimizedModule; its class is the compiler's own
-            module = module.get_submodule("_orig_mod")
-        else:
-            return module
-
-
-def _find(model: nn.Module, name: str) -> nn.Module | None:
-    """The layer of this name, be it written for the wrapped model or for the bare one."""
-    module = _unwrap(model)
-    for part in name.split(".") if name else ():
-        child = module._modules.get(part)
-        if child is not None:
-            module = _unwrap(child)
-        elif part not in ("module", "_orig_mod"):
-            return None
-    return module
-
-
-def _names(model: nn.Module, prefix: str = "") -> Iterator[str]:
-    """The names of all layers below a model, without those of wrappers."""
-    for name, child in _unwrap(model)._modules.items():
-        if child is not None:
-            yield prefix + name
-            yield from _names(child, f"{prefix}{name}.")
-
-
 def _check(model: object, penalties: object, every: object) -> dict[str, nn.Module]:
     """Refuses bad arguments, and finds the layers."""
     if not isinstance(model, nn.Module):
@@ -251,9 +217,9 @@ def _check(model: object, penalties: object, every: object) -> dict[str, nn.Modu
             raise TypeError(f"penalties: expected the name of a layer, a str, got {name!r}")
         if not callable(penalty):
             raise TypeError(f"penalties: expected a function for layer {name!r}, got {penalty!r}")
-        layer = _find(model, name)
+        layer = find_layer(model, name)
         if layer is None:
-            nearest = ", ".join(map(repr, difflib.get_close_matches(name, _names(model), n=5, cutoff=0.0)))
+            nearest = ", ".join(map(repr, difflib.get_close_matches(name, layer_names(model), n=5, cutoff=0.0)))
             raise ValueError(f"penalties: the model has no layer {name!r}; the nearest names are {nearest or 'none'}")
         layers[name] = layer
     return layers

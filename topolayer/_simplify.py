@@ -11,7 +11,7 @@ from torch import Tensor
 from torch._compile import _disable_dynamo  # the public torch.compiler.disable loads the compiler at once
 
 from topolayer._backends import Backend, choose_backend
-from topolayer._checks import to_float
+from topolayer._checks import raise_memory_error, to_float
 from topolayer._filtrations import Cubical, Filtration, Freudenthal, LowerStar
 from topolayer._persistence import grid_of, is_traceable, operands
 
@@ -71,9 +71,7 @@ def simplify(
             indices = _indices(filtration, *kept, backend)
         return filtration.values.flatten().index_select(0, indices.flatten()).reshape(filtration.values.shape)
     except RuntimeError as error:
-        if "DefaultCPUAllocator" not in str(error):  # torch has no class for it, as it has for an accelerator's
-            raise
-        raise MemoryError(f"not enough memory for {filtration!r}") from error
+        raise_memory_error(error, repr(filtration))
 
 
 def _check_kept(k: int | None, threshold: float | None) -> tuple[int, float]:

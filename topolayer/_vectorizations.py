@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from topolayer._barcode import Barcode, EssentialBars
-from topolayer._checks import check_count, check_finite, check_number, floating
+from topolayer._checks import check_count, check_finite, check_number, floating, raise_memory_error
 from topolayer._filtrations import Cubical
 from topolayer._order import rows
-from topolayer._penalties import _of_one_dim, _shares
+from topolayer._penalties import of_one_dim, shares
 from topolayer._persistence import persistence
 
 _CHUNK = 2**22  # numbers that a landscape looks at at once, of bars times grid points
@@ -38,6 +38,7 @@ def landscape(barcode: Barcode, grid: Tensor, *, k: int, dim: int | None = None)
     Raises:
         TypeError, ValueError: an argument is out of its range, `grid` is not finite or on another device, or `dim` is
             None and several were computed.
+        MemoryError: there is not enough memory for so many.
 
     Example:
         >>> import torch, topolayer as tl
@@ -47,8 +48,15 @@ def landscape(barcode: Barcode, grid: Tensor, *, k: int, dim: int | None = None)
         tensor([[0., 1., 2., 1., 0.],
                 [0., 0., 0., 0., 0.]])
     """
-    bars, grid = _of_one_dim(barcode, dim), _points("grid", grid, barcode)
-    check_count("k", k)
+    bars, grid = of_one_dim(barcode, dim), _points("grid", grid, barcode)
+    check_count("k", k, most=2**31 - 1)
+    try:
+        return _landscape(bars, grid, k)
+    except RuntimeError as error:
+        raise_memory_error(error, f"k={k}")
+
+
+def _landscape(bars: Barcode, grid: Tensor, k: int) -> Tensor:
     samples = math.prod(bars.batch_shape)
     lows, highs = (  # k bars of length zero at zero, whose tent has height zero, for the samples that have fewer
         torch.nn.functional.pad(rows(ends, bars.sample, samples, fill=0)[0], (0, k)) for ends in _spans(bars)
@@ -93,10 +101,10 @@ def silhouette(barcode: Barcode, grid: Tensor, *, p: float = 1, dim: int | None 
         >>> tl.silhouette(barcode, torch.tensor([2.0, 3.5, 4.0, 7.0]), p=0)
         tensor([0., 1., 1., 0.])
     """
-    bars, grid = _of_one_dim(barcode, dim), _points("grid", grid, barcode)
+    bars, grid = of_one_dim(barcode, dim), _points("grid", grid, barcode)
     check_number("p", p, least=0)
     low, high = _spans(bars)
-    return _sums(bars, _shares(bars, p)[:, None] * _tents(low[:, None], high[:, None], grid))
+    return _sums(bars, shares(bars, p)[:, None] * _tents(low[:, None], high[:, None], grid))
 
 
 def betti_numbers(barcode: Barcode, levels: float | Tensor, *, dim: int | None = None, softness: float = 0.0) -> Tensor:
@@ -131,7 +139,7 @@ def betti_numbers(barcode: Barcode, levels: float | Tensor, *, dim: int | None =
         >>> tl.betti_numbers(barcode, 3), tl.betti_numbers(barcode, torch.tensor([9.0, 5.0, 1.0]))
         (tensor(3.), tensor([1., 2., 1.]))
     """
-    bars = _of_one_dim(barcode, dim)
+    bars = of_one_dim(barcode, dim)
     if not isinstance(levels, Tensor):
         check_number("levels", levels)
         levels = barcode.births.new_tensor(levels)
@@ -163,8 +171,9 @@ def betti_error(
         construction: "T": the foreground is 8-connected and its holes 4-connected (26 and 6 in volumes), as GUDHI's
             cubical complexes have it for top-dimensional cells and `skimage.measure.label` by default. "V": 4 and 8, as
             `scipy.ndimage.label` by default.
-        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities).
-        ndim: how many of the last axes are the grid's: 2 or 3.
+        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities); a signal has components only,
+            `dims=0`.
+        ndim: how many of the last axes are the grid's: 1, 2 or 3.
 
     Returns:
         `(*batch, len(dims))` absolute differences of Betti numbers, off the graph. Background that touches the border
@@ -193,15 +202,15 @@ def betti_error(
     if not bool(((mask == 0) | (mask == 1)).all()):
         raise ValueError("mask: expected no values but 0 and 1, got others; threshold it, for instance with mask > 0")
     check_finite("prediction", prediction)
-    if isinstance(ndim, int) and (prediction.ndim < ndim or 0 in prediction.shape[prediction.ndim - ndim :]):
+    if ndim in (1, 2, 3) and (prediction.ndim < ndim or 0 in prediction.shape[prediction.ndim - ndim :]):
         raise ValueError(
             f"prediction: expected shape (*batch, *grid) with {ndim} axes of the grid, none of them empty, "
             f"got {tuple(prediction.shape)}"
         )
-    dims = dims if isinstance(dims, tuple) else (dims,)
     both = torch.stack([prediction >= threshold, mask != 0]).to(prediction.dtype)
     barcode = persistence(Cubical(both, ndim=ndim, construction=construction, superlevel=True), dims)
-    numbers = torch.stack([betti_numbers(barcode, 1, dim=dim) for dim in dims], dim=-1)
+    each = dims if isinstance(dims, tuple) else (dims,)
+    numbers = torch.stack([betti_numbers(barcode, 1, dim=dim) for dim in each], dim=-1)
     return (numbers[0] - numbers[1]).abs()
 
 
@@ -244,7 +253,7 @@ def persistence_image(
         >>> tl.persistence_image(barcode, torch.linspace(0, 1, 20), torch.linspace(0, 1, 10), sigma=0.1).shape
         torch.Size([4, 10, 20])
     """
-    bars = _of_one_dim(barcode, dim)
+    bars = of_one_dim(barcode, dim)
     births, lengths = _points("births", births, barcode), _points("lengths", lengths, barcode)
     check_number("sigma", sigma, least=0)
     kind = torch.finfo(bars.births.dtype)
