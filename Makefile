@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 export PIP_CONSTRAINT := constraints.txt
 BUILD_INPUTS := pyproject.toml constraints.txt CMakeLists.txt $(wildcard topolayer/csrc/*)
 
-.PHONY: demo test lint docs bench verify sanitize fuzz clean
+.PHONY: demo test lint docs linkcheck bench verify sanitize fuzz dist clean
 
 demo: $(VENV)/installed-experiments
 	$(BIN)/python -m experiments.segmentation --demo
@@ -21,6 +21,9 @@ lint: $(VENV)/installed-dev
 
 docs: $(VENV)/installed-docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+linkcheck: $(VENV)/installed-docs  # the only target but the set-up that needs a network
+	$(BIN)/sphinx-build -q -b linkcheck -D nb_execution_mode=off docs docs/_build/linkcheck
 
 bench: $(VENV)/installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python -m experiments.speed
@@ -78,8 +81,23 @@ $(SANITIZED)/created:
 	mkdir -p $(@D)
 	touch $@
 
+# The sdist and the wheel, and the tests of the sdist against the installed wheel: its own sources are taken away.
+INSTALLED := build/installed
+
+dist: $(VENV)/installed-release
+	rm -rf dist $(INSTALLED)
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python tools/check_dist.py dist
+	$(PYTHON) -m venv $(INSTALLED)/venv
+	$(INSTALLED)/venv/bin/python -m pip install --quiet torch
+	$(INSTALLED)/venv/bin/python -m pip install --quiet "$$(echo dist/*.whl)[test]"
+	tar -xzf dist/*.tar.gz -C $(INSTALLED) --strip-components 1
+	rm -rf $(INSTALLED)/topolayer
+	cd $(INSTALLED) && venv/bin/python -m pytest -q --ignore=tests/experiments
+
 clean:
-	rm -rf $(VENV) build docs/_build
+	rm -rf $(VENV) build dist docs/_build
 
 $(VENV)/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'

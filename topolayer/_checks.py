@@ -9,6 +9,8 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
+_LARGEST = sys.float_info.max  # torch 2.4 cannot trace the way to it
+
 
 class NonFiniteError(ValueError):
     """A filtration value is NaN or infinite."""
@@ -41,7 +43,7 @@ def to_float(number: float) -> float:
 def check_number(name: str, number: object, *, least: float = -math.inf) -> None:
     if isinstance(number, bool) or not isinstance(number, (int, float)):
         raise TypeError(f"{name}: expected a number, got {type(number).__name__}")
-    if not max(least, -sys.float_info.max) <= number <= sys.float_info.max:
+    if not max(least, -_LARGEST) <= number <= _LARGEST:
         bound = "" if least == -math.inf else f" >= {least:g}"
         raise ValueError(f"{name}: expected a finite number{bound}, got {number}")
 
