@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,6 +34,13 @@ LABELS = {
     "tv": "total variation",
     "tv+topology": "total variation and topology",
 }
+# Of a sweep: what is drawn, its whiskers, and a label.
+RESPONSES = (
+    ("miou", "miou_sd", "mean IoU (%)"),
+    ("miou_difference", "miou_ci95", "Δ mean IoU to none"),
+    ("betti_error", "betti_error_sd", "Betti error"),
+    ("val_speckle", "", "speckle of the layer"),
+)
 CURVES = {"miou": "validation mIoU (%)", "person_iou": "person IoU (%)", "val_mse": "validation loss (MSE)"}
 
 
@@ -107,6 +115,49 @@ def convergence(
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].legend(title="arm (seeds)", frameon=False, fontsize=8, title_fontsize=8)
+    save(figure, path)
+
+
+def responses(path: Path, rows: Sequence[Mapping[str, Any]], *, base: Mapping[str, Any]) -> None:
+    """Response curves of a sweep: scores against every parameter that was varied while the others were as in `base`.
+
+    `rows` are those of its table. Whiskers: one standard deviation, for differences the 95 % interval. The grey line
+    is the arm "none".
+    """
+    (none,) = [row for row in rows if row["arm"] == "none"]
+    columns: list[tuple[str, str, list[Mapping[str, Any]]]] = []
+    for name in ("lambda", "k", "layer"):
+        others = base.keys() - {name} - ({"gradient"} if name == "lambda" else set())
+        around = [r for r in rows if r["arm"] == "topology" and all(r[other] == base[other] for other in others)]
+        columns.append((name, "topology", around))
+    columns.append(("lambda", "tv", [row for row in rows if row["arm"] == "tv"]))
+    columns = [(name, arm, around) for name, arm, around in columns if len({row[name] for row in around}) > 1]
+    if not columns:
+        return
+    figure = Figure(figsize=(3.2 * len(columns) + 0.4, 2.1 * len(RESPONSES)), layout="constrained")
+    grid = figure.subplots(len(RESPONSES), len(columns), squeeze=False, sharey="row", sharex="col")
+    for line, (score, whisker, label) in zip(grid, RESPONSES, strict=True):
+        line[0].set_ylabel(label, fontsize=8)
+        for axes, (name, arm, around) in zip(line, columns, strict=True):
+            axes.axhline(0 if whisker.endswith("ci95") else none[score], color="#999999", linewidth=1)
+            for gradient in dict.fromkeys(row.get("gradient", "") for row in around):
+                points = sorted((r for r in around if r.get("gradient", "") == gradient), key=lambda row: row[name])
+                xs = [row[name] if name == "lambda" else str(row[name]) for row in points]
+                ys = [row[score] for row in points]
+                spread = [row[whisker] for row in points] if whisker else None
+                colour = STYLES["tv+topology" if gradient == "region" else arm][0]
+                axes.errorbar(xs, ys, spread, color=colour, marker="o", markersize=3, capsize=2, label=gradient)
+            axes.grid(alpha=0.3)
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.tick_params(labelsize=7)
+    for axes, last, (name, arm, around) in zip(grid[0], grid[-1], columns, strict=True):
+        last.set_xlabel({"lambda": "λ"}.get(name, name) + (" of total variation" if arm == "tv" else ""), fontsize=8)
+        if name == "lambda":
+            last.set_xscale("log")
+        if name == "lambda" and len({row.get("gradient") for row in around}) > 1:
+            axes.legend(title="gradient", frameon=False, fontsize=7, title_fontsize=7)
+    for axes in grid[-1]:
+        axes.set_yscale("log")  # speckle
     save(figure, path)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 # Mean and standard deviation of the channels over ImageNet, as is usual for photographs.
@@ -49,3 +51,26 @@ class ImageSet:
             tuple(self.credits[i] for i in chosen),
             tuple(self.people[i] for i in chosen if self.people),
         )
+
+    def share(self, share: float, *, seed: int) -> ImageSet:
+        """So large a share of the images, drawn by `seed`: the larger share of a seed contains the smaller one."""
+        if share == 1:
+            return self
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
+        return self.subset(sorted(order[: round(share * len(self))].tolist()))
+
+    def noisy(self, strength: float, *, seed: int = 0) -> ImageSet:
+        """With Gaussian noise, the same at every call; `strength` is its standard deviation, white being 1."""
+        generator = torch.Generator().manual_seed(seed)
+        return self._changed(lambda image: image + 255 * strength * torch.randn(image.shape, generator=generator))
+
+    def blurred(self, sigma: float) -> ImageSet:
+        """Under a Gaussian with a standard deviation of `sigma` pixels."""
+        return self._changed(
+            lambda image: torch.from_numpy(gaussian_filter(image.numpy(), (sigma, sigma, 0), mode="nearest"))
+        )
+
+    def _changed(self, change: Callable[[Tensor], Tensor]) -> ImageSet:
+        """One by one: as floating-point numbers the whole set could be larger than memory."""
+        images = [change(image.float()).round().clamp(0, 255).to(torch.uint8) for image in self.images]
+        return dataclasses.replace(self, images=torch.stack(images))

@@ -4,7 +4,8 @@
 
 Whatever is finished is reported. The comparison is paired: for each seed the difference between an arm and the arm
 "none", which started from the same weights and saw the same batches; the interval is Student's t over the seeds.
-Scores are those of the last epoch.
+Scores are those of the last epoch, or means over the last validations, as many as the runs' ``--last-epochs`` says.
+Scores of disturbed images are always those of the last epoch.
 """
 
 from __future__ import annotations
@@ -28,18 +29,36 @@ from experiments.console import UserError, console, log, run
 from experiments.files import Row, read_csv, write_atomically, write_csv
 
 BASELINE = "none"
+EPOCHS = "epochs to where none ends"
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What is reported of an experiment: columns of its metrics with their titles, and the curves to draw."""
+    """What is reported of an experiment: columns of its metrics with their titles, and the curves to draw.
+
+    `goal` is the score by which one sees how many epochs an arm takes to where the baseline ends; higher is better.
+    """
 
     titles: Mapping[str, str]
     curves: Mapping[str, str]
     digits: int
+    goal: str = ""
 
 
-SEGMENTATION = Scores({"miou": "mIoU (%)", "person_iou": "person IoU (%)"}, figures.CURVES, digits=2)
+SEGMENTATION = Scores(
+    {
+        f"{score}{column}": title.format(text)
+        for column, text in (("", ""), ("_noise", ", noise"), ("_blur", ", blur"))
+        for score, title in (
+            ("miou", "mIoU{} (%)"),
+            ("person_iou", "person IoU{} (%)"),
+            ("betti_error", "Betti error{}"),
+        )
+    },
+    figures.CURVES,
+    digits=2,
+    goal="miou",
+)
 DEPTH = Scores(
     {
         "mae": "mae (m)",
@@ -60,9 +79,10 @@ RANGE = re.compile(r"(mae|abs_rel_usual)_from_(\S+)_to_(\S+)")
 
 
 def scores_of(final: Mapping[str, float]) -> Scores:
-    """The scores of the experiment that a row of metrics belongs to."""
+    """The scores of the experiment that a row of metrics belongs to, as far as it has them."""
     if "miou" in final:
-        return SEGMENTATION
+        titles = {name: title for name, title in SEGMENTATION.titles.items() if name in final}
+        return dataclasses.replace(SEGMENTATION, titles=titles)
     ranges = {
         name: f"{DEPTH.titles[found[1]]}, {found[2]} to {found[3]} m" for name in final if (found := RANGE.match(name))
     }
@@ -71,7 +91,7 @@ def scores_of(final: Mapping[str, float]) -> Scores:
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that reached its end: the last row of its metrics, and all of them."""
+    """A run that reached its end: the scores reported of it, and all rows of its metrics."""
 
     arm: str
     seed: int
@@ -80,14 +100,36 @@ class Finished:
     history: list[Row]
 
 
-def finished_runs(folder: Path) -> list[Finished]:
-    """All finished runs below `folder`, arms in the order of their names with "none" first."""
+def finished_runs(folder: Path, last_epochs: int = 1) -> list[Finished]:
+    """All finished runs below `folder`, arms in the order of their names with "none" first.
+
+    Scores are means over the last rows of the metrics, so many as `last_epochs` says.
+    """
     runs = []
     for path in folder.glob("seed*/summary.json"):
         summary = json.loads(path.read_text())
         history = read_csv(path.with_name("metrics.csv"))
-        runs.append(Finished(summary["arm"], summary["seed"], summary["final"], summary, history))
+        final = summary["final"] | last_mean(history, last_epochs)
+        runs.append(Finished(summary["arm"], summary["seed"], final, summary, history))
     return sorted(runs, key=lambda run: (run.arm != BASELINE, run.arm, run.seed))
+
+
+def last_mean(history: Sequence[Row], number: int) -> Row:
+    """The last row of the metrics, with means over the last `number` rows for its losses and scores."""
+    kept = ("epoch", "step", "lr")
+    last = history[-number:]
+    return {
+        name: value if name in kept else statistics.fmean(row[name] for row in last)
+        for name, value in history[-1].items()
+    }
+
+
+def epochs_to(goal: float, history: Sequence[Row], score: str, last_epochs: int = 1) -> float:
+    """After which epoch the score, a mean over the last rows as in the report, first reached `goal`: inf if never."""
+    for end in range(min(last_epochs, len(history)), len(history) + 1):
+        if last_mean(history[:end], last_epochs)[score] >= goal:
+            return history[end - 1]["epoch"]
+    return math.inf
 
 
 def confidence(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
@@ -103,13 +145,16 @@ def confidence(values: Sequence[float], level: float = 0.95) -> tuple[float, flo
     return mean, quantile * statistics.stdev(values) / math.sqrt(len(values))
 
 
-def compare(runs: Sequence[Finished]) -> list[dict[str, Any]]:
-    """One row per arm: means and standard deviations over the seeds, and paired differences to the baseline."""
+def compare(runs: Sequence[Finished], last_epochs: int = 1) -> list[dict[str, Any]]:
+    """One row per arm: means and standard deviations over the seeds, and paired differences to the baseline.
+
+    Also the median over the seeds of the number of epochs to where the baseline of the same seed ends.
+    """
     by_arm: dict[str, dict[int, Finished]] = {}
     for finished in runs:
         by_arm.setdefault(finished.arm, {})[finished.seed] = finished
     baseline = by_arm.get(BASELINE, {})
-    scores = scores_of(runs[0].final)
+    scores = scores_of(_in_all(runs))
     rows = []
     for arm, by_seed in by_arm.items():
         row: dict[str, Any] = {"arm": arm, "seeds": len(by_seed)}
@@ -123,6 +168,12 @@ def compare(runs: Sequence[Finished]) -> list[dict[str, Any]]:
             mean, half = confidence(differences) if pairs else (math.nan, math.nan)
             row |= {f"{score}_difference": mean, f"{score}_ci95": half}
         row["val_speckle"] = statistics.fmean(run.final["val_speckle"] for run in by_seed.values())
+        both = sorted(by_seed.keys() & baseline.keys())
+        if scores.goal and both:
+            goals = [(baseline[seed].final[scores.goal], by_seed[seed].history) for seed in both]
+            epochs = [epochs_to(goal, history, scores.goal, last_epochs) for goal, history in goals]
+            row["epochs_to_baseline"] = statistics.median(epochs)
+            row["reached"] = f"{sum(map(math.isfinite, epochs))} of {len(epochs)}"
         row["images_per_second"] = statistics.fmean(run.summary["images_per_second"] for run in by_seed.values())
         rows.append(row)
     return rows
@@ -133,34 +184,45 @@ def by_arms(rows: Sequence[dict[str, Any]], scores: Scores) -> list[list[str]]:
     table = [["arm", "seeds"]]
     for title in scores.titles.values():
         table[0] += [title, f"Δ {title.removesuffix(' (%)')} [95 % CI]"]
-    table[0].append("speckle")
+    goal = any("reached" in row for row in rows)
+    table[0] += ["speckle", *[EPOCHS] * goal]
     for row in rows:
         texts = [str(row["arm"]), str(row["seeds"])]
         for score in scores.titles:
-            texts += _cells(row, score, scores.digits)
-        table.append([*texts, f"{row['val_speckle']:.3g}"])
+            texts += cells(row, score, scores.digits)
+        table.append([*texts, f"{row['val_speckle']:.3g}", *[_epochs(row)] * goal])
     return table
 
 
 def by_scores(rows: Sequence[dict[str, Any]], scores: Scores) -> list[list[str]]:
     """The same for many scores: one row for each of them, a column for every arm and its difference."""
-    table = [["score"], ["seeds"], *([title] for title in scores.titles.values()), ["speckle"]]
+    goal = any("reached" in row for row in rows)
+    table = [["score"], ["seeds"], *([title] for title in scores.titles.values()), ["speckle"], *[[EPOCHS]] * goal]
     for row in rows:
         first = row["arm"] == BASELINE
         table[0] += [str(row["arm"])] + [f"Δ {row['arm']} [95 % CI]"] * (not first)
-        cells = [[str(row["seeds"]), str(row["pairs"])]]
-        cells += [_cells(row, score, scores.digits) for score in scores.titles]
-        cells += [[f"{row['val_speckle']:.3g}", ""]]
-        for line, texts in zip(table[1:], cells, strict=True):
+        found = [[str(row["seeds"]), str(row["pairs"])]]
+        found += [cells(row, score, scores.digits) for score in scores.titles]
+        found += [[f"{row['val_speckle']:.3g}", ""], *[[_epochs(row), ""]] * goal]
+        for line, texts in zip(table[1:], found, strict=True):
             line += texts[:1] if first else texts
     return table
 
 
-def _cells(row: dict[str, Any], score: str, digits: int) -> list[str]:
+def cells(row: dict[str, Any], score: str, digits: int) -> list[str]:
+    """A score of a row of `compare` as text, and its difference to the baseline."""
     return [
         _plus_minus(row[score], row[f"{score}_sd"], digits),
         _interval(row[f"{score}_difference"], row[f"{score}_ci95"], digits),
     ]
+
+
+def _epochs(row: dict[str, Any]) -> str:
+    """Epochs to the baseline's end, and in how many of the pairs it was reached: "12 (4 of 5)"."""
+    if "reached" not in row:
+        return ""
+    median = row["epochs_to_baseline"]
+    return f"{median:g} ({row['reached']})" if median < math.inf else f"not reached ({row['reached']})"
 
 
 def _plus_minus(mean: float, deviation: float, digits: int) -> str:
@@ -179,21 +241,28 @@ def _or_empty(value: Any) -> Any:
     return "" if isinstance(value, float) and math.isnan(value) else value
 
 
+def last_epochs_of(folder: Path) -> int:
+    """Over how many validations the scores of the runs in `folder` are to be averaged."""
+    noted = folder / "config.json"
+    return int(json.loads(noted.read_text()).get("last_epochs", 1)) if noted.exists() else 1
+
+
 def write(folder: Path) -> None:
     """Write ``results.md``, ``results.csv`` and ``convergence.png`` into `folder`, and print the table."""
-    runs = finished_runs(folder)
+    last_epochs = last_epochs_of(folder)
+    runs = finished_runs(folder, last_epochs)
     if not runs:
         raise UserError(f"no finished run in {folder}")
-    rows = compare(runs)
-    scores = scores_of(runs[0].final)
+    rows = compare(runs, last_epochs)
+    scores = scores_of(_in_all(runs))
     header, *texts = (by_arms if len(scores.titles) < 3 else by_scores)(rows, scores)
-    lines = [header, ["---"] * len(header), *texts]
+    averaged = f", scores averaged over the last {last_epochs} validations" if last_epochs > 1 else ""
     note = (
-        f"Means over seeds ± standard deviation after {round(runs[0].final['epoch'])} epochs. Δ: difference to the arm "
-        f'"{BASELINE}" of the same seed, with Student\'s 95 % interval. Speckle: the topological penalty of the layer '
-        f"on validation images, relative to its mean squared magnitude.\n"
+        f"Means over seeds ± standard deviation after {round(runs[0].final['epoch'])} epochs{averaged}. Δ: difference "
+        f'to the arm "{BASELINE}" of the same seed, with Student\'s 95 % interval. Speckle: the topological penalty of '
+        f"the layer on validation images, relative to its mean squared magnitude.\n"
     )
-    write_atomically(folder / "results.md", "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n\n" + note)
+    write_atomically(folder / "results.md", markdown(header, texts) + "\n" + note)
     write_csv(folder / "results.csv", [{name: _or_empty(value) for name, value in row.items()} for row in rows])
     histories = {arm: _histories(runs, arm) for arm in _arms(runs)}
     figures.convergence(folder / "convergence.png", histories, scores.curves)
@@ -206,6 +275,15 @@ def write(folder: Path) -> None:
     log.info("%s", note.strip())
     pictures = sorted(path.name for path in folder.glob("*.png"))
     log.info("in %s: results.md, results.csv, pictures: %s", folder, ", ".join(pictures))
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "".join("| " + " | ".join(line) + " |\n" for line in (header, ["---"] * len(header), *rows))
+
+
+def _in_all(runs: Sequence[Finished]) -> dict[str, float]:
+    """The scores of the first run, without those that others lack: older ones have fewer."""
+    return {name: value for name, value in runs[0].final.items() if all(name in run.final for run in runs)}
 
 
 def _arms(runs: Sequence[Finished]) -> list[str]:

@@ -22,7 +22,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from experiments import report
 from experiments.console import Meter, UserError, log, stop_requests
-from experiments.files import environment, write_json
+from experiments.files import Row, environment, write_json
 from experiments.training import Task, Trainer, read_checkpoint, steps_per_epoch
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -40,6 +40,11 @@ FREE = (
     "threads",
     "checkpoint_steps",
     "demo",
+    "lambdas",
+    "gradients",
+    "ks",
+    "layers",
+    "tv_lambdas",
 )
 
 
@@ -66,6 +71,10 @@ class Options:
     """number of training images (0: all there are; 400 scenes)"""
     val_images: int = 0
     """number of validation images (0: all there are; 100 scenes)"""
+    val_every: int = 1
+    """validate (and write a checkpoint) after every so many epochs and after the last one"""
+    last_epochs: int = 1
+    """the reported scores are means over so many validations at the end"""
 
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     """where to train"""
@@ -111,7 +120,7 @@ def check(options: Options, *, from_one: Sequence[str] = (), from_zero: Sequence
         raise UserError("--accelerator cuda: PyTorch finds no GPU here; leave the option out to train on the CPU")
     if options.batch_size % processes():
         raise UserError(f"--batch-size {options.batch_size} cannot be shared evenly by {processes()} processes")
-    for option in ("epochs", "batch_size", *from_one):
+    for option in ("epochs", "batch_size", "val_every", "last_epochs", *from_one):
         if getattr(options, option) < 1:
             raise UserError(f"--{option.replace('_', '-')} must be at least 1, got {getattr(options, option)}")
     for option in from_zero:
@@ -189,8 +198,12 @@ def finish(
     examples: int,
     meter: Meter,
     stop: Callable[[], bool],
+    closing: Callable[[], Row] = dict,
 ) -> None:
-    """Bring one run from its initial weights or its checkpoint to its ``summary.json``."""
+    """Bring one run from its initial weights or its checkpoint to its ``summary.json``.
+
+    `closing` gives further scores of the trained network, which are not worth computing after every epoch.
+    """
     folder = run_folder(options, seed, arm)
     trainer = Trainer(
         fabric,
@@ -205,6 +218,7 @@ def finish(
         seed=seed,
         meter=meter,
         checkpoint_steps=options.checkpoint_steps,
+        val_every=options.val_every,
     )
     if trainer.checkpoint.exists():
         trainer.load()
@@ -215,13 +229,16 @@ def finish(
         ran = environment() | {"device": str(fabric.device)}
         write_json(folder / "config.json", {"arm": arm, "seed": seed} | shared(options) | {"ran": ran})
     history = trainer.fit(stop)
+    model.eval()
+    with torch.inference_mode():
+        final = history[-1] | closing()
     if fabric.is_global_zero:
         seconds = sum(row["seconds"] for row in history)
         speed = {
             "training_seconds": round(seconds, 1),
             "images_per_second": round(sum(row["seconds"] * row["images_per_second"] for row in history) / seconds, 2),
         }
-        write_json(folder / "summary.json", {"arm": arm, "seed": seed, "final": history[-1]} | speed)
+        write_json(folder / "summary.json", {"arm": arm, "seed": seed, "final": final} | speed)
 
 
 def _warn_of_other_bits(noted: Path) -> None:

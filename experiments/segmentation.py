@@ -14,7 +14,8 @@ arms differ in the regularizer and in nothing else:
 Settled where the paper is silent. Eq. (2) is a sum over pixels, under which the stated learning rate diverges: the
 default is the mean (``--reduction sum`` is the other). SGD has no momentum. The output layer's bias starts at the
 share of person pixels in training. Images are stretched to a square. Pixels of crowds count as person. Scores are those
-of the last epoch, not of the best one. The weights of the penalties come from ``experiments.choose_lambda``.
+of the last epoch, or means over the last ones, not of the best one. The weights of the penalties come from
+``experiments.sweep``.
 
 With the mean, 0.01 suits the paper's tens of thousands of images; on the few hundred of a small sample the
 network hardly gets beyond predicting that share everywhere, so small runs take ``--lr 0.1 --momentum 0.9``, the same
@@ -39,6 +40,7 @@ import topolayer as tl
 from experiments import console, figures, report, runs
 from experiments.coco import load_persons
 from experiments.console import Meter, UserError, log
+from experiments.files import Row
 from experiments.images import ImageSet
 from experiments.penalties import Penalty, Regularization, after_normalization, total_variation
 from experiments.scenes import scenes
@@ -89,6 +91,12 @@ class Config(runs.Options):
 
     crowd: Literal["include", "exclude"] = "include"
     """whether pixels of COCO's crowd annotations count as person"""
+    train_share: float = 1.0
+    """share of the training images that is used; every seed draws its own, the same in all arms"""
+    noise: float = 0.0
+    """also score the trained network on validation images with Gaussian noise of this deviation; white is 1"""
+    blur: float = 0.0
+    """also score it on validation images blurred by a Gaussian of this deviation in pixels"""
 
     @property
     def default_name(self) -> str:
@@ -121,8 +129,12 @@ DEMO = Config(
     topology_lambda=3e-6,  # at these sizes its gradient is a few per cent of the loss's
     train_images=256,
     val_images=80,
+    noise=0.1,
+    blur=1.0,
     threads=1,  # batches are so small that threads would wait for one another, above all on a busy machine
 )
+
+DISTURBED_SCORES = ("miou", "person_iou", "betti_error")
 
 
 # --- runs -------------------------------------------------------------------------------------------------------
@@ -158,7 +170,7 @@ def train_run(
     stop: Callable[[], bool],
 ) -> None:
     """One run, from its initial weights or its checkpoint to its ``summary.json``."""
-    train, val = data
+    train, val = data[0].share(config.train_share, seed=seed), data[1]
     bare = initial_model(config, seed, prior=float(train.masks.float().mean()))
     task = Segmentation(
         fabric,
@@ -177,6 +189,16 @@ def train_run(
         sgd, lambda step: 0.5 ** halvings(step, steps=steps, epochs=config.epochs)
     )
     task.model, optimizer = fabric.setup(bare, sgd)
+
+    def closing() -> Row:
+        disturbed = {}
+        if config.noise:
+            disturbed["noise"] = val.noisy(config.noise)
+        if config.blur:
+            disturbed["blur"] = val.blurred(config.blur)
+        scores = {name: task.scores(images) for name, images in disturbed.items()}
+        return {f"{score}_{name}": row[score] for name, row in scores.items() for score in DISTURBED_SCORES}
+
     runs.finish(
         config,
         arm,
@@ -189,6 +211,7 @@ def train_run(
         examples=len(train),
         meter=meter,
         stop=stop,
+        closing=closing,
     )
 
 
@@ -213,7 +236,9 @@ def settle(config: Config) -> Config:
     for option, layer in (("--layer", config.layer), ("--tv-layer", config.tv_layer)):
         if layer not in LAYERS:
             raise UserError(f"{option} {layer}: there is no such layer; the U-Net has {', '.join(LAYERS)}")
-    runs.check(config, from_one=("size", "width"), from_zero=("topology_lambda", "tv_lambda", "lr"))
+    runs.check(config, from_one=("size", "width"), from_zero=("topology_lambda", "tv_lambda", "lr", "noise", "blur"))
+    if not 0 < config.train_share <= 1:
+        raise UserError(f"--train-share must be above 0 and at most 1, got {config.train_share}")
     each = config.batch_size // runs.processes()
     try:
         check_sides(config.size, config.size, each, training=True)
@@ -241,7 +266,7 @@ def main(config: Config) -> None:
     def train_one(arm: Arm, seed: int, meter: Meter, stop: Callable[[], bool]) -> None:
         train_run(config, arm, seed, data, fabric=fabric, meter=meter, stop=stop)
 
-    runs.train_all(config, fabric, len(data[0]), train_one)
+    runs.train_all(config, fabric, round(config.train_share * len(data[0])), train_one)
     if fabric.is_global_zero:
         models = runs.trained_models(config, lambda seed: initial_model(config, seed))
         figures.showcase(config.folder, models, data[1], layer=config.layer, k=config.k)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import topolayer as tl
 from experiments.files import Row
 from experiments.images import ImageSet
-from experiments.metrics import SegmentationScore
+from experiments.metrics import THRESHOLD, SegmentationScore
 from experiments.penalties import Regularization, gradient_ratio, keep, speckle
 
 Arm = Literal["none", "topology", "tv"]
@@ -71,19 +71,24 @@ class Segmentation:
         return values
 
     def evaluate(self) -> Row:
-        """Scores, loss and speckle on the validation set, shared by all processes."""
+        """Scores, loss and speckle on the validation set."""
+        return self.scores(self.val)
+
+    def scores(self, images_of: ImageSet) -> Row:
+        """The same on any set, shared by all processes. The Betti error is the mean over images, of dimension 0."""
         score = SegmentationScore(self.fabric.device)
-        sums = torch.zeros(3, device=self.fabric.device)
-        mine = torch.arange(len(self.val))[self.fabric.global_rank :: self.fabric.world_size]
+        sums = torch.zeros(4, device=self.fabric.device)
+        mine = torch.arange(len(images_of))[self.fabric.global_rank :: self.fabric.world_size]
         for indices in torch.split(mine, 2 * self.batch_size):
-            images, masks = self.val.batch(indices, self.fabric.device)
+            images, masks = images_of.batch(indices, self.fabric.device)
             prediction = self.model(images).float()
             score.update(prediction, masks)
             error = squared_error(prediction, masks, self.reduction)
             spots = speckle(self.activations[self.watched], k=self.k)
-            sums += torch.stack([error * len(indices), spots.sum(), error.new_tensor(len(indices))])
+            wrong = tl.betti_error(prediction.nan_to_num(0), masks, threshold=THRESHOLD, dims=0)
+            sums += torch.stack([error * len(indices), spots.sum(), wrong.sum(), error.new_tensor(len(indices))])
         self.activations.clear()
         if self.fabric.world_size > 1:
             sums = torch.as_tensor(self.fabric.all_reduce(sums, reduce_op="sum"))
-        total_error, total_speckle, count = sums.tolist()
-        return {"val_mse": total_error / count, "val_speckle": total_speckle / count, **score.compute()}
+        means = (sums[:-1] / sums[-1]).tolist()
+        return {**dict(zip(("val_mse", "val_speckle", "betti_error"), means, strict=True)), **score.compute()}

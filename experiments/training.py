@@ -1,9 +1,9 @@
 """A training loop that can be killed: batches, checkpoints, logs. What is trained is the task's business.
 
-A run lives in a folder of its own: ``metrics.csv`` (one row per epoch), TensorBoard events, ``checkpoint.pt`` and, once
-it is finished, ``summary.json``. All files are replaced atomically. A checkpoint holds the model, optimizer, schedule,
-gradient scaler, sampler and random states, so that a run that was killed ends with the same numbers, bit for bit on
-the same processor with the same number of threads.
+A run lives in a folder of its own: ``metrics.csv`` (one row per validation), TensorBoard events, ``checkpoint.pt``
+and, once it is finished, ``summary.json``. All files are replaced atomically. A checkpoint holds the model, optimizer,
+schedule, gradient scaler, sampler and random states, so that a run that was killed ends with the same numbers, bit for
+bit on the same processor with the same number of threads.
 """
 
 from __future__ import annotations
@@ -95,16 +95,17 @@ class Trainer:
         seed: int,
         meter: Meter,
         checkpoint_steps: int = 0,
+        val_every: int = 1,
     ) -> None:
         self.fabric, self.folder, self.task, self.meter = fabric, folder, task, meter
         self.model, self.optimizer, self.schedule = model, optimizer, schedule
         self.examples, self.batch_size, self.epochs, self.seed = examples, batch_size, epochs, seed
-        self.checkpoint_steps = checkpoint_steps
+        self.checkpoint_steps, self.val_every = checkpoint_steps, val_every
         self.steps = steps_per_epoch(examples, batch_size)
         self.epoch = 0
         self.step = 0  # within the epoch
-        self.sums: dict[str, list[float]] = {}  # of this epoch: total and number of each logged value
-        self.seconds = 0.0  # of training alone, in this epoch
+        self.sums: dict[str, list[float]] = {}  # since the last validation: total and number of each logged value
+        self.seconds = 0.0  # of training alone, since then
         self.history: list[Row] = []
         self._scaler = fabric.strategy.precision  # holds the gradient scaler, where the precision needs one
 
@@ -127,7 +128,10 @@ class Trainer:
         try:
             while self.epoch < self.epochs:
                 self._train_epoch(stop)
-                row = self._finish_epoch()
+                self.epoch, self.step = self.epoch + 1, 0
+                if self.epoch % self.val_every and self.epoch < self.epochs:
+                    continue
+                row = self._validate()
                 if events is not None:
                     for name in row.keys() - {"epoch", "step"}:
                         events.add_scalar(name, row[name], self.epoch)
@@ -166,16 +170,15 @@ class Trainer:
             if self.checkpoint_steps and self.step % self.checkpoint_steps == 0:
                 self.save()
 
-    def _finish_epoch(self) -> Row:
-        """Reduce the epoch's numbers over all processes, evaluate, and write the row."""
+    def _validate(self) -> Row:
+        """Reduce the numbers since the last validation over all processes, evaluate, and write the row."""
         device = self.fabric.device
         names = sorted(self.sums)
         sums = torch.tensor([self.sums[name] for name in names], dtype=torch.float64).to(device, torch.float32)
         if self.fabric.world_size > 1:
             sums = torch.as_tensor(self.fabric.all_reduce(sums, reduce_op="sum"))
         means = {name: float(total / number) for name, (total, number) in zip(names, sums, strict=True)}
-        images = self.steps * self.batch_size
-        self.epoch, self.step = self.epoch + 1, 0
+        images = self.sums["loss"][1] * self.batch_size
         row: Row = {"epoch": self.epoch, "step": self.steps_done, "lr": float(self.schedule.get_last_lr()[0])}
         row |= {f"train_{name}": value for name, value in means.items()}
         self.model.eval()

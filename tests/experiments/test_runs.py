@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import math
@@ -17,11 +18,11 @@ import pytest
 import torch
 
 import topolayer as tl
-from experiments import choose_lambda, training
+from experiments import sweep, training
 from experiments.console import Interrupted, Meter, UserError
 from experiments.files import read_csv
 from experiments.runs import check_folders
-from experiments.segmentation import Config, initial_model, main, settle
+from experiments.segmentation import Config, initial_model, load_training, main, settle
 from experiments.training import Trainer, read_checkpoint
 from experiments.unet import UNet
 
@@ -94,12 +95,12 @@ def test_other_readings_train_too(train: Callable[..., Path], changes: dict[str,
     assert all(math.isfinite(value) for value in row.values())
 
 
-@pytest.mark.parametrize("after", [1, 2, 3])
+@pytest.mark.parametrize(("after", "val_every"), [(1, 1), (2, 1), (3, 1), (3, 2)])
 def test_a_killed_run_ends_with_the_same_numbers(
-    train: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, after: int
+    train: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, after: int, val_every: int
 ) -> None:
     """After step 1 in the middle of an epoch, 2 at its end, 3 in the middle of the next."""
-    whole = train(name="whole", momentum=0.9)
+    whole = train(name="whole", momentum=0.9, val_every=val_every)
     killed_at = f"stopped after {after}"
     advance = Meter.advance
     calls = []
@@ -112,9 +113,9 @@ def test_a_killed_run_ends_with_the_same_numbers(
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Meter, "advance", kill)
-        train(name="cut", momentum=0.9, checkpoint_steps=1)
+        train(name="cut", momentum=0.9, val_every=val_every, checkpoint_steps=1)
     torch.rand(3)  # whatever happens in between does not matter
-    cut = train(name="cut", momentum=0.9, resume=True)
+    cut = train(name="cut", momentum=0.9, val_every=val_every, resume=True)
     assert numbers(cut) == numbers(whole)
     ours, theirs = weights(cut), weights(whole)
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
@@ -169,21 +170,106 @@ def test_a_command_leaves_everything_behind(config: Config) -> None:
     assert list(run.glob("events.out.tfevents.*"))
     for picture in ("convergence.png", "examples.png", "layers.png"):
         assert (config.folder / picture).stat().st_size > 10_000
-    assert (config.folder / "results.md").read_text().count("\n| ") == 4
+    table = (config.folder / "results.md").read_text()
+    assert (
+        table.startswith("| score | none | topology | Δ topology")
+        and "\n| Betti error | " in table
+        and "noise" not in table
+    )
 
 
 def test_lambda_is_chosen_without_looking_at_validation_images(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("experiments.segmentation.load_validation", lambda config: pytest.fail("these are reported on"))
-    base = dataclasses.replace(config, train_images=5, epochs=1, arms=("topology",), resume=True)
-    choose_lambda.main(choose_lambda.Sweep(base, topology_lambdas=(1e-6, 1e-3)))
-    lines = (base.folder / "lambda.csv").read_text().splitlines()
-    assert [line.split(",")[:2] for line in lines[1:]] == [
-        ["none", "0.0"],
-        ["topology", "1e-06"],
-        ["topology", "0.001"],
-    ]
-    weak, strong = (float(line.split(",")[5]) for line in lines[2:])
-    assert weak > 0 and strong == pytest.approx(1000 * weak, rel=0.01, abs=0.1)
+    tried = swept(config, train_images=5, epochs=1, lambdas=(1e-6, 1e-3))
+    sweep.main(tried)
+    none, *rows = table(tried)
+    assert none["arm"] == "none" and [row["lambda"] for row in rows] == ["1e-06", "0.001"]
+    weak, strong = (float(row["gradient_ratio_first"]) for row in rows)
+    assert weak > 0 and strong == pytest.approx(1000 * weak, rel=0.01)
+
+
+def test_a_sweep_varies_one_thing_at_a_time_and_trains_nothing_twice(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = swept(config, lambdas=(1e-5, 1e-4), gradients=("critical", "region"), topology_lambda=1e-4)
+    more = dataclasses.replace(tried, ks=(2, 8), layers=("dec1",), seeds=(0, 1), arms=("topology", "tv"))
+    begun: list[str] = []
+    train_run = sweep.train_run
+
+    def interrupted(config: Config, arm: Any, seed: int, *arguments: Any, **options: Any) -> None:
+        if len(begun) == 4:
+            raise Interrupted("after four runs")
+        begun.append(f"{config.folder.name} {seed}")
+        train_run(config, arm, seed, *arguments, **options)
+
+    monkeypatch.setattr(sweep, "train_run", interrupted)
+    with pytest.raises(Interrupted):
+        sweep.main(tried)
+    first, begun = begun, begun[:0]
+    sweep.main(tried)
+    assert len(begun) == 1 and not set(begun) & set(first)
+    begun = [""] * 5  # past the interruption
+    sweep.main(more)
+    around = {
+        *((weight, gradient, "dec2", "8") for weight in ("1e-05", "0.0001") for gradient in ("critical", "region")),
+        ("0.0001", "critical", "dec2", "2"),
+        ("0.0001", "critical", "dec1", "8"),
+    }
+    rows = table(more)
+    found = [(r["lambda"], r["gradient"], r["layer"], r["k"]) for r in rows if r["arm"] == "topology"]
+    assert len(found) == len(around) and set(found) == around
+    assert [row["lambda"] for row in rows if row["arm"] == "tv"] == ["1e-08", "1e-07", "1e-06"]
+    assert {row["seeds"] for row in rows} == {"2"} and len(set(begun[5:])) == len(begun[5:]) == 2 * len(rows) - 5
+    assert (more.folder / "sweep.md").read_text().count("\n| ") == 1 + len(rows)
+    assert (more.folder / "sweep.png").stat().st_size > 10_000
+    with pytest.raises(UserError, match=r"held_out 0\.2 there, 0\.5 here"):
+        sweep.main(dataclasses.replace(more, held_out=0.5))
+
+
+def swept(config: Config, **changes: Any) -> sweep.Sweep:
+    options = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    changes = {"arms": ("none", "topology"), "epochs": 1, "train_images": 5, "resume": True} | changes
+    return sweep.Sweep(**(options | changes))
+
+
+def table(tried: sweep.Sweep) -> list[dict[str, str]]:
+    with (tried.folder / "sweep.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_seed_draws_its_share_of_the_training_images(config: Config) -> None:
+    train = load_training(dataclasses.replace(config, train_images=20))
+    large, small, other = (train.share(share, seed=seed).names for share, seed in ((0.5, 3), (0.25, 3), (0.25, 4)))
+    assert (len(large), len(small)) == (10, 5) and set(small) < set(large) and set(other) != set(small)
+    assert train.share(1, seed=3).names == train.names
+
+
+def test_a_run_on_a_share_sees_only_that(train: Callable[..., Path]) -> None:
+    folder = train("none", train_images=8, train_share=0.5)
+    state = torch.load(folder / "checkpoint.pt", weights_only=True)
+    assert state["sampler"]["examples"] == 4 and read_csv(folder / "metrics.csv")[-1]["step"] == 4
+
+
+def test_validating_less_often_trains_the_same(train: Callable[..., Path]) -> None:
+    often, seldom = train(name="often", epochs=5), train(name="seldom", epochs=5, val_every=2)
+    rows = read_csv(seldom / "metrics.csv")
+    assert [row["epoch"] for row in rows] == [2, 4, 5]
+    each = {row["epoch"]: row for row in read_csv(often / "metrics.csv")}
+    assert all(row[name] == each[row["epoch"]][name] for row in rows for name in ("step", "lr", "val_mse", "miou"))
+    assert rows[0]["train_mse"] == pytest.approx((each[1]["train_mse"] + each[2]["train_mse"]) / 2)
+    ours, theirs = weights(seldom), weights(often)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_disturbed_images_are_scored_once_at_the_end(train: Callable[..., Path]) -> None:
+    """And the same however the run came to its end."""
+    folder = train("none", noise=0.2, blur=1.5)
+    final = json.loads((folder / "summary.json").read_text())["final"]
+    disturbed = {f"{score}_{kind}" for score in ("miou", "person_iou", "betti_error") for kind in ("noise", "blur")}
+    assert disturbed < final.keys() and not disturbed & read_csv(folder / "metrics.csv")[-1].keys()
+    (folder / "summary.json").unlink()
+    train("none", noise=0.2, blur=1.5)
+    assert json.loads((folder / "summary.json").read_text())["final"] == final
 
 
 @pytest.mark.parametrize(
@@ -194,6 +280,9 @@ def test_lambda_is_chosen_without_looking_at_validation_images(config: Config, m
         ({"layer": "dec7"}, "no such layer"),
         ({"epochs": 0}, "--epochs must be at least 1"),
         ({"data": "coco"}, "needs --root"),
+        ({"train_share": 0.0}, "--train-share must be above 0"),
+        ({"blur": -1.0}, "--blur must be"),
+        ({"last_epochs": 0}, "--last-epochs must be at least 1"),
         ({"topology_lambda": -1.0}, "--topology-lambda must be"),
         ({"accelerator": "cuda"}, "finds no GPU"),
     ],
