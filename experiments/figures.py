@@ -118,6 +118,32 @@ def convergence(
     save(figure, path)
 
 
+def differences(path: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]], titles: Mapping[str, str]) -> None:
+    """Paired differences to the arm "none" with their 95 % intervals: a panel per score, a place per table."""
+    columns = 3
+    figure = Figure(figsize=(3.2 * columns, 2.1 * -(-len(titles) // columns)), layout="constrained")
+    panels = figure.subplots(-(-len(titles) // columns), columns, squeeze=False, sharex=True).flat
+    arms = list(dict.fromkeys(row["arm"] for rows in tables.values() for row in rows if row["arm"] != "none"))
+    for axes, (score, title) in zip(panels, titles.items(), strict=False):
+        axes.axhline(0, color="#999999", linewidth=1)
+        for number, arm in enumerate(arms):
+            found = [(i, row) for i, rows in enumerate(tables.values()) for row in rows if row["arm"] == arm]
+            axes.errorbar(
+                [i + 0.2 * (number - (len(arms) - 1) / 2) for i, _ in found],
+                [row.get(f"{score}_difference", np.nan) for _, row in found],
+                [row.get(f"{score}_ci95", np.nan) for _, row in found],
+                color=STYLES[arm][0], linestyle="none", marker="os^"[number % 3], markersize=4, capsize=3,
+                label=LABELS[arm],
+            )  # fmt: skip
+        axes.set_title(f"Δ {title}", fontsize=9)
+        axes.set_xticks(range(len(tables)), list(tables), fontsize=8)
+        axes.set_xlim(-0.5, len(tables) - 0.5)
+        axes.grid(alpha=0.3, axis="y")
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].legend(frameon=False, fontsize=7)
+    save(figure, path)
+
+
 def responses(path: Path, rows: Sequence[Mapping[str, Any]], *, base: Mapping[str, Any]) -> None:
     """Response curves of a sweep: scores against every parameter that was varied while the others were as in `base`.
 
@@ -139,7 +165,8 @@ def responses(path: Path, rows: Sequence[Mapping[str, Any]], *, base: Mapping[st
     for line, (score, whisker, label) in zip(grid, RESPONSES, strict=True):
         line[0].set_ylabel(label, fontsize=8)
         for axes, (name, arm, around) in zip(line, columns, strict=True):
-            axes.axhline(0 if whisker.endswith("ci95") else none[score], color="#999999", linewidth=1)
+            if score != "val_speckle" or name == "lambda":  # without regularization it was scored on one layer
+                axes.axhline(0 if whisker.endswith("ci95") else none[score], color="#999999", linewidth=1)
             for gradient in dict.fromkeys(row.get("gradient", "") for row in around):
                 points = sorted((r for r in around if r.get("gradient", "") == gradient), key=lambda row: row[name])
                 xs = [row[name] if name == "lambda" else str(row[name]) for row in points]

@@ -2,6 +2,8 @@
 
     python -m experiments.report runs/segmentation-coco
 
+Of several folders it also draws the differences side by side, into ``differences.png`` beside the first one.
+
 Whatever is finished is reported. The comparison is paired: for each seed the difference between an arm and the arm
 "none", which started from the same weights and saw the same batches; the interval is Student's t over the seeds.
 Scores are those of the last epoch, or means over the last validations, as many as the runs' ``--last-epochs`` says.
@@ -247,8 +249,8 @@ def last_epochs_of(folder: Path) -> int:
     return int(json.loads(noted.read_text()).get("last_epochs", 1)) if noted.exists() else 1
 
 
-def write(folder: Path) -> None:
-    """Write ``results.md``, ``results.csv`` and ``convergence.png`` into `folder`, and print the table."""
+def write(folder: Path) -> list[dict[str, Any]]:
+    """Write ``results.md``, ``results.csv`` and ``convergence.png`` into `folder`, print the table, return its rows."""
     last_epochs = last_epochs_of(folder)
     runs = finished_runs(folder, last_epochs)
     if not runs:
@@ -275,6 +277,7 @@ def write(folder: Path) -> None:
     log.info("%s", note.strip())
     pictures = sorted(path.name for path in folder.glob("*.png"))
     log.info("in %s: results.md, results.csv, pictures: %s", folder, ", ".join(pictures))
+    return rows
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -294,9 +297,16 @@ def _histories(runs: Sequence[Finished], arm: str) -> list[list[Row]]:
     return [finished.history for finished in runs if finished.arm == arm]
 
 
-def main(folder: tyro.conf.Positional[Path], /) -> None:
-    """Report on the runs in FOLDER."""
-    run(lambda: write(folder))
+def main(folders: tyro.conf.Positional[tuple[Path, ...]], /) -> None:
+    """Report on the runs in FOLDERS."""
+    run(lambda: write_all(folders))
+
+
+def write_all(folders: Sequence[Path]) -> None:
+    rows = {folder.name: write(folder) for folder in folders}
+    if len(rows) > 1:
+        first = next(iter(rows.values()))[0]
+        figures.differences(folders[0].parent / "differences.png", rows, scores_of(first).titles)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 from lightning_fabric import Fabric
@@ -40,17 +40,14 @@ FREE = (
     "threads",
     "checkpoint_steps",
     "demo",
-    "lambdas",
-    "gradients",
-    "ks",
-    "layers",
-    "tv_lambdas",
 )
 
 
 @dataclass(frozen=True)
 class Options:
     """What every experiment that trains is told."""
+
+    free: ClassVar[tuple[str, ...]] = FREE
 
     arms: tuple[Any, ...] = ("none",)
     """which regularizers to compare"""
@@ -98,7 +95,7 @@ class Options:
 
 def shared(options: Options) -> dict[str, Any]:
     """The options that all runs in a folder have in common, ready for JSON."""
-    common = {key: value for key, value in dataclasses.asdict(options).items() if key not in FREE}
+    common = {key: value for key, value in dataclasses.asdict(options).items() if key not in options.free}
     return dict(json.loads(json.dumps(common, default=str)))
 
 

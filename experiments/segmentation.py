@@ -30,7 +30,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 import tyro
@@ -115,6 +115,8 @@ class Config(runs.Options):
             weight=self.tv_lambda if arm == "tv" else self.topology_lambda,
         )
 
+
+Settings = TypeVar("Settings", bound=Config)
 
 DEMO = Config(
     seeds=(0, 1),
@@ -227,7 +229,7 @@ def initial_model(config: Config, seed: int, *, prior: float = 0.5) -> UNet:
 # --- the command ------------------------------------------------------------------------------------------------
 
 
-def settle(config: Config) -> Config:
+def settle(config: Settings) -> Settings:
     """Refuse what cannot work, choose the layer where that was left to us, warn of what can hardly be meant."""
     if config.layer == "auto":
         fitting = [layer for layer in DECODER if side_of(layer, config.size) >= 32]

@@ -21,7 +21,7 @@ import dataclasses
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import tyro
@@ -40,6 +40,11 @@ VARIED = ("lambda", "gradient", "layer", "k")  # columns of the table that say w
 @dataclass(frozen=True)
 class Sweep(Config):
     """The setting that is varied, and what to try."""
+
+    # What the names of the settings' folders say may differ, but for layer and k: of these the speckle is scored.
+    free: ClassVar[tuple[str, ...]] = (
+        *runs.FREE, "lambdas", "gradients", "ks", "layers", "tv_lambdas", "topology_lambda", "gradient", "tv_lambda",
+    )  # fmt: skip
 
     arms: tuple[Arm, ...] = ("none", "topology")
     """which penalties to vary; "none", to which all are compared, is always there"""
@@ -89,7 +94,8 @@ class Setting:
 
 def settings(sweep: Sweep) -> list[Setting]:
     """What is trained; no setting twice."""
-    found = [Setting("none", sweep)]
+    base = Config(**{field.name: getattr(sweep, field.name) for field in dataclasses.fields(Config)})
+    found = [Setting("none", base)]
     if "topology" in sweep.arms:
         changes: list[dict[str, Any]] = [
             {"topology_lambda": weight, "gradient": gradient}
@@ -98,9 +104,9 @@ def settings(sweep: Sweep) -> list[Setting]:
         ]
         changes += [{"k": k} for k in (sweep.k, *sweep.ks) if sweep.ks]
         changes += [{"layer": layer} for layer in (sweep.layer, *sweep.layers) if sweep.layers]
-        found += [Setting("topology", dataclasses.replace(sweep, **change)) for change in changes]
+        found += [Setting("topology", dataclasses.replace(base, **change)) for change in changes]
     if "tv" in sweep.arms:
-        found += [Setting("tv", dataclasses.replace(sweep, tv_lambda=weight)) for weight in sweep.tv_lambdas]
+        found += [Setting("tv", dataclasses.replace(base, tv_lambda=weight)) for weight in sweep.tv_lambdas]
     return list({setting.name: setting for setting in found}.values())
 
 
@@ -116,23 +122,27 @@ def split(sweep: Sweep) -> tuple[ImageSet, ImageSet]:
 
 def table(sweep: Sweep, tried: Sequence[Setting]) -> list[dict[str, Any]]:
     """One row per setting with finished runs: what was varied, means over seeds, differences to "none"."""
-    finished: list[report.Finished] = []
+    found: list[report.Finished] = []
     ratios: dict[str, dict[str, float]] = {}
     for setting in tried:
         runs_of = report.finished_runs(sweep.folder / setting.name, sweep.last_epochs)
-        finished += [dataclasses.replace(run, arm=setting.name) for run in runs_of if run.seed in sweep.seeds]
+        found += [dataclasses.replace(run, arm=setting.name) for run in runs_of if run.seed in sweep.seeds]
         ratios[setting.name] = {}
         if runs_of and setting.arm != "none":
             for when, place in (("first", 0), ("middle", 0.5), ("last", 1)):
                 rows = [run.history[round(place * (len(run.history) - 1))] for run in runs_of]
                 ratio = statistics.fmean(row["train_gradient_ratio"] for row in rows)
                 ratios[setting.name][f"gradient_ratio_{when}"] = ratio
-    found = {row["arm"]: row for row in report.compare(finished, sweep.last_epochs)} if finished else {}
+    compared = {row["arm"]: row for row in report.compare(found, sweep.last_epochs)}
     return [
-        found[setting.name] | {"setting": setting.name, "arm": setting.arm} | setting.varied | ratios[setting.name]
+        compared[setting.name] | {"setting": setting.name, "arm": setting.arm} | setting.varied | ratios[setting.name]
         for setting in tried
-        if setting.name in found
+        if setting.name in compared
     ]
+
+
+def finished(sweep: Sweep, setting: Setting, seed: int) -> bool:
+    return (sweep.folder / setting.name / f"seed{seed}-{setting.arm}" / "summary.json").exists()
 
 
 def write(sweep: Sweep, tried: Sequence[Setting]) -> None:
@@ -176,20 +186,16 @@ def main(sweep: Sweep) -> None:
     write_json(sweep.folder / "config.json", runs.shared(sweep))
     data = split(sweep)
     fabric = runs.make_fabric(sweep)
-    todo = [
-        (dataclasses.replace(setting.config, name=f"{sweep.folder.name}/{setting.name}"), setting.arm, seed)
-        for seed in sweep.seeds
-        for setting in tried
-    ]
-    todo = [one for one in todo if not (runs.run_folder(one[0], one[2], one[1]) / "summary.json").exists()]
-    log.info("%d settings, %d runs to go", len(tried), len(todo))
+    todo = {seed: [setting for setting in tried if not finished(sweep, setting, seed)] for seed in sweep.seeds}
+    number = sum(map(len, todo.values()))
+    log.info("%d settings, %d runs to go", len(tried), number)
     steps = sweep.epochs * steps_per_epoch(round(sweep.train_share * len(data[0])), sweep.batch_size)
-    with stop_requests() as stop, Meter(len(todo) * steps) as meter:
-        for config, arm, seed in todo:
-            train_run(config, arm, seed, data, fabric=fabric, meter=meter, stop=stop)
-            if arm == tried[-1].arm and config.folder.name == tried[-1].name:  # the last one of a seed
-                write(sweep, tried)
-    write(sweep, tried)
+    with stop_requests() as stop, Meter(number * steps) as meter:
+        for seed, unfinished in todo.items():
+            for setting in unfinished:
+                config = dataclasses.replace(setting.config, name=f"{sweep.folder.name}/{setting.name}")
+                train_run(config, setting.arm, seed, data, fabric=fabric, meter=meter, stop=stop)
+            write(sweep, tried)
     log.info("in %s: sweep.md, sweep.csv, sweep.png\n%s", sweep.folder, (sweep.folder / "sweep.md").read_text())
 
 

@@ -11,7 +11,7 @@ import torch
 
 from experiments.coco import load_persons
 from experiments.console import UserError, log
-from experiments.images import MEAN, STD
+from experiments.images import MEAN, STD, ImageSet
 from experiments.scenes import scenes
 
 # pycocotools' compiled part hands NumPy 2 an object with the old __array__ signature.
@@ -90,6 +90,25 @@ def test_batches_are_normalized(coco_root: Path) -> None:
     pixels = loaded.images[0].permute(2, 0, 1) / 255
     wanted = (pixels - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
     torch.testing.assert_close(images[1], wanted)
+
+
+def test_noise_and_blur_are_as_strong_as_stated_and_the_same_at_every_call() -> None:
+    grey = torch.full((2, 64, 64, 3), 128, dtype=torch.uint8)
+    black, white = torch.zeros_like(grey), torch.full_like(grey, 255)
+    black[:, 32, 32, 0] = 200
+    plain = [ImageSet(images, torch.zeros(2, 64, 64).bool(), ("a", "b"), ("", "")) for images in (grey, black, white)]
+    noise = plain[0].noisy(0.1).images.float() - 128
+    assert noise.std() == pytest.approx(25.5, rel=0.02) and abs(noise.mean()) < 1
+    assert abs(torch.corrcoef(noise.flatten(1))[0, 1]) < 0.05  # every image has its own
+    assert torch.equal(plain[0].noisy(0.1).images, plain[0].noisy(0.1).images)
+    bright = plain[2].noisy(0.1).images
+    assert bright.min() > 100 and (bright == 255).float().mean() == pytest.approx(0.5, abs=0.02)  # cut, not wrapped
+    blurred = plain[1].blurred(2).images[0].float()
+    away = torch.arange(-8.0, 9)
+    bell = torch.exp(-away.square() / 8)
+    bell /= bell.sum()
+    torch.testing.assert_close(blurred[24:41, 24:41, 0], 200 * torch.outer(bell, bell), atol=0.51, rtol=0)
+    assert not blurred[..., 1:].any() and (plain[2].blurred(2).images == 255).all()
 
 
 def test_scenes_depend_on_their_seed_alone() -> None:

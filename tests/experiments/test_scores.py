@@ -13,9 +13,11 @@ from lightning_fabric import Fabric
 import topolayer as tl
 from experiments import report
 from experiments.console import UserError
+from experiments.files import write_csv
+from experiments.images import ImageSet
 from experiments.metrics import SegmentationScore, scores
 from experiments.penalties import gradient_ratio, normalized, speckle, total_variation
-from experiments.task import squared_error
+from experiments.task import Segmentation, squared_error
 from experiments.training import epoch_batches, halvings, steps_per_epoch
 
 
@@ -62,6 +64,29 @@ def test_batches_are_a_permutation_without_the_incomplete_one() -> None:
         steps_per_epoch(3, 4)
 
 
+def test_the_betti_error_counts_components_of_the_prediction() -> None:
+    """Two and no person where there are one and two: the mean of 1 and 2. A network that fails predicts nobody."""
+    masks = torch.zeros(2, 8, 8, dtype=torch.bool)
+    masks[0, 1:4, 1:4] = masks[1, 0, 0] = masks[1, 5:, 5:] = True
+    images = ImageSet(torch.zeros(2, 8, 8, 3, dtype=torch.uint8), masks, ("", ""), ("", ""))
+    predicted = torch.zeros(2, 1, 8, 8)
+    predicted[0, 0, 1:3, 1:3] = predicted[0, 0, 6:, 0] = 0.9
+    predicted[1] = math.nan
+
+    class Fixed(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Identity()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.layer(x + torch.rand(x.shape))
+            return predicted
+
+    fabric = Fabric(accelerator="cpu", devices=1)
+    task = Segmentation(fabric, Fixed(), images, images, None, watched="layer", k=1, reduction="mean", batch_size=2)
+    assert task.evaluate()["betti_error"] == 1.5
+
+
 def test_squared_error_is_a_mean_or_a_sum() -> None:
     prediction = torch.tensor([0.0, 1.0, 1.0, 0.0, 0.5, 0.5, 0.5, 0.5]).view(2, 1, 2, 2)
     mask = torch.tensor([0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]).view(2, 1, 2, 2)
@@ -103,9 +128,11 @@ def write_run(folder: Path, arm: str, seed: int, miou: float) -> None:
     write_row(folder / f"seed{seed}-{arm}", arm, seed, row)
 
 
-def write_row(run: Path, arm: str, seed: int, row: dict[str, float]) -> None:
+def write_row(
+    run: Path, arm: str, seed: int, row: dict[str, float], history: list[dict[str, float]] | None = None
+) -> None:
     run.mkdir(parents=True)
-    (run / "metrics.csv").write_text(",".join(row) + "\n" + ",".join(map(str, row.values())) + "\n")
+    write_csv(run / "metrics.csv", history or [row])
     summary = {"arm": arm, "seed": seed, "final": row, "images_per_second": 10.0}
     (run / "summary.json").write_text(json.dumps(summary))
 
@@ -125,6 +152,45 @@ def test_the_report_compares_pairs(tmp_path: Path) -> None:
     assert "+2.00 [-0.48, +4.48]" in (tmp_path / "results.md").read_text()
     assert (tmp_path / "convergence.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "results.csv").exists()
+
+
+def test_the_reported_score_is_the_mean_of_the_last_validations(tmp_path: Path) -> None:
+    histories = {"none": [10, 60, 50, 52, 54], "topology": [20, 50, 60, 50, 64], "tv": [1, 2, 3, 4, 50]}
+    for arm, values in histories.items():
+        rows = [
+            {"epoch": 2.0 * number, "miou": float(value), "person_iou": 1.0, "val_mse": 0.1, "val_speckle": 2.0}
+            for number, value in enumerate(values, 1)
+        ]
+        write_row(tmp_path / f"seed0-{arm}", arm, 0, rows[-1] | {"miou_noise": 7.0}, rows)
+    (tmp_path / "config.json").write_text('{"last_epochs": 3}')
+    none, topology, tv = report.write(tmp_path)
+    assert (none["miou"], topology["miou"], topology["miou_difference"], tv["miou"]) == (52, 58, 6, 19)
+    assert (none["miou_noise"], none["person_iou"]) == (7, 1)  # of disturbed images there is one score alone
+    # Means over three: none 40, 54, 52, so that 52 is reached at the fourth of five validations, in epoch 8.
+    assert (none["epochs_to_baseline"], none["reached"]) == (8, "1 of 1")
+    assert (topology["epochs_to_baseline"], topology["reached"]) == (8, "1 of 1")  # 43.3, 53.3, 58
+    assert (tv["epochs_to_baseline"], tv["reached"]) == (math.inf, "0 of 1")
+    text = (tmp_path / "results.md").read_text()
+    assert "| not reached (0 of 1) |" in text and "averaged over the last 3 validations" in text
+
+
+def test_scores_that_older_runs_lack_are_left_out(tmp_path: Path) -> None:
+    write_run(tmp_path, "none", 0, 50)
+    row = {"epoch": 1.0, "miou": 51.0, "person_iou": 40.0, "betti_error": 2.0, "val_mse": 0.1, "val_speckle": 2.0}
+    write_row(tmp_path / "seed0-topology", "topology", 0, row)
+    report.write(tmp_path)
+    header = (tmp_path / "results.md").read_text().splitlines()[0]
+    assert "person IoU" in header and "Betti" not in header
+
+
+def test_several_folders_are_drawn_side_by_side(tmp_path: Path) -> None:
+    for folder in ("small", "large"):
+        write_run(tmp_path / folder, "none", 0, 50)
+        write_run(tmp_path / folder, "tv", 0, 51)
+    report.write_all((tmp_path / "small",))
+    assert not (tmp_path / "differences.png").exists()
+    report.write_all((tmp_path / "small", tmp_path / "large"))
+    assert (tmp_path / "differences.png").stat().st_size > 10_000
 
 
 def test_one_seed_has_no_interval() -> None:
