@@ -125,8 +125,9 @@ def table(sweep: Sweep, tried: Sequence[Setting]) -> list[dict[str, Any]]:
     found: list[report.Finished] = []
     ratios: dict[str, dict[str, float]] = {}
     for setting in tried:
-        runs_of = report.finished_runs(sweep.folder / setting.name, sweep.last_epochs)
-        found += [dataclasses.replace(run, arm=setting.name) for run in runs_of if run.seed in sweep.seeds]
+        every = report.finished_runs(sweep.folder / setting.name, sweep.last_epochs)
+        runs_of = [dataclasses.replace(run, arm=setting.name) for run in every if run.seed in sweep.seeds]
+        found += runs_of
         ratios[setting.name] = {}
         if runs_of and setting.arm != "none":
             for when, place in (("first", 0), ("middle", 0.5), ("last", 1)):
