@@ -61,7 +61,7 @@ def delaunay(points: NDArray[np.float64]) -> Simplices:
         order = np.argsort(points[:, 0], kind="stable")
         return np.sort(np.stack([order[:-1], order[1:]], axis=1), axis=1) if count > 1 else order[:, None]
     if count <= dimension:  # too few for Qhull: one simplex, if it is not degenerate
-        if np.linalg.matrix_rank(points[1:] - points[0]) < count - 1:
+        if count > 1 and np.linalg.matrix_rank(points[1:] - points[0]) < count - 1:
             raise ValueError(_flat(count, dimension))
         return np.arange(count, dtype=np.int64)[None, :]
     try:
@@ -178,11 +178,10 @@ def _without_rounding(values: Tensor) -> Tensor:
 
     Radii that differ by rounding only, as those of cospherical points do, become equal: no bars as long as an error.
     """
-    with torch.no_grad():
-        mantissa, exponent = torch.frexp(values)
-        rounded = torch.ldexp((mantissa * 2.0**44).round() / 2.0**44, exponent)
-        correction = rounded - values
-    return values + correction
+    detached = values.detach()
+    mantissa, exponent = np.frexp(detached.numpy())  # torch 2.4's ldexp underflows where float32 does
+    rounded = np.ldexp(np.round(mantissa * 2.0**44) / 2.0**44, exponent)
+    return values + (torch.from_numpy(rounded) - detached)
 
 
 def _facets(simplices: Simplices, lower: Simplices) -> NDArray[np.int64]:
