@@ -22,17 +22,21 @@ from experiments.penalties import keep
 from experiments.unet import LAYERS
 from topolayer import plot
 
-STYLES = {
+STYLES: dict[str, tuple[str, Any]] = {
     "none": ("#333333", "-"),
     "topology": ("#D55E00", "--"),
     "tv": ("#0072B2", "-."),
     "tv+topology": ("#009E73", ":"),
+    "sublevel": ("#CC79A7", (0, (5, 1))),
+    "tv+sublevel": ("#E69F00", (0, (3, 1, 1, 1))),
 }
 LABELS = {
     "none": "no regularization",
     "topology": "topology",
     "tv": "total variation",
     "tv+topology": "total variation and topology",
+    "sublevel": "topology, sublevel sets",
+    "tv+sublevel": "total variation and sublevel sets",
 }
 # Of a sweep: what is drawn, its whiskers, and a label.
 RESPONSES = (

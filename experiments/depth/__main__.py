@@ -7,6 +7,7 @@ run per seed, so that the arms differ in the regularizers and in nothing else:
     tv            and the total variation of eq. (8) of the last decoder layer
     topology      and eq. (1) on the channel norm, eq. (3), of the second decoder layer (our addition)
     tv+topology   and both
+    sublevel      and eq. (1) with sublevel sets, which spare minima in place of maxima (ours too); also tv+sublevel
 
     python -m experiments.depth --demo
     python -m experiments.depth --data diode --root DIR --cache DIR
@@ -159,7 +160,7 @@ def main(config: Config) -> None:
     runs.train_all(config, fabric, len(data[0]), train_one)
     if fabric.is_global_zero:
         models = runs.trained_models(config, lambda seed: initial_model(config, seed))
-        pictures.showcase(config.folder / "examples.png", models, data[1], layer=config.layer, k=config.k)
+        pictures.showcase(config.folder, models, data[1], layer=config.layer, k=config.k)
         report.write(config.folder)
 
 

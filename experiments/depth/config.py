@@ -14,12 +14,12 @@ from experiments.console import UserError, log
 from experiments.depth.depthset import Sensor
 from experiments.depth.encoders import STAGES
 from experiments.depth.layouts import DIODE, NYU
-from experiments.depth.losses import Reduction, Weights, variation
+from experiments.depth.losses import Reduction, Weights, few_minima, variation
 from experiments.depth.networks import DenseDepth, Map, UNet, check_sides
 from experiments.depth.scenes import SCENES
 from experiments.penalties import Regularization
 
-Arm = Literal["none", "tv", "topology", "tv+topology"]
+Arm = Literal["none", "tv", "topology", "tv+topology", "sublevel", "tv+sublevel"]
 
 SENSORS = {"scenes": SCENES, "nyu": NYU, "diode": DIODE}
 SIZES = {"scenes": (96, 128), "nyu": (192, 256), "diode": (384, 512)}
@@ -49,6 +49,24 @@ PAPER: dict[str, dict[str, Any]] = {
         "tv_lambda": 0.1,
         "topology_lambda": 1e-4,
     },
+}
+
+
+# What the demo takes instead, a small network and some hundred steps. The weights of the penalties are those of a sweep
+# on other scenes than it reports on.
+SMALL: dict[str, dict[str, Any]] = {
+    model: {
+        "encoder": "small",
+        "epochs": 8,
+        "batch_size": 8,
+        "optimizer": "adam",
+        "lr": 3e-3,
+        "encoder_share": 1.0,
+        "weight_decay": 0.0,
+        "tv_lambda": tv,
+        "topology_lambda": topology,
+    }
+    for model, tv, topology in (("unet", 0.005, 1e-5), ("densedepth", 0.005, 1e-5))
 }
 
 
@@ -105,7 +123,7 @@ class Config(runs.Options):
     tv_lambda: float | None = None
     """weight of eq. (8), total variation (None: 1, 0.1)"""
     topology_lambda: float | None = None
-    """weight of eq. (1), the topological penalty (None: 0.001, 0.0001)"""
+    """weight of eq. (1), the topological penalty, of superlevel or sublevel sets (None: 0.001, 0.0001)"""
     reduction: Reduction = "mean"
     """sums over pixels as the paper writes them, or means, for which its weights and learning rates are made"""
     ssim_range: float = 0.0
@@ -116,11 +134,11 @@ class Config(runs.Options):
     tv_layer: str = "last"
     """which layer the tv arms regularize: the "last" of the decoder, or a name"""
     k: int = 8
-    """local maxima that are left alone"""
+    """local maxima that are left alone, or minima by the sublevel arms"""
 
     @property
     def default_name(self) -> str:
-        return f"depth-{self.data}-{self.model}"
+        return f"depth-{'demo' if self.demo else self.data}-{self.model}"
 
     @property
     def sensor(self) -> Sensor:
@@ -136,29 +154,22 @@ class Config(runs.Options):
         every = {
             "tv": Regularization(self.tv_layer, partial(variation, reduction=self.reduction), self.objective.tv),
             "topology": Regularization(self.layer, partial(tl.few_maxima, k=self.k), self.objective.topology),
+            "sublevel": Regularization(self.layer, partial(few_minima, k=self.k), self.objective.topology),
         }
         return {name: every[name] for name in arm.split("+") if name != "none"}
 
 
 DEMO = Config(
+    demo=True,
     seeds=(0, 1),
-    name="depth-demo",
     resume=True,
-    encoder="small",
     weights="none",
     width=8,
     size=(64, 96),
     layer="auto",
-    epochs=8,
-    batch_size=8,
-    optimizer="adam",
-    lr=3e-3,
-    encoder_share=1.0,
-    weight_decay=0.0,
     # In 256 steps nothing is learnt from edges between near and far, of which eq. (6), in metres, is full.
     depth_lambda=1.0,
     gradient_lambda=0.05,
-    tv_lambda=0.05,  # with 1 these few steps end in a flat layer
     train_images=256,
     val_images=64,
     threads=1,
@@ -173,8 +184,8 @@ def pixels(config: Config, layer: str) -> int:
 
 def settle(config: Config) -> Config:
     """Put in what was left to the paper or to us, refuse what cannot work, warn of what can hardly be meant."""
-    paper = PAPER[config.model]
-    changes = {name: value for name, value in paper.items() if getattr(config, name) == getattr(Config, name)}
+    left = (SMALL if config.demo else PAPER)[config.model]
+    changes = {name: value for name, value in left.items() if getattr(config, name) == getattr(Config, name)}
     if config.size == (0, 0):
         changes["size"] = SIZES[config.data]
     config = dataclasses.replace(config, **changes)
@@ -196,6 +207,7 @@ def settle(config: Config) -> Config:
         raise UserError("--settings names no part of DIODE: give indoors, outdoor or both")
     if config.encoder == "small" and config.width == 0:
         config = dataclasses.replace(config, width=16)
+    topological = {"topology", "sublevel"} & set("+".join(config.arms).split("+"))
     lambdas = ("depth_lambda", "gradient_lambda", "ssim_lambda", "tv_lambda", "topology_lambda")
     runs.check(config, from_zero=("lr", "encoder_share", "weight_decay", "width", "ssim_range", "k", *lambdas))
     try:
@@ -204,7 +216,7 @@ def settle(config: Config) -> Config:
         raise UserError(str(error)) from error
     if config.batch_size // runs.processes() * config.size[0] * config.size[1] < 2 * 32 * 32:
         raise UserError("a batch of one 32x32 image leaves one value per channel, which cannot be normalized")
-    if config.layer in decoder and "topology" in "+".join(config.arms) and pixels(config, config.layer) < 32 * config.k:
+    if config.layer in decoder and topological and pixels(config, config.layer) < 32 * config.k:
         log.warning(
             "%s has only %d pixels at --size %d %d, hardly room for more than k = %d maxima: the penalty will be close "
             "to zero; --layer auto takes a layer of at least 1024",

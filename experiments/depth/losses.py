@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+import topolayer as tl
 from experiments.penalties import total_variation
 
 Reduction = Literal["mean", "sum"]
@@ -79,6 +80,13 @@ def dissimilarity(prediction: Tensor, depth: Tensor, valid: Tensor, *, data_rang
 def variation(h: Tensor, *, reduction: Reduction = "sum") -> Tensor:
     """Eq. (8) on an activation ``(B, C, H, W)``; as a mean, per pixel."""
     return total_variation(h) / (h[0, 0].numel() if reduction == "mean" else 1)
+
+
+def few_minima(h: Tensor, *, k: int) -> Tensor:
+    """Eq. (1) of the *sublevel* sets of the magnitude of `h`: all but the k most prominent minima. One number each."""
+    magnitude = tl.channel_norm(h.float())
+    top = 2 * magnitude.detach().amax((-2, -1), keepdim=True)
+    return tl.few_maxima((top - magnitude).unsqueeze(1), k=k)  # upside down
 
 
 def data_terms(

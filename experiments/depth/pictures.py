@@ -1,9 +1,10 @@
-"""Pictures of predictions, and of the layer that is regularized (as in Figures 5, 10 and 11)."""
+"""Pictures of predictions, and of the layer that is regularized (Figures 5, 10 and 11)."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,43 +21,102 @@ from experiments.depth.networks import DepthNetwork
 from experiments.penalties import keep
 
 
+@dataclass(frozen=True)
+class Shown:
+    """An image (h, w, 3), its depth (h, w), NaN where it is not known, and by arm what networks make of it.
+
+    `magnitudes` are those of a layer, eq. (3).
+    """
+
+    title: str
+    image: Tensor
+    truth: Tensor
+    predictions: Mapping[str, Tensor]
+    magnitudes: Mapping[str, Tensor]
+
+    @property
+    def scale(self) -> LogNorm:
+        """Of the colours of depths, the same for the truth and all predictions."""
+        known = self.truth[self.truth.isfinite()]
+        return LogNorm(float(known.min()), float(known.max()))
+
+
+def showcase(folder: Path, models: Mapping[str, DepthNetwork], val: DepthSet, *, layer: str, k: int) -> None:
+    """``examples.png`` and ``activations.png`` of three validation images."""
+    shown = look(models, val, layer)
+    examples(folder / "examples.png", shown, layer=layer, k=k)
+    activations(folder / "activations.png", shown, layer=layer)
+
+
 @torch.inference_mode()
-def showcase(path: Path, models: Mapping[str, DepthNetwork], val: DepthSet, *, layer: str, k: int) -> None:
-    """Three validation images: truth, and for every arm the prediction, its error, the layer and its diagram."""
+def look(models: Mapping[str, DepthNetwork], val: DepthSet, layer: str) -> list[Shown]:
+    """Three validation images, the same for whatever networks."""
     chosen = sorted({0, len(val) // 3, 2 * len(val) // 3})
     images, depths, known = val.batch(torch.tensor(chosen), torch.device("cpu"))
-    figure = Figure(figsize=(2.4 * 5, 1.9 * (len(models) + 0.2) * len(chosen)), layout="constrained")
-    parts = figure.subfigures(len(chosen), 1, squeeze=False)[:, 0]
-    rows = [part.subplots(len(models), 5, squeeze=False) for part in parts]
-    for place, part in enumerate(parts):
-        part.suptitle(val.names[chosen[place]], fontsize=8)
-        for axes in rows[place][1:, 0]:
-            axes.set_axis_off()
-    for number, (arm, model) in enumerate(models.items()):
+    predictions: dict[str, Tensor] = {}
+    magnitudes: dict[str, Tensor] = {}
+    for arm, model in models.items():
         kept: dict[str, Tensor] = {}
         hook = model.get_submodule(layer).register_forward_hook(partial(keep, kept, layer))
-        predictions = model.eval()(images)
+        predictions[arm] = model.eval()(images)[:, 0]
         hook.remove()
-        magnitudes = tl.channel_norm(kept[layer])
-        colour = figures.STYLES[arm][0]
-        for place in range(len(chosen)):
-            line = rows[place][number]
-            truth = torch.where(known[place, 0], depths[place, 0], math.nan)
-            scale = LogNorm(float(depths[place][known[place]].min()), float(depths[place][known[place]].max()))
-            if number == 0:
-                image = line[0].inset_axes((0.1, 0.52, 0.9, 0.48))
-                below = line[0].inset_axes((0.1, 0, 0.9, 0.48))
-                line[0].set_axis_off()
-                _picture(image, images[place].permute(1, 2, 0), "")
-                _picture(below, truth, "", cmap="turbo", norm=scale)
-                image.set_ylabel("image", fontsize=7)
-                below.set_ylabel("truth", fontsize=7)
+        magnitudes[arm] = tl.channel_norm(kept[layer])
+    return [
+        Shown(
+            title=val.names[index],
+            image=images[place].permute(1, 2, 0),
+            truth=torch.where(known[place, 0], depths[place, 0], math.nan),
+            predictions={arm: found[place] for arm, found in predictions.items()},
+            magnitudes={arm: found[place] for arm, found in magnitudes.items()},
+        )
+        for place, index in enumerate(chosen)
+    ]
+
+
+def examples(path: Path, shown: list[Shown], *, layer: str, k: int) -> None:
+    """Per image: the truth, and for every arm the prediction, its error, the layer's magnitude and its diagram."""
+    arms = list(shown[0].predictions)
+    figure = Figure(figsize=(2.4 * 5, 1.9 * (len(arms) + 0.2) * len(shown)), layout="constrained")
+    for example, part in zip(shown, figure.subfigures(len(shown), 1, squeeze=False)[:, 0], strict=True):
+        part.suptitle(example.title, fontsize=8)
+        rows = part.subplots(len(arms), 5, squeeze=False)
+        for axes in rows[:, 0]:
+            axes.set_axis_off()
+        for height, (name, picture, options) in enumerate(
+            [("truth", example.truth, {"cmap": "turbo", "norm": example.scale}), ("image", example.image, {})]
+        ):
+            axes = rows[0, 0].inset_axes((0.1, 0.52 * height, 0.9, 0.48))
+            _picture(axes, picture, "", **options)
+            axes.set_ylabel(name, fontsize=7)
+        for number, arm in enumerate(arms):
+            line, prediction = rows[number], example.predictions[arm]
             titles = ("depth", "error of log10", f"|{layer}|", f"its diagram, k = {k}") if number == 0 else ("",) * 4
-            _picture(line[1], predictions[place, 0], titles[0], cmap="turbo", norm=scale)
-            line[1].set_ylabel(figures.LABELS[arm], color=colour, fontsize=7)
-            _picture(line[2], (predictions[place, 0] / truth).log10(), titles[1], cmap="coolwarm", vmin=-0.5, vmax=0.5)
-            _picture(line[3], magnitudes[place], titles[2], cmap="viridis")
-            figures.diagram(line[4], magnitudes[place], titles[3], k=k)
+            _picture(line[1], prediction, titles[0], cmap="turbo", norm=example.scale)
+            line[1].set_ylabel(figures.LABELS[arm], color=figures.STYLES[arm][0], fontsize=7)
+            _picture(line[2], (prediction / example.truth).log10(), titles[1], cmap="coolwarm", vmin=-0.5, vmax=0.5)
+            _picture(line[3], example.magnitudes[arm], titles[2], cmap="viridis")
+            figures.diagram(line[4], example.magnitudes[arm], titles[3], k=k)
+    figures.save(figure, path)
+
+
+def activations(path: Path, shown: list[Shown], *, layer: str) -> None:
+    """Figures 5, 10 and 11: per image a row of depths, of the truth and of every arm, and a row of magnitudes."""
+    arms = list(shown[0].predictions)
+    height, width = shown[0].truth.shape
+    columns = len(arms) + 1
+    figure = Figure(figsize=(2.2 * columns, 2 * len(shown) * (2.2 * height / width + 0.1) + 0.3), layout="constrained")
+    axes = figure.subplots(2 * len(shown), columns, squeeze=False)
+    for number, example in enumerate(shown):
+        above, below = axes[2 * number], axes[2 * number + 1]
+        _picture(above[0], example.truth, "truth" if number == 0 else "", cmap="turbo", norm=example.scale)
+        _picture(below[0], example.image, "")
+        above[0].set_ylabel("depth", fontsize=8)
+        below[0].set_ylabel(f"|{layer}|", fontsize=8)
+        for column, arm in enumerate(arms, 1):
+            _picture(above[column], example.predictions[arm], "", cmap="turbo", norm=example.scale)
+            _picture(below[column], example.magnitudes[arm], "", cmap="viridis")
+            if number == 0:
+                above[column].set_title(figures.LABELS[arm], color=figures.STYLES[arm][0], fontsize=8)
     figures.save(figure, path)
 
 

@@ -13,6 +13,7 @@ from experiments.depth.losses import (
     Weights,
     data_terms,
     dissimilarity,
+    few_minima,
     gradient_error,
     log_rmse,
     sobel,
@@ -45,6 +46,19 @@ def test_log_rmse_has_a_finite_gradient_at_equality() -> None:
     assert prediction.grad is not None
     assert prediction.grad[0].eq(0).all()
     assert prediction.grad[1].flatten().tolist() == pytest.approx([1 / 6, 0, 0, 0])
+
+
+@pytest.mark.parametrize(("k", "expected"), [(1, 16 + 9), (2, 9), (3, 0)])
+def test_few_minima_by_hand(k: int, expected: float) -> None:
+    """The minima 1, 2 and 3 are parted by 5 and 7; that of value 1 never dies."""
+    line = torch.tensor([1.0, 5.0, 2.0, 7.0, 3.0]).view(1, 1, 1, 5).requires_grad_()
+    h = line * torch.tensor([0.6, -0.8]).view(1, 2, 1, 1)  # of the magnitude `line`
+    penalty = few_minima(h, k=k)
+    assert penalty.tolist() == pytest.approx([expected])
+    penalty.sum().backward()
+    assert line.grad is not None
+    wanted = [0, 6 * (k < 3), -6 * (k < 3), 8 * (k < 2), -8 * (k < 2)]
+    assert line.grad.flatten().tolist() == pytest.approx(wanted, abs=1e-5)
 
 
 def test_gradient_error_by_hand() -> None:

@@ -19,13 +19,13 @@ from PIL import Image
 from experiments.console import Meter, UserError
 from experiments.depth import task
 from experiments.depth.__main__ import initial_model, main, make_optimizer
-from experiments.depth.config import DEMO, PAPER, Config, settle
+from experiments.depth.config import DEMO, PAPER, SMALL, Config, settle
 from experiments.files import read_csv
 from experiments.training import read_checkpoint
 
 REPOSITORY = Path(__file__).parents[3]
 TIMES = {"seconds", "images_per_second"}
-ARMS = ("none", "tv", "topology", "tv+topology")
+ARMS = ("none", "tv", "topology", "tv+topology", "tv+sublevel")
 
 
 def numbers(folder: Path) -> list[dict[str, float]]:
@@ -35,11 +35,11 @@ def numbers(folder: Path) -> list[dict[str, float]]:
 
 def test_eq_4(train: Callable[..., Path]) -> None:
     """The loss is the weighted sum of the terms that are logged, of those of the arm and no others."""
-    weights = {"depth": 0.1, "gradient": 1.0, "ssim": 1.0, "tv": 0.1, "topology": 1e-4}
+    weights = {"depth": 0.1, "gradient": 1.0, "ssim": 1.0, "tv": 0.1, "topology": 1e-4, "sublevel": 1e-4}
     for arm in ARMS:
         row = read_csv(train(arm) / "metrics.csv")[0]
         used = [name for name in weights if f"train_{name}" in row]
-        assert used == ["depth", "gradient", "ssim", *(name for name in ("tv", "topology") if name in arm)]
+        assert used == ["depth", "gradient", "ssim", *(name for name in ("tv", "topology", "sublevel") if name in arm)]
         assert row["train_loss"] == pytest.approx(sum(weights[name] * row[f"train_{name}"] for name in used))
         wanted = sum(weights[name] * row[f"val_{name}"] for name in ("depth", "gradient", "ssim"))
         assert row["val_loss"] == pytest.approx(wanted)
@@ -129,7 +129,7 @@ def test_a_command_leaves_everything_behind(config: Config, tmp_path: Path) -> N
     folder = config.folder
     noted = json.loads((folder / "seed0-tv" / "config.json").read_text())
     assert (noted["optimizer"], noted["tv_lambda"], noted["layer"]) == ("adam", 0.1, "dec1")
-    for picture in ("convergence.png", "examples.png"):
+    for picture in ("convergence.png", "examples.png", "activations.png"):
         assert (folder / picture).stat().st_size > 10_000
     table = (folder / "results.md").read_text()
     assert "| mae (m), 1.5 to 2.5 m |" in table and "Δ tv [95 % CI]" in table
@@ -146,8 +146,17 @@ def test_options_that_are_left_alone_are_the_papers(model: str) -> None:
     assert (changed.lr, changed.tv_lambda, changed.epochs) == (0.5, 0.0, 3)
 
 
+def test_the_demo_of_either_network_has_a_folder_and_weights_of_its_own() -> None:
+    settled = [settle(dataclasses.replace(DEMO, model=model)) for model in SMALL]
+    assert [config.folder.name for config in settled] == ["depth-demo-unet", "depth-demo-densedepth"]
+    for config in settled:
+        assert {name: getattr(config, name) for name in SMALL[config.model]} == SMALL[config.model]
+        assert settle(config) == config
+        assert config.root is None and config.weights == "none"  # without any data or download
+
+
 def test_the_encoder_of_the_unet_learns_at_a_tenth() -> None:
-    config = settle(dataclasses.replace(DEMO, optimizer="", lr=0.0, encoder_share=0.0, weight_decay=None))
+    config = settle(dataclasses.replace(DEMO, demo=False, encoder="small"))
     network = initial_model(config, 0)
     optimizer = make_optimizer(config, network)
     assert isinstance(optimizer, torch.optim.SGD)
