@@ -100,7 +100,7 @@ def examples(path: Path, shown: list[Shown], *, layer: str, k: int) -> None:
 
 
 def activations(path: Path, shown: list[Shown], *, layer: str) -> None:
-    """Figures 5, 10 and 11: per image a row of depths, of the truth and of every arm, and a row of magnitudes."""
+    """Figures 5, 10 and 11: per image a row with the truth and every arm's depth, and below it the magnitudes."""
     arms = list(shown[0].predictions)
     height, width = shown[0].truth.shape
     columns = len(arms) + 1
@@ -108,10 +108,10 @@ def activations(path: Path, shown: list[Shown], *, layer: str) -> None:
     axes = figure.subplots(2 * len(shown), columns, squeeze=False)
     for number, example in enumerate(shown):
         above, below = axes[2 * number], axes[2 * number + 1]
-        _picture(above[0], example.truth, "truth" if number == 0 else "", cmap="turbo", norm=example.scale)
+        _picture(above[0], example.truth, "", cmap="turbo", norm=example.scale)
         _picture(below[0], example.image, "")
-        above[0].set_ylabel("depth", fontsize=8)
-        below[0].set_ylabel(f"|{layer}|", fontsize=8)
+        for ax, name in ((above[0], "truth"), (below[0], "image"), (above[1], "depth"), (below[1], f"|{layer}|")):
+            ax.set_ylabel(name, fontsize=8)
         for column, arm in enumerate(arms, 1):
             _picture(above[column], example.predictions[arm], "", cmap="turbo", norm=example.scale)
             _picture(below[column], example.magnitudes[arm], "", cmap="viridis")
