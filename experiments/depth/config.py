@@ -66,7 +66,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "tv_lambda": tv,
         "topology_lambda": topology,
     }
-    for model, tv, topology in (("unet", 0.005, 1e-5), ("densedepth", 0.005, 1e-5))
+    for model, tv, topology in (("unet", 5e-4, 1e-3), ("densedepth", 0.1, 1e-4))
 }
 
 

@@ -37,8 +37,8 @@ class Shown:
     @property
     def scale(self) -> LogNorm:
         """Of the colours of depths, the same for the truth and all predictions."""
-        known = self.truth[self.truth.isfinite()]
-        return LogNorm(float(known.min()), float(known.max()))
+        depths = torch.cat([self.truth[self.truth.isfinite()], *(found.flatten() for found in self.predictions.values())])
+        return LogNorm(float(depths.min()), float(depths.max()))
 
 
 def showcase(folder: Path, models: Mapping[str, DepthNetwork], val: DepthSet, *, layer: str, k: int) -> None:
