@@ -60,13 +60,13 @@ SMALL: dict[str, dict[str, Any]] = {
         "epochs": 8,
         "batch_size": 8,
         "optimizer": "adam",
-        "lr": 3e-3,
+        "lr": lr,
         "encoder_share": 1.0,
         "weight_decay": 0.0,
         "tv_lambda": tv,
         "topology_lambda": topology,
     }
-    for model, tv, topology in (("unet", 5e-4, 1e-3), ("densedepth", 0.1, 1e-4))
+    for model, lr, tv, topology in (("unet", 3e-3, 5e-4, 1e-3), ("densedepth", 1e-3, 0.1, 1e-3))
 }
 
 

@@ -37,7 +37,9 @@ class Shown:
     @property
     def scale(self) -> LogNorm:
         """Of the colours of depths, the same for the truth and all predictions."""
-        depths = torch.cat([self.truth[self.truth.isfinite()], *(found.flatten() for found in self.predictions.values())])
+        depths = torch.cat(
+            [self.truth[self.truth.isfinite()], *(found.flatten() for found in self.predictions.values())]
+        )
         return LogNorm(float(depths.min()), float(depths.max()))
 
 
