@@ -131,6 +131,8 @@ def test_graphs_and_meshes(family: Family, superlevel: bool) -> None:
         check(family, values, superlevel, options(seed, values))
 
 
+# With NumPy 2.5 scikit-image warns.
+@pytest.mark.filterwarnings("ignore:Setting the shape on a NumPy array:DeprecationWarning")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", [(40,), (30, 41), (9, 10, 11), (1, 50), (50, 1)], ids=str)
 def test_it_is_morphological_reconstruction(shape: tuple[int, ...], kind: str) -> None:
