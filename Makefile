@@ -60,7 +60,7 @@ $(SANITIZED)/site: $(BUILD_INPUTS) $(wildcard topolayer/*.py topolayer/_backends
 	    -C build-dir=$(SANITIZED)/cmake -C cmake.build-type=Debug -C install.strip=false \
 	    -C cmake.define.TOPOLAYER_SANITIZE=address,undefined .
 
-# The fuzz target with a `main` that feeds it random bytes; for libFuzzer see CONTRIBUTING.md.
+# The fuzz target with a `main` that feeds it random bytes; for libFuzzer see the top of fuzz_grid.cpp.
 FUZZ_FLAGS := -std=c++20 -O1 -g -pthread -Wall -Wextra -Wl,--wrap=realloc -DTOPOLAYER_VALUES_WORTH_A_THREAD=1 \
               -Itopolayer/csrc
 FUZZ_FILES := $(wildcard tests/fuzz/* topolayer/csrc/*)

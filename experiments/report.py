@@ -77,7 +77,7 @@ DEPTH = Scores(
     digits=4,
 )
 # Errors by depth range, whose limits depend on the data: mae_from_0.6_to_2, abs_rel_usual_from_0.6_to_2, ...
-RANGE = re.compile(r"(mae|abs_rel_usual)_from_(\S+)_to_(\S+)")
+RANGE = re.compile(r"(mae|abs_rel_usual)_from_([^_]+)_to_([^_]+)")
 
 
 def scores_of(final: Mapping[str, float]) -> Scores:
@@ -86,7 +86,9 @@ def scores_of(final: Mapping[str, float]) -> Scores:
         titles = {name: title for name, title in SEGMENTATION.titles.items() if name in final}
         return dataclasses.replace(SEGMENTATION, titles=titles)
     ranges = {
-        name: f"{DEPTH.titles[found[1]]}, {found[2]} to {found[3]} m" for name in final if (found := RANGE.match(name))
+        name: f"{DEPTH.titles[found[1]]}, {found[2]} to {found[3]} m"
+        for name in final
+        if (found := RANGE.fullmatch(name))
     }
     return dataclasses.replace(DEPTH, titles={**DEPTH.titles, **ranges})
 
@@ -303,7 +305,10 @@ def main(folders: tyro.conf.Positional[tuple[Path, ...]], /) -> None:
 
 
 def write_all(folders: Sequence[Path]) -> None:
-    rows = {folder.name: write(folder) for folder in folders}
+    if not folders:
+        raise UserError("name at least one folder with runs")
+    names = [folder.name for folder in folders]
+    rows = {folder.name if names.count(folder.name) == 1 else str(folder): write(folder) for folder in folders}
     if len(rows) > 1:
         first = next(iter(rows.values()))[0]
         figures.differences(folders[0].parent / "differences.png", rows, scores_of(first).titles)

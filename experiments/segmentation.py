@@ -136,6 +136,7 @@ DEMO = Config(
     threads=1,  # batches are so small that threads would wait for one another, above all on a busy machine
 )
 
+WEIGHTS = ("topology_lambda", "tv_lambda")
 DISTURBED_SCORES = ("miou", "person_iou", "betti_error")
 
 
@@ -238,7 +239,7 @@ def settle(config: Settings) -> Settings:
     for option, layer in (("--layer", config.layer), ("--tv-layer", config.tv_layer)):
         if layer not in LAYERS:
             raise UserError(f"{option} {layer}: there is no such layer; the U-Net has {', '.join(LAYERS)}")
-    runs.check(config, from_one=("size", "width"), from_zero=("topology_lambda", "tv_lambda", "lr", "noise", "blur"))
+    runs.check(config, from_one=("size", "width"), from_zero=("k", *WEIGHTS, "lr", "noise", "blur"))
     if not 0 < config.train_share <= 1:
         raise UserError(f"--train-share must be above 0 and at most 1, got {config.train_share}")
     each = config.batch_size // runs.processes()

@@ -50,8 +50,10 @@ class Sweep(Config):
     """which penalties to vary; "none", to which all are compared, is always there"""
     seeds: tuple[int, ...] = (0, 1, 2)
     """one run per setting and seed"""
-    resume: bool = True
+    resume: tyro.conf.Fixed[bool] = True
     """a sweep goes on with unfinished runs"""
+    demo: tyro.conf.Fixed[bool] = False
+    """it has no preset"""
     lambdas: tuple[float, ...] = (1e-6, 1e-5, 1e-4)
     """weights of the topological penalty, with each of --gradients"""
     gradients: tuple[Literal["critical", "region"], ...] = ("critical",)
@@ -107,6 +109,7 @@ def settings(sweep: Sweep) -> list[Setting]:
         found += [Setting("topology", dataclasses.replace(base, **change)) for change in changes]
     if "tv" in sweep.arms:
         found += [Setting("tv", dataclasses.replace(base, tv_lambda=weight)) for weight in sweep.tv_lambdas]
+    found = [dataclasses.replace(setting, config=settle(setting.config)) for setting in found]
     return list({setting.name: setting for setting in found}.values())
 
 
@@ -117,6 +120,8 @@ def split(sweep: Sweep) -> tuple[ImageSet, ImageSet]:
         return train, load_validation(sweep)
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0)).tolist()
     number = round(sweep.held_out * len(train))
+    if not 0 < number < len(train):
+        raise UserError(f"--held-out {sweep.held_out}: of {len(train)} training images that is {number}")
     return train.subset(order[number:]), train.subset(order[:number])
 
 
@@ -177,10 +182,10 @@ def main(sweep: Sweep) -> None:
         raise UserError("the sweep runs in one process: start it without torchrun")
     if not 0 <= sweep.held_out < 1:
         raise UserError(f"--held-out must be at least 0 and below 1, got {sweep.held_out}")
+    if not sweep.seeds:
+        raise UserError("--seeds: expected at least one")
     sweep = settle(sweep)
     tried = settings(sweep)
-    for setting in tried:
-        settle(setting.config)
     runs.check_folders(sweep)
     if sweep.threads:
         torch.set_num_threads(sweep.threads)
@@ -194,7 +199,7 @@ def main(sweep: Sweep) -> None:
     with stop_requests() as stop, Meter(number * steps) as meter:
         for seed, unfinished in todo.items():
             for setting in unfinished:
-                config = dataclasses.replace(setting.config, name=f"{sweep.folder.name}/{setting.name}")
+                config = dataclasses.replace(setting.config, name=f"{sweep.name or sweep.default_name}/{setting.name}")
                 train_run(config, setting.arm, seed, data, fabric=fabric, meter=meter, stop=stop)
             write(sweep, tried)
     log.info("in %s: sweep.md, sweep.csv, sweep.png\n%s", sweep.folder, (sweep.folder / "sweep.md").read_text())

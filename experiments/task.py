@@ -85,7 +85,7 @@ class Segmentation:
             score.update(prediction, masks)
             error = squared_error(prediction, masks, self.reduction)
             spots = speckle(self.activations[self.watched], k=self.k)
-            wrong = tl.betti_error(prediction.nan_to_num(0), masks, threshold=THRESHOLD, dims=0)
+            wrong = tl.betti_error((prediction > THRESHOLD).float(), masks, dims=0)
             sums += torch.stack([error * len(indices), spots.sum(), wrong.sum(), error.new_tensor(len(indices))])
         self.activations.clear()
         if self.fabric.world_size > 1:

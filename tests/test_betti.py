@@ -333,6 +333,7 @@ def test_bad_segmentations() -> None:
         (good, mask, {"dims": [0]}, TypeError, r"^dims\b.*got \[0\]$"),
         (good, mask, {"ndim": True}, TypeError, r"^ndim\b"),
         (good, mask, {"ndim": "2"}, TypeError, r"^ndim\b"),
+        (good, mask, {"ndim": 2.0}, TypeError, r"^ndim\b"),
         (good, mask, {"ndim": 4}, ValueError, r"^ndim\b"),
     ]
     for prediction, truth, options, error, words in cases:

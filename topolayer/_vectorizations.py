@@ -202,7 +202,8 @@ def betti_error(
     if not bool(((mask == 0) | (mask == 1)).all()):
         raise ValueError("mask: expected no values but 0 and 1, got others; threshold it, for instance with mask > 0")
     check_finite("prediction", prediction)
-    if ndim in (1, 2, 3) and (prediction.ndim < ndim or 0 in prediction.shape[prediction.ndim - ndim :]):
+    is_known = isinstance(ndim, int) and ndim in (1, 2, 3)  # else the filtration refuses it
+    if is_known and (prediction.ndim < ndim or 0 in prediction.shape[prediction.ndim - ndim :]):
         raise ValueError(
             f"prediction: expected shape (*batch, *grid) with {ndim} axes of the grid, none of them empty, "
             f"got {tuple(prediction.shape)}"

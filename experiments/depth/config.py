@@ -52,8 +52,8 @@ PAPER: dict[str, dict[str, Any]] = {
 }
 
 
-# What the demo takes instead, a small network and some hundred steps. The weights of the penalties are those of a sweep
-# on other scenes than it reports on.
+# What the demo takes instead, a small network and some hundred steps. The weights of the U-Net's penalties are those of
+# a sweep on other scenes than it reports on; for DenseDepth docs/experiments/depth.md says where they come from.
 SMALL: dict[str, dict[str, Any]] = {
     model: {
         "encoder": "small",

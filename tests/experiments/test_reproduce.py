@@ -14,6 +14,7 @@ from experiments.depth import config as depth
 
 PAGE = (Path(__file__).parents[2] / "docs/experiments/reproduce.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^\$ python -m experiments\.(\w+) (.*)$", PAGE, re.MULTILINE)
+assert len(COMMANDS) == 9, COMMANDS
 
 
 def parsed(experiment: str, options: str) -> Any:

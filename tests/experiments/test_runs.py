@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
 import math
@@ -18,11 +17,12 @@ import pytest
 import torch
 
 import topolayer as tl
-from experiments import sweep, training
+from experiments import segmentation, training
 from experiments.console import Interrupted, Meter, UserError
 from experiments.files import read_csv
+from experiments.images import ImageSet
 from experiments.runs import check_folders
-from experiments.segmentation import Config, initial_model, load_training, main, settle
+from experiments.segmentation import Config, initial_model, load_training, load_validation, main, settle
 from experiments.training import Trainer, read_checkpoint
 from experiments.unet import UNet
 
@@ -178,65 +178,6 @@ def test_a_command_leaves_everything_behind(config: Config) -> None:
     )
 
 
-def test_lambda_is_chosen_without_looking_at_validation_images(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("experiments.segmentation.load_validation", lambda config: pytest.fail("these are reported on"))
-    tried = swept(config, train_images=5, epochs=1, lambdas=(1e-6, 1e-3))
-    sweep.main(tried)
-    none, *rows = table(tried)
-    assert none["arm"] == "none" and [row["lambda"] for row in rows] == ["1e-06", "0.001"]
-    weak, strong = (float(row["gradient_ratio_first"]) for row in rows)
-    assert weak > 0 and strong == pytest.approx(1000 * weak, rel=0.01)
-
-
-def test_a_sweep_varies_one_thing_at_a_time_and_trains_nothing_twice(
-    config: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tried = swept(config, lambdas=(1e-5, 1e-4), gradients=("critical", "region"), topology_lambda=1e-4)
-    more = dataclasses.replace(tried, ks=(2, 8), layers=("dec1",), tv_lambdas=(1e-8, 1e-7), arms=("topology", "tv"))
-    begun: list[str] = []
-    train_run = sweep.train_run
-
-    def interrupted(config: Config, arm: Any, seed: int, *arguments: Any, **options: Any) -> None:
-        if len(begun) == 4:
-            raise Interrupted("after four runs")
-        begun.append(f"{config.folder.name} {seed}")
-        train_run(config, arm, seed, *arguments, **options)
-
-    monkeypatch.setattr(sweep, "train_run", interrupted)
-    with pytest.raises(Interrupted):
-        sweep.main(tried)
-    first, begun = begun, begun[:0]
-    sweep.main(tried)
-    assert len(begun) == 1 and not set(begun) & set(first)
-    begun = [""] * 5  # past the interruption
-    sweep.main(more)
-    around = {
-        *((weight, gradient, "dec2", "8") for weight in ("1e-05", "0.0001") for gradient in ("critical", "region")),
-        ("0.0001", "critical", "dec2", "2"),
-        ("0.0001", "critical", "dec1", "8"),
-    }
-    rows = table(more)
-    found = [(r["lambda"], r["gradient"], r["layer"], r["k"]) for r in rows if r["arm"] == "topology"]
-    assert len(found) == len(around) and set(found) == around
-    assert [row["lambda"] for row in rows if row["arm"] == "tv"] == ["1e-08", "1e-07"]
-    assert len(set(begun[5:])) == len(begun[5:]) == len(rows) - 5
-    assert (more.folder / "sweep.md").read_text().count("\n| ") == 1 + len(rows)
-    assert (more.folder / "sweep.png").stat().st_size > 10_000
-    with pytest.raises(UserError, match=r"held_out 0\.2 there, 0\.5 here"):
-        sweep.main(dataclasses.replace(more, held_out=0.5))
-
-
-def swept(config: Config, **changes: Any) -> sweep.Sweep:
-    options = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-    changes = {"arms": ("none", "topology"), "epochs": 1, "train_images": 5, "resume": True} | changes
-    return sweep.Sweep(**(options | changes))
-
-
-def table(tried: sweep.Sweep) -> list[dict[str, str]]:
-    with (tried.folder / "sweep.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
 def test_every_seed_draws_its_share_of_the_training_images(config: Config) -> None:
     train = load_training(dataclasses.replace(config, train_images=20))
     large, small, other = (train.share(share, seed=seed).names for share, seed in ((0.5, 3), (0.25, 3), (0.25, 4)))
@@ -250,6 +191,22 @@ def test_a_run_on_a_share_sees_only_that(train: Callable[..., Path]) -> None:
     assert state["sampler"]["examples"] == 4 and read_csv(folder / "metrics.csv")[-1]["step"] == 4
 
 
+def test_the_share_is_that_of_the_seed_in_every_arm(
+    train: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, ...]] = []
+    task = segmentation.Segmentation
+
+    def watched(fabric: Any, model: Any, images: Any, *arguments: Any, **options: Any) -> Any:
+        seen.append(images.names)
+        return task(fabric, model, images, *arguments, **options)
+
+    monkeypatch.setattr(segmentation, "Segmentation", watched)
+    for arm, seed in (("none", 0), ("topology", 0), ("none", 1)):
+        train(arm, seed=seed, train_images=12, train_share=0.5, epochs=1)
+    assert seen[0] == seen[1] and set(seen[0]) != set(seen[2])
+
+
 def test_validating_less_often_trains_the_same(train: Callable[..., Path]) -> None:
     often, seldom = train(name="often", epochs=5), train(name="seldom", epochs=5, val_every=2)
     rows = read_csv(seldom / "metrics.csv")
@@ -261,15 +218,25 @@ def test_validating_less_often_trains_the_same(train: Callable[..., Path]) -> No
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-def test_disturbed_images_are_scored_once_at_the_end(train: Callable[..., Path]) -> None:
+def test_disturbed_images_are_scored_once_at_the_end(
+    config: Config, train: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And the same however the run came to its end."""
     folder = train("none", noise=0.2, blur=1.5)
     final = json.loads((folder / "summary.json").read_text())["final"]
     disturbed = {f"{score}_{kind}" for score in ("miou", "person_iou", "betti_error") for kind in ("noise", "blur")}
     assert disturbed < final.keys() and not disturbed & read_csv(folder / "metrics.csv")[-1].keys()
     (folder / "summary.json").unlink()
+    scored: list[ImageSet] = []
+    scores = segmentation.Segmentation.scores
+    monkeypatch.setattr(
+        segmentation.Segmentation, "scores", lambda task, images: scored.append(images) or scores(task, images)
+    )
     train("none", noise=0.2, blur=1.5)
     assert json.loads((folder / "summary.json").read_text())["final"] == final
+    clean = load_validation(config)
+    for images, expected in zip(scored, (clean.noisy(0.2), clean.blurred(1.5)), strict=True):
+        assert torch.equal(images.images, expected.images) and not torch.equal(images.images, clean.images)
 
 
 @pytest.mark.parametrize(

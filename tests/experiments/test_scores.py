@@ -193,6 +193,23 @@ def test_several_folders_are_drawn_side_by_side(tmp_path: Path) -> None:
     assert (tmp_path / "differences.png").stat().st_size > 10_000
 
 
+def test_folders_of_depth_have_a_panel_for_each_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[list[str], dict[str, str]]] = []
+    monkeypatch.setattr(report.figures, "differences", lambda _, rows, titles: drawn.append((list(rows), titles)))
+    row = dict.fromkeys(report.DEPTH.titles, 0.5) | {"epoch": 1.0, "val_loss": 1.0, "val_speckle": 1.0}
+    row["mae_from_0.6_to_2"] = 0.1
+    for folder in ("a/x", "b/x"):
+        for seed in (0, 1):
+            write_row(tmp_path / folder / f"seed{seed}-none", "none", seed, row)
+            write_row(tmp_path / folder / f"seed{seed}-tv", "tv", seed, row)
+    report.write_all((tmp_path / "a/x", tmp_path / "b/x"))
+    ((names, titles),) = drawn
+    assert set(titles) == {*report.DEPTH.titles, "mae_from_0.6_to_2"}
+    assert names == [str(tmp_path / "a/x"), str(tmp_path / "b/x")]
+    with pytest.raises(UserError, match="at least one folder"):
+        report.write_all(())
+
+
 def test_one_seed_has_no_interval() -> None:
     mean, half = report.confidence([1.5])
     assert mean == 1.5 and math.isnan(half)

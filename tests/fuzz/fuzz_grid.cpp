@@ -1,7 +1,10 @@
 // A fuzz target: arbitrary bytes become a batch of grids, a graph or a distance matrix; the core must give the bars of
 // the plain method, whatever the threads, report what is not finite, and survive that memory runs out. It aborts if not.
 //
-// With clang: -fsanitize=fuzzer. Elsewhere `main`, below, feeds it random bytes or the files it is given:
+// With clang:
+//     clang++ -std=c++20 -g -fsanitize=fuzzer,address,undefined -DTOPOLAYER_LIBFUZZER -Wl,--wrap=realloc
+//         -Itopolayer/csrc tests/fuzz/*.cpp
+// Elsewhere `main`, below, feeds it random bytes or the files it is given:
 //     fuzz_grid [--count N] [--seed S] [FILE...]
 #include <bit>
 #include <chrono>
