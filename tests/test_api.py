@@ -6,6 +6,9 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import shutil
+import subprocess
+import sys
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -102,6 +105,15 @@ def test_public_names_are_documented(name: str) -> None:
 
 
 # -- conduct
+
+
+def test_a_folder_without_the_compiled_core_is_named(tmp_path: Path) -> None:
+    """What Python finds in the folder of a clone. Without `site` no editable installation helps it out."""
+    shutil.copytree(PACKAGE, tmp_path / "topolayer", ignore=shutil.ignore_patterns("_core.*.so", "_core*.pyd"))
+    code = f"import sys; sys.path[:0] = {[str(tmp_path), *sys.path]!r}; import topolayer"
+    run = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, timeout=100)
+    assert f"imported from {tmp_path / 'topolayer'}, where its C++ core is not compiled" in run.stderr
+    assert "pip install -e ." in run.stderr
 
 
 def test_no_code_under_the_gpl() -> None:

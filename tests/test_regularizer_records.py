@@ -28,6 +28,17 @@ def test_in_eval_nothing_is_recorded(net: Net) -> None:
     assert seen == [(2, 6), (4, 6)]
 
 
+def test_forgotten_calls_are_noticed(net: Net) -> None:
+    with (
+        tl.Regularizer(net, {"enc": energy}) as regularizer,
+        pytest.warns(UserWarning, match=r"^layer 'enc' ran 100 times") as seen,
+    ):
+        for _ in range(120):
+            net(samples(1))
+    assert len(seen) == 1 and "clear()" in str(seen[0].message)
+    assert not regularizer._records["enc"]  # the end of the block drops them
+
+
 def test_a_call_in_eval_raises_and_says_why(net: Net) -> None:
     net.eval()
     with tl.Regularizer(net, {"enc": energy}) as regularizer:

@@ -123,7 +123,7 @@ def few_maxima(h: Tensor, *, k: int = 8, p: float = 2, gradient: Literal["critic
     if h.ndim not in (4, 5) or 0 in h.shape[2:]:
         raise ValueError(
             f"h: expected shape (B, C, H, W) or (B, C, D, H, W) with at least one pixel, got {tuple(h.shape)}; "
-            "a single sample gets its batch axis by h[None]"
+            "a single sample (C, H, W) gets its batch axis by h[None], tokens (B, N, C) become a grid by tokens_to_grid"
         )
     if gradient not in ("critical", "region"):
         raise ValueError(f'gradient: expected "critical" or "region", got {gradient!r}')

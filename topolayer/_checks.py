@@ -50,7 +50,7 @@ def check_number(name: str, number: object, *, least: float = -math.inf) -> None
 
 def check_count(name: str, count: object, *, most: float = math.inf) -> None:
     if isinstance(count, bool) or not isinstance(count, int):
-        raise TypeError(f"{name}: expected an int, got {type(count).__name__}")
+        raise TypeError(f"{name}: expected an int, got {count!r}; int(...) makes one")
     if not 0 <= count <= most:
         bound = "" if most == math.inf else f" and <= {most}, as there is a number for each in the result"
         raise ValueError(f"{name}: expected an int >= 0{bound}, got {count}")

@@ -149,7 +149,7 @@ def _tensors(pairs: IndexPairs) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor,
 def _check_dims(dims: object, filtration: Filtration) -> tuple[int, ...]:
     wanted = dims if isinstance(dims, tuple) else (dims,)
     if not wanted or any(isinstance(dim, bool) or not isinstance(dim, int) for dim in wanted):
-        raise TypeError(f"dims: expected an int or a tuple of ints, got {dims!r}")
+        raise TypeError(f"dims: expected an int or a tuple of ints such as (0, 1), got {dims!r}")
     if len(set(wanted)) < len(wanted):
         raise ValueError(f"dims: expected different dimensions, got {dims!r}")
     top = filtration.top_dimension

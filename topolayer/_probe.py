@@ -227,7 +227,10 @@ def _components(mask: Tensor) -> Tensor:
         )
     values = mask.detach().squeeze(1) if mask.ndim > 3 else mask.detach()
     if not bool(((values == 0) | (values == 1)).all()):
-        raise ValueError("masks: expected bool, or zeros and ones, got other numbers; mask > 0.5 makes a mask of them")
+        raise ValueError(
+            f"masks: expected bool, or zeros and ones, got other numbers, such as {float(values.max()):g}; "
+            "mask > 0.5 makes a mask of probabilities, mask == c or mask > 0 one of class labels"
+        )
     barcode = persistence(Freudenthal(values.float(), ndim=values.ndim - 1, superlevel=True))
     # A component of the foreground is born at 1. The bar of an image without foreground is born at 0.
     return (barcode.sum(barcode.births) + barcode.essential.sum(barcode.essential.births)).cpu().double()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Self
 
@@ -16,6 +17,7 @@ from topolayer._models import find_layer, layer_names, unwrapped, version_of
 
 Penalty = Callable[[Tensor], Tensor]
 
+_MANY = 100  # recorded activations of a layer at which forgotten calls become likely
 _SUCH_AS = "such as {'decoder.dec4': topolayer.few_maxima}"
 
 
@@ -142,7 +144,10 @@ class Regularizer:
 
     def _check_attached(self) -> None:
         if not self._handles:
-            raise RuntimeError("this regularizer was removed from its model: create a new one")
+            raise RuntimeError(
+                "this regularizer was removed from its model, by remove() or the end of its `with` block: "
+                "create a new one"
+            )
 
     @_disable_dynamo  # traced, the conditions below would become constants
     def _record(self, name: str, layer: nn.Module, args: object, output: object) -> None:
@@ -156,6 +161,12 @@ class Regularizer:
                 "inside it, or send the tensor you mean through an nn.Identity and name that"
             )
         self._records[name].append((output, version_of(output)))
+        if len(self._records[name]) == _MANY:
+            warnings.warn(
+                f"layer {name!r} ran {_MANY} times since the regularizer was last called. Each activation is kept with "
+                "its graph until the next call: call the regularizer in every step, or drop the records with clear()",
+                stacklevel=2,
+            )
 
 
 def _mean(name: str, penalty: Penalty, record: list[tuple[Tensor, int]]) -> Tensor:
@@ -220,6 +231,9 @@ def _check(model: object, penalties: object, every: object) -> dict[str, nn.Modu
         layer = find_layer(model, name)
         if layer is None:
             nearest = ", ".join(map(repr, difflib.get_close_matches(name, layer_names(model), n=5, cutoff=0.0)))
-            raise ValueError(f"penalties: the model has no layer {name!r}; the nearest names are {nearest or 'none'}")
+            raise ValueError(
+                f"penalties: the model has no layer {name!r}; the nearest names are {nearest or 'none'}, and "
+                "model.named_modules() has all of them"
+            )
         layers[name] = layer
     return layers

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import math
 import sys
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from topolayer import _core
+try:
+    from topolayer import _core
+except ImportError as error:
+    folder = Path(__file__).parents[1]
+    if any(folder.glob("_core.*.so")) or any(folder.glob("_core*.pyd")):
+        raise
+    raise ImportError(
+        f"topolayer was imported from {folder}, where its C++ core is not compiled. Is this the folder of a clone? "
+        "Run Python in another one, or install with `pip install -e .` there"
+    ) from error
 from topolayer._backends.protocol import IndexPairs
 from topolayer._complexes import edges
 from topolayer._filtrations import Cubical, Filtration, Freudenthal, LowerStar, Rips
