@@ -22,6 +22,7 @@ from .reference import Bars
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 WIDE = (torch.float32, torch.float64)
+OLD_COMPILER = tuple(map(int, torch.__version__.split(".")[:2])) < (2, 13)  # 2.4 fails; what came between is not tested
 INF = math.inf
 COMPLEXES = {"F": reference.freudenthal, "V": reference.cubical_v, "T": reference.cubical_t}
 

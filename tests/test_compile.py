@@ -13,14 +13,12 @@ from torch import Tensor
 
 import topolayer as tl
 
-from .problems import DTYPES
+from .problems import DTYPES, OLD_COMPILER
 
 pytestmark = [
     pytest.mark.timeout(240),
-    # 2.4 breaks the graph at operators whose result has no fixed shape. What came between is not tested.
-    pytest.mark.skipif(
-        tuple(map(int, torch.__version__.split(".")[:2])) < (2, 13), reason="one graph needs torch 2.13"
-    ),
+    # Torch 2.4 breaks the graph at operators whose result has no fixed shape.
+    pytest.mark.skipif(OLD_COMPILER, reason="one graph needs torch 2.13"),
     # Dynamo looks at .grad of tensors that have none and hides the warning, but not where warnings are errors.
     pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"),
     # Inductor imports a module of torch that uses what torch deprecates.
