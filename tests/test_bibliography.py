@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+import topolayer as tl
+
 ROOT = Path(__file__).parents[1]
 BIB = (ROOT / "docs/references.bib").read_text(encoding="utf-8")
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
-SOURCES = sorted((ROOT / "topolayer").rglob("*.py"))
+SOURCES = sorted(Path(tl.__file__).parent.rglob("*.py"))
 
 
 def plain(text: str) -> str:
@@ -35,7 +37,7 @@ def named(text: str) -> list[tuple[str, str]]:
     return [(match[1], match[2]) for match in re.finditer(r"([A-Z][^.()`]{2,80}?),? \(?((?:19|20)\d\d)\)", text)]
 
 
-@pytest.mark.parametrize("path", [*SOURCES, *PAGES], ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", [*SOURCES, *PAGES], ids=lambda path: path.name)
 def test_what_is_named_is_listed(path: Path) -> None:
     text = " ".join(plain(path.read_text(encoding="utf-8")).split())
     for before, year in named(text):
