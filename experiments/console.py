@@ -37,6 +37,7 @@ def run(main: Callable[[], None]) -> None:
     log.propagate = False
     try:
         main()
+        leave_processes()
     except UserError as error:
         log.error("[error] %s", error)
         sys.exit(2)
@@ -46,6 +47,14 @@ def run(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         log.warning("interrupted; runs go on from their last checkpoint with --resume")
         sys.exit(130)
+
+
+def leave_processes() -> None:
+    """Take leave of the other processes of torchrun: threads that still talk to them abort a process that just ends."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed and distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
 
 
 @contextmanager
