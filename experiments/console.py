@@ -41,8 +41,9 @@ def run(main: Callable[[], None]) -> None:
     except UserError as error:
         log.error("[error] %s", error)
         sys.exit(2)
-    except Interrupted as stop:
+    except Interrupted as stop:  # all processes were told to stop after the same step
         log.warning("%s", stop)
+        leave_processes()
         sys.exit(130)
     except KeyboardInterrupt:
         log.warning("interrupted; runs go on from their last checkpoint with --resume")
@@ -50,10 +51,9 @@ def run(main: Callable[[], None]) -> None:
 
 
 def leave_processes() -> None:
-    """Take leave of the other processes of torchrun: threads that still talk to them abort a process that just ends."""
+    """End the talk between the processes of torchrun: its threads abort a process that just exits (PyTorch #179291)."""
     distributed = sys.modules.get("torch.distributed")
     if distributed and distributed.is_available() and distributed.is_initialized():
-        distributed.barrier()
         distributed.destroy_process_group()
 
 

@@ -1,6 +1,6 @@
 """What all experiments that train do alike: a folder of runs, one per seed and arm, that can be resumed and added to.
 
-An experiment brings its options (a subclass of `Options`), its arms, and a function that sets up one run.
+An experiment brings its options (a subclass of `Options`), its arms, and a function that trains one `Run`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import torch
 from lightning_fabric import Fabric
@@ -26,6 +26,7 @@ from experiments.files import Row, environment, write_json
 from experiments.training import Task, Trainer, read_checkpoint, steps_per_epoch
 
 Model = TypeVar("Model", bound=nn.Module)
+Settings = TypeVar("Settings", bound="Options")
 
 # What may differ between two commands that fill the same folder: which runs, where, and how they are computed.
 FREE = (
@@ -160,13 +161,74 @@ def make_fabric(options: Options) -> Fabric:
 # --- runs -------------------------------------------------------------------------------------------------------
 
 
-def train_all(
-    options: Options,
-    fabric: Fabric,
-    examples: int,
-    train_one: Callable[[Any, int, Meter, Callable[[], bool]], None],
-) -> None:
-    """Call ``train_one(arm, seed, meter, stop)`` for every run that is not finished; `examples`: training images."""
+@dataclass(frozen=True)
+class Run(Generic[Settings]):
+    """One arm trained from one seed, by a command whose device, progress bar and stop requests all its runs share."""
+
+    options: Settings
+    arm: Any
+    seed: int
+    fabric: Fabric
+    meter: Meter
+    stop: Callable[[], bool]
+
+    @property
+    def folder(self) -> Path:
+        return run_folder(self.options, self.seed, self.arm)
+
+    def finish(
+        self,
+        task: Task,
+        *,
+        model: nn.Module,
+        optimizer: Optimizer,
+        schedule: LRScheduler,
+        examples: int,
+        closing: Callable[[], Row] = dict,
+    ) -> None:
+        """Bring the run from its initial weights or its checkpoint to its ``summary.json``.
+
+        `examples` is the number of training images. `closing` gives further scores of the trained network, which are
+        not worth computing after every epoch.
+        """
+        options, fabric, folder = self.options, self.fabric, self.folder
+        trainer = Trainer(
+            fabric,
+            folder,
+            task,
+            model=model,
+            optimizer=optimizer,
+            schedule=schedule,
+            examples=examples,
+            batch_size=options.batch_size,
+            epochs=options.epochs,
+            seed=self.seed,
+            meter=self.meter,
+            checkpoint_steps=options.checkpoint_steps,
+            val_every=options.val_every,
+        )
+        identity = {"arm": self.arm, "seed": self.seed}
+        if trainer.checkpoint.exists():
+            trainer.load()
+            self.meter.advance(trainer.steps_done)
+            log.info("%s: going on after %d of %d epochs", folder, trainer.epoch, options.epochs)
+            _warn_of_other_bits(folder / "config.json")
+        elif fabric.is_global_zero:
+            ran = environment() | {"device": str(fabric.device)}
+            write_json(folder / "config.json", identity | shared(options) | {"ran": ran})
+        history = trainer.fit(self.stop)
+        model.eval()
+        with torch.inference_mode():
+            final = history[-1] | closing()
+        if fabric.is_global_zero:
+            seconds = sum(row["seconds"] for row in history)
+            images = sum(row["seconds"] * row["images_per_second"] for row in history)
+            speed = {"training_seconds": round(seconds, 1), "images_per_second": round(images / seconds, 2)}
+            write_json(folder / "summary.json", identity | {"final": final} | speed)
+
+
+def train_all(options: Settings, fabric: Fabric, examples: int, train_one: Callable[[Run[Settings]], None]) -> None:
+    """Call `train_one` for every run that is not finished; `examples` is the number of training images."""
     if fabric.is_global_zero:
         write_json(options.folder / "config.json", shared(options))
     todo = [
@@ -179,63 +241,7 @@ def train_all(
     steps = options.epochs * steps_per_epoch(examples, options.batch_size)
     with stop_requests() as stop, Meter(len(todo) * steps, enabled=fabric.is_global_zero) as meter:
         for seed, arm in todo:
-            train_one(arm, seed, meter, stop)
-
-
-def finish(
-    options: Options,
-    arm: str,
-    seed: int,
-    task: Task,
-    *,
-    fabric: Fabric,
-    model: nn.Module,
-    optimizer: Optimizer,
-    schedule: LRScheduler,
-    examples: int,
-    meter: Meter,
-    stop: Callable[[], bool],
-    closing: Callable[[], Row] = dict,
-) -> None:
-    """Bring one run from its initial weights or its checkpoint to its ``summary.json``.
-
-    `closing` gives further scores of the trained network, which are not worth computing after every epoch.
-    """
-    folder = run_folder(options, seed, arm)
-    trainer = Trainer(
-        fabric,
-        folder,
-        task,
-        model=model,
-        optimizer=optimizer,
-        schedule=schedule,
-        examples=examples,
-        batch_size=options.batch_size,
-        epochs=options.epochs,
-        seed=seed,
-        meter=meter,
-        checkpoint_steps=options.checkpoint_steps,
-        val_every=options.val_every,
-    )
-    if trainer.checkpoint.exists():
-        trainer.load()
-        meter.advance(trainer.steps_done)
-        log.info("%s: going on after %d of %d epochs", folder, trainer.epoch, options.epochs)
-        _warn_of_other_bits(folder / "config.json")
-    elif fabric.is_global_zero:
-        ran = environment() | {"device": str(fabric.device)}
-        write_json(folder / "config.json", {"arm": arm, "seed": seed} | shared(options) | {"ran": ran})
-    history = trainer.fit(stop)
-    model.eval()
-    with torch.inference_mode():
-        final = history[-1] | closing()
-    if fabric.is_global_zero:
-        seconds = sum(row["seconds"] for row in history)
-        speed = {
-            "training_seconds": round(seconds, 1),
-            "images_per_second": round(sum(row["seconds"] * row["images_per_second"] for row in history) / seconds, 2),
-        }
-        write_json(folder / "summary.json", {"arm": arm, "seed": seed, "final": final} | speed)
+            train_one(Run(options, arm, seed, fabric, meter, stop))
 
 
 def _warn_of_other_bits(noted: Path) -> None:

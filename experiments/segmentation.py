@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,15 +33,15 @@ from typing import Literal, TypeVar
 
 import torch
 import tyro
-from lightning_fabric import Fabric
 
 import topolayer as tl
 from experiments import console, figures, report, runs
 from experiments.coco import load_persons
-from experiments.console import Meter, UserError, log
+from experiments.console import UserError, log
 from experiments.files import Row
 from experiments.images import ImageSet
 from experiments.penalties import Penalty, Regularization, after_normalization, total_variation
+from experiments.runs import Run
 from experiments.scenes import scenes
 from experiments.task import Arm, Segmentation
 from experiments.training import halvings, steps_per_epoch
@@ -162,25 +161,17 @@ def load_photographs(config: Config, split: str, limit: int) -> ImageSet:
     return load_persons(config.root, split, config.size, crowd=config.crowd, limit=limit, threads=threads)
 
 
-def train_run(
-    config: Config,
-    arm: Arm,
-    seed: int,
-    data: tuple[ImageSet, ImageSet],
-    *,
-    fabric: Fabric,
-    meter: Meter,
-    stop: Callable[[], bool],
-) -> None:
-    """One run, from its initial weights or its checkpoint to its ``summary.json``."""
-    train, val = data[0].share(config.train_share, seed=seed), data[1]
-    bare = initial_model(config, seed, prior=float(train.masks.float().mean()))
+def train_run(run: Run[Config], data: tuple[ImageSet, ImageSet]) -> None:
+    """Train one run to its end, on training and validation images."""
+    config, fabric = run.options, run.fabric
+    train, val = data[0].share(config.train_share, seed=run.seed), data[1]
+    bare = initial_model(config, run.seed, prior=float(train.masks.float().mean()))
     task = Segmentation(
         fabric,
         bare,
         train,
         val,
-        config.regularization(arm),
+        config.regularization(run.arm),
         watched=config.layer,
         k=config.k,
         reduction=config.reduction,
@@ -202,20 +193,7 @@ def train_run(
         scores = {name: task.scores(images) for name, images in disturbed.items()}
         return {f"{score}_{name}": row[score] for name, row in scores.items() for score in DISTURBED_SCORES}
 
-    runs.finish(
-        config,
-        arm,
-        seed,
-        task,
-        fabric=fabric,
-        model=bare,
-        optimizer=optimizer,
-        schedule=schedule,
-        examples=len(train),
-        meter=meter,
-        stop=stop,
-        closing=closing,
-    )
+    run.finish(task, model=bare, optimizer=optimizer, schedule=schedule, examples=len(train), closing=closing)
 
 
 def initial_model(config: Config, seed: int, *, prior: float = 0.5) -> UNet:
@@ -266,10 +244,8 @@ def main(config: Config) -> None:
     data = load_training(config), load_validation(config)
     log.info("%d training and %d validation images, %d px", len(data[0]), len(data[1]), config.size)
 
-    def train_one(arm: Arm, seed: int, meter: Meter, stop: Callable[[], bool]) -> None:
-        train_run(config, arm, seed, data, fabric=fabric, meter=meter, stop=stop)
-
-    runs.train_all(config, fabric, round(config.train_share * len(data[0])), train_one)
+    examples = round(config.train_share * len(data[0]))
+    runs.train_all(config, fabric, examples, lambda run: train_run(run, data))
     if fabric.is_global_zero:
         models = runs.trained_models(config, lambda seed: initial_model(config, seed))
         figures.showcase(config.folder, models, data[1], layer=config.layer, k=config.k)

@@ -30,6 +30,7 @@ from experiments import console, figures, report, runs
 from experiments.console import Meter, UserError, log, stop_requests
 from experiments.files import write_atomically, write_csv, write_json
 from experiments.images import ImageSet
+from experiments.runs import Run
 from experiments.segmentation import Config, load_training, load_validation, settle, train_run
 from experiments.task import Arm
 from experiments.training import steps_per_epoch
@@ -200,7 +201,7 @@ def main(sweep: Sweep) -> None:
         for seed, unfinished in todo.items():
             for setting in unfinished:
                 config = dataclasses.replace(setting.config, name=f"{sweep.name or sweep.default_name}/{setting.name}")
-                train_run(config, setting.arm, seed, data, fabric=fabric, meter=meter, stop=stop)
+                train_run(Run(config, setting.arm, seed, fabric, meter, stop), data)
             write(sweep, tried)
     log.info("in %s: sweep.md, sweep.csv, sweep.png\n%s", sweep.folder, (sweep.folder / "sweep.md").read_text())
 

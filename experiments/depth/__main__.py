@@ -22,24 +22,23 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import torch
 import tyro
-from lightning_fabric import Fabric
 
 from experiments import console, report, runs
-from experiments.console import Meter, log
+from experiments.console import log
 from experiments.depth import pictures
 from experiments.depth.augment import Augmentation
-from experiments.depth.config import DEMO, NETWORKS, Arm, Config, pixels, settle
+from experiments.depth.config import DEMO, NETWORKS, Config, pixels, settle
 from experiments.depth.depthset import DepthSet
 from experiments.depth.encoders import make_encoder
 from experiments.depth.layouts import load_diode, load_nyu
 from experiments.depth.networks import DepthNetwork, resolutions
 from experiments.depth.scenes import scenes
 from experiments.depth.task import Depth
+from experiments.runs import Run
 from experiments.training import steps_per_epoch
 
 
@@ -69,29 +68,21 @@ def initial_model(config: Config, seed: int, *, start: float = 5.0) -> DepthNetw
     return network
 
 
-def train_run(
-    config: Config,
-    arm: Arm,
-    seed: int,
-    data: tuple[DepthSet, DepthSet],
-    *,
-    fabric: Fabric,
-    meter: Meter,
-    stop: Callable[[], bool],
-) -> None:
-    """One run, from its initial weights or its checkpoint to its ``summary.json``."""
+def train_run(run: Run[Config], data: tuple[DepthSet, DepthSet]) -> None:
+    """Train one run to its end, on training and validation images."""
+    config, fabric = run.options, run.fabric
     train, val = data
-    bare = initial_model(config, seed, start=math.exp(train.mean_log()))
+    bare = initial_model(config, run.seed, start=math.exp(train.mean_log()))
     task = Depth(
         fabric,
         bare,
         train,
         val,
-        config.regularizations(arm),
+        config.regularizations(run.arm),
         weights=config.objective,
         reduction=config.reduction,
         data_range=config.ssim_range or config.sensor.farthest - config.sensor.nearest,
-        augmentation=Augmentation(config.size[0], seed=seed) if config.augment else None,
+        augmentation=Augmentation(config.size[0], seed=run.seed) if config.augment else None,
         watched=config.layer,
         k=config.k,
         batch_size=config.batch_size,
@@ -100,19 +91,7 @@ def train_run(
     steps = config.epochs * steps_per_epoch(len(train), config.batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(adjusted, lambda step: (1 + math.cos(math.pi * step / steps)) / 2)
     task.model, optimizer = fabric.setup(bare, adjusted)
-    runs.finish(
-        config,
-        arm,
-        seed,
-        task,
-        fabric=fabric,
-        model=bare,
-        optimizer=optimizer,
-        schedule=schedule,
-        examples=len(train),
-        meter=meter,
-        stop=stop,
-    )
+    run.finish(task, model=bare, optimizer=optimizer, schedule=schedule, examples=len(train))
 
 
 def make_optimizer(config: Config, network: DepthNetwork) -> torch.optim.Optimizer:
@@ -154,10 +133,7 @@ def main(config: Config) -> None:
         data = load(config, "train"), load(config, "val")
         describe(config, data)
 
-    def train_one(arm: Arm, seed: int, meter: Meter, stop: Callable[[], bool]) -> None:
-        train_run(config, arm, seed, data, fabric=fabric, meter=meter, stop=stop)
-
-    runs.train_all(config, fabric, len(data[0]), train_one)
+    runs.train_all(config, fabric, len(data[0]), lambda run: train_run(run, data))
     if fabric.is_global_zero:
         models = runs.trained_models(config, lambda seed: initial_model(config, seed))
         pictures.showcase(config.folder, models, data[1], layer=config.layer, k=config.k)

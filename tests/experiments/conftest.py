@@ -16,7 +16,7 @@ from PIL import Image
 pytest.importorskip("lightning_fabric", reason="needs the extra `experiments`")
 
 from experiments.console import Meter
-from experiments.runs import make_fabric, run_folder
+from experiments.runs import Run, make_fabric
 from experiments.segmentation import Config, train_run
 from experiments.task import Arm
 
@@ -59,9 +59,9 @@ def train(config: Config) -> Callable[..., Path]:
     def fit(arm: Arm = "topology", seed: int = 0, **changes: Any) -> Path:
         changed = dataclasses.replace(config, **changes)
         data = load_training(changed), load_validation(changed)
-        fabric, meter = make_fabric(changed), Meter(1, enabled=False)
-        train_run(changed, arm, seed, data, fabric=fabric, meter=meter, stop=lambda: False)
-        return run_folder(changed, seed, arm)
+        run = Run(changed, arm, seed, make_fabric(changed), Meter(1, enabled=False), stop=lambda: False)
+        train_run(run, data)
+        return run.folder
 
     return fit
 

@@ -11,6 +11,8 @@ import pytest
 from experiments import sweep
 from experiments.console import Interrupted, UserError
 from experiments.files import read_csv
+from experiments.images import ImageSet
+from experiments.runs import Run
 from experiments.segmentation import Config
 
 
@@ -32,11 +34,11 @@ def test_a_sweep_varies_one_thing_at_a_time_and_trains_nothing_twice(
     begun: list[str] = []
     train_run = sweep.train_run
 
-    def interrupted(config: Config, arm: Any, seed: int, *arguments: Any, **options: Any) -> None:
+    def interrupted(run: Run[Config], data: tuple[ImageSet, ImageSet]) -> None:
         if len(begun) == 4:
             raise Interrupted("after four runs")
-        begun.append(f"{config.folder.name} {seed}")
-        train_run(config, arm, seed, *arguments, **options)
+        begun.append(f"{run.options.folder.name} {run.seed}")
+        train_run(run, data)
 
     monkeypatch.setattr(sweep, "train_run", interrupted)
     with pytest.raises(Interrupted):

@@ -12,7 +12,7 @@ import pytest
 from experiments.console import Meter
 from experiments.depth.__main__ import load, train_run
 from experiments.depth.config import Arm, Config, settle
-from experiments.runs import make_fabric, run_folder
+from experiments.runs import Run, make_fabric
 
 
 @pytest.fixture
@@ -46,8 +46,8 @@ def train(config: Config) -> Callable[..., Path]:
     def fit(arm: Arm = "tv+topology", seed: int = 0, **changes: Any) -> Path:
         changed = settle(dataclasses.replace(config, **changes))
         data = load(changed, "train"), load(changed, "val")
-        fabric, meter = make_fabric(changed), Meter(1, enabled=False)
-        train_run(changed, arm, seed, data, fabric=fabric, meter=meter, stop=lambda: False)
-        return run_folder(changed, seed, arm)
+        run = Run(changed, arm, seed, make_fabric(changed), Meter(1, enabled=False), stop=lambda: False)
+        train_run(run, data)
+        return run.folder
 
     return fit
