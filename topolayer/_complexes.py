@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from scipy.spatial import Delaunay, QhullError, cKDTree
 from torch import Tensor
 
+from topolayer._transforms import to_numpy
+
 Simplices = NDArray[np.int64]  # (m, d + 1): the vertices of m simplices of dimension d, ascending in every row
 
 
@@ -104,7 +106,7 @@ def alpha_values(points: Tensor, simplices: Sequence[Simplices]) -> Tensor:
     points = points / scale
     spheres = [_circumspheres(points[torch.from_numpy(rows)]) for rows in simplices]
     radius2 = _without_rounding(torch.cat([r2 for r2, _, _ in spheres]))
-    known_radius2 = np.append(radius2.detach().numpy(), np.inf)  # the last one is that of _UNKNOWN
+    known_radius2 = np.append(to_numpy(radius2), np.inf)  # the last one is that of _UNKNOWN
     source = np.arange(len(radius2))  # the simplex whose sphere gives the value
     top = len(simplices) - 1
     first = np.cumsum([0] + [len(rows) for rows in simplices])
@@ -116,7 +118,7 @@ def alpha_values(points: Tensor, simplices: Sequence[Simplices]) -> Tensor:
     for dimension in range(2, top + 1):
         flat = np.flatnonzero(spheres[dimension][2])
         source[first[dimension] + flat] = _of_largest(facets[dimension][flat], known_radius2, source)
-    cloud = points.detach().numpy()
+    cloud = to_numpy(points)
     inside = []
     for rows, (_, center, _) in zip(simplices, spheres, strict=True):
         nearest, _ = cKDTree(cloud).query(center)
@@ -179,7 +181,7 @@ def _without_rounding(values: Tensor) -> Tensor:
     Radii that differ by rounding only, as those of cospherical points do, become equal: no bars as long as an error.
     """
     detached = values.detach()
-    mantissa, exponent = np.frexp(detached.numpy())  # torch 2.4's ldexp underflows where float32 does
+    mantissa, exponent = np.frexp(to_numpy(values))  # torch 2.4's ldexp underflows where float32 does
     rounded = np.ldexp(np.round(mantissa * 2.0**44) / 2.0**44, exponent)
     return values + (torch.from_numpy(rounded) - detached)
 
@@ -198,15 +200,14 @@ def _circumspheres(corners: Tensor) -> tuple[Tensor, NDArray[np.float64], NDArra
     edges = (corners[:, 1:] - origin[:, None]).mT  # (m, d, k)
     count, dimension, k = edges.shape
     if k == 0:
-        return origin.new_zeros(count), origin.detach().numpy(), np.zeros(count, dtype=bool)
+        return origin.new_zeros(count), to_numpy(origin), np.zeros(count, dtype=bool)
     half_squares = edges.square().sum(dim=1) / 2
-    with torch.no_grad():
-        diagonal = torch.linalg.qr(edges, mode="r").R.diagonal(dim1=1, dim2=2).abs()
-        flat = diagonal.amin(dim=1) <= 1e-10 * diagonal.amax(dim=1)
+    diagonal = torch.linalg.qr(edges.detach(), mode="r").R.diagonal(dim1=1, dim2=2).abs()
+    flat = diagonal.amin(dim=1) <= 1e-10 * diagonal.amax(dim=1)
     # Any simplex with volume stands in for a flat one, so that neither values nor gradients are infinite.
     stand_in = torch.eye(dimension, k, dtype=edges.dtype)
     q, r = torch.linalg.qr(torch.where(flat[:, None, None], stand_in, edges))
     # The center c, from the origin: c . edge = |edge|^2 / 2 for every edge, c in their span.
     coordinates = torch.linalg.solve_triangular(r.mT, half_squares[:, :, None], upper=False)
     center = origin.detach() + (q @ coordinates).detach()[:, :, 0]
-    return coordinates.square().sum(dim=(1, 2)), center.numpy(), flat.numpy()
+    return coordinates.square().sum(dim=(1, 2)), to_numpy(center), to_numpy(flat)

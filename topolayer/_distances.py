@@ -18,6 +18,7 @@ from topolayer._filtrations import Cubical
 from topolayer._matching import Floats, Matching, bottleneck_matching, optimal_matching, to_diagonal
 from topolayer._order import counts, lexsort, rows
 from topolayer._persistence import persistence
+from topolayer._transforms import below_transforms, transforms_are_active
 
 
 def wasserstein(
@@ -285,8 +286,10 @@ def _of(comparable: Tensor, side: _Side) -> _Side:
 def _costs(two: _Two, match: Callable[[Floats, Floats], Matching], norm: float) -> tuple[Tensor, Tensor]:
     """(costs,) distances over the matching, on the graph, and their samples. Those of equal bars, 0, are left out."""
     first, second = two.first, two.second
-    untraced = _untraced_matched if torch.compiler.is_compiling() else _matched
-    pairs, alone_first, alone_second = untraced(two, match)
+    matched = _untraced_matched if torch.compiler.is_compiling() else _matched
+    pairs, alone_first, alone_second = matched(
+        first.ends, first.sample, second.ends, second.sample, samples=len(two.comparable), match=match
+    )
     difference = first.ends[pairs[0]] - second.ends[pairs[1]]
     differ = (difference != 0).any(dim=1)
     alone = torch.cat([first.ends[alone_first], second.ends[alone_second]])
@@ -296,21 +299,31 @@ def _costs(two: _Two, match: Callable[[Floats, Floats], Matching], norm: float) 
     return torch.cat([*costs, apart]), torch.cat([*samples, first.essential_sample])
 
 
-def _matched(two: _Two, match: Callable[[Floats, Floats], Matching]) -> list[Tensor]:
+def _matched(
+    ends: Tensor,
+    sample: Tensor,
+    other_ends: Tensor,
+    other_sample: Tensor,
+    *,
+    samples: int,
+    match: Callable[[Floats, Floats], Matching],
+) -> tuple[Tensor, ...]:
     """The matchings of all samples in one, off the graph, with indices into the bars of all samples."""
-    samples = len(two.comparable)
+    if transforms_are_active():
+        below = partial(_matched, samples=samples, match=match)
+        return below_transforms(below, ends, sample, other_ends, other_sample)
     sides, starts = [], []
-    for side in (two.first, two.second):
-        sizes = np.bincount(side.sample.cpu().numpy(), minlength=samples)
+    for bars, of in ((ends, sample), (other_ends, other_sample)):
+        sizes = np.bincount(of.cpu().numpy(), minlength=samples)
         starts.append(np.cumsum(sizes) - sizes)
-        sides.append(np.split(side.ends.detach().cpu().double().numpy(), starts[-1][1:]))
+        sides.append(np.split(bars.detach().cpu().double().numpy(), starts[-1][1:]))
     none = np.empty(0, dtype=np.int64)
     found = [Matching(np.empty((2, 0), dtype=np.int64), none, none)]
     for one, other, *start in zip(*sides, *starts, strict=True) if samples else ():
         pairs, alone_one, alone_other = match(one, other)
         found.append(Matching(pairs + np.array(start)[:, None], alone_one + start[0], alone_other + start[1]))
     parts = (np.concatenate(part, axis=-1) for part in zip(*found, strict=True))
-    return [torch.from_numpy(part).to(two.comparable.device) for part in parts]
+    return tuple(torch.from_numpy(part).to(ends.device) for part in parts)
 
 
 _untraced_matched = _disable_dynamo(_matched)

@@ -7,7 +7,7 @@ import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,6 +21,16 @@ from topolayer._checks import (
     to_float,
 )
 from topolayer._complexes import Simplices, alpha_values, delaunay, freudenthal_simplices, with_faces
+from topolayer._transforms import to_numpy
+
+Kind = TypeVar("Kind", bound="Filtration")
+
+
+def with_values(filtration: Kind, values: Tensor) -> Kind:
+    """The same filtration with other values, which are not checked."""
+    other = object.__new__(type(filtration))
+    other.__dict__.update(filtration.__dict__, values=values)
+    return other
 
 
 class Filtration:
@@ -67,9 +77,7 @@ class Filtration:
 
     def detach(self) -> Self:
         """The same filtration off the autograd graph: what a backend gets to see."""
-        detached = object.__new__(type(self))
-        detached.__dict__.update(self.__dict__, values=self.values.detach())
-        return detached
+        return with_values(self, self.values.detach())
 
     def check_finite(self) -> None:
         """Looks for NaN and infinity among the values.
@@ -331,7 +339,7 @@ class Alpha(Filtration):
                 f"points: expected distinct points, got duplicates: {twice[0]} and {twice[1]} are equal "
                 f"({len(cloud) - len(counts)} too many in all); drop one of them, or add a little noise"
             )
-        maximal = delaunay(cloud.numpy())
+        maximal = delaunay(to_numpy(cloud))
         complex_ = with_faces([maximal], vertices=len(cloud), top=maximal.shape[1] - 1)
         values = alpha_values(points, complex_).to(points)
         edges_on = values.detach()[len(cloud) :]

@@ -6,12 +6,15 @@ A group is the bars of one sample and dimension. Bars come group by group, and w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from topolayer._transforms import below_transforms, transforms_are_active
 
 
 def lexsort(keys: Sequence[Tensor]) -> Tensor:
@@ -57,6 +60,8 @@ def first_places(
     if torch.compiler.is_compiling():
         first_in_graph: Tensor = _first_places_op(lengths, births, pairs, group, first, superlevel)
         return first_in_graph
+    if transforms_are_active():
+        return below_transforms(partial(first_places, superlevel=superlevel), lengths, births, pairs, group, first)
     if lengths.device.type == "cpu":
         longest = _longest(lengths.numpy(), group.numpy(), first.numpy())
         if longest is not None:

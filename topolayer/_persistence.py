@@ -12,8 +12,9 @@ from torch._compile import _disable_dynamo  # the public torch.compiler.disable 
 from topolayer._backends import Backend, IndexPairs, backends, choose_backend
 from topolayer._barcode import Barcode, EssentialBars
 from topolayer._checks import raise_memory_error
-from topolayer._filtrations import Cubical, Filtration, Freudenthal
+from topolayer._filtrations import Cubical, Filtration, Freudenthal, with_values
 from topolayer._order import lexsort
+from topolayer._transforms import below_transforms, transforms_are_active
 
 
 def persistence(
@@ -66,6 +67,11 @@ def persistence(
 
 def _index_pairs(filtration: Filtration, dims: tuple[int, ...], backend: str | Backend | None) -> IndexPairs:
     """What the backend finds, checked and in canonical order."""
+    if transforms_are_active():
+        found = below_transforms(
+            lambda values: _tensors(_index_pairs(with_values(filtration, values), dims, backend)), filtration.values
+        )
+        return IndexPairs(*found, canonical=True)
     chosen = choose_backend(backend, filtration, dims)
     detached = filtration.detach()
     with torch.no_grad():

@@ -12,8 +12,9 @@ from torch._compile import _disable_dynamo  # the public torch.compiler.disable 
 
 from topolayer._backends import Backend, choose_backend
 from topolayer._checks import raise_memory_error, to_float
-from topolayer._filtrations import Cubical, Filtration, Freudenthal, LowerStar
+from topolayer._filtrations import Cubical, Filtration, Freudenthal, LowerStar, with_values
 from topolayer._persistence import grid_of, is_traceable, operands
+from topolayer._transforms import below_transforms, transforms_are_active
 
 
 def simplify(
@@ -94,6 +95,10 @@ def _check_kept(k: int | None, threshold: float | None) -> tuple[int, float]:
 
 def _indices(filtration: Filtration, k: int, threshold: float, backend: str | Backend | None) -> Tensor:
     """For every value the flat index of the one that it takes, by the backend."""
+    if transforms_are_active():
+        return below_transforms(
+            lambda values: _indices(with_values(filtration, values), k, threshold, backend), filtration.values
+        )
     chosen = choose_backend(backend, filtration, (0,), to_simplify=True)
     if filtration.samples == 0:
         return torch.empty_like(filtration.values, dtype=torch.int64)
