@@ -334,7 +334,7 @@ class Alpha(Filtration):
         cloud = points.detach().double().cpu()
         _, group, counts = torch.unique(cloud, dim=0, return_inverse=True, return_counts=True)
         if len(counts) < len(cloud):
-            twice = (group == int(counts.argmax())).nonzero().flatten()[:2].tolist()
+            twice = [int(place) for place in (group == counts.argmax()).nonzero()[:2]]
             raise ValueError(
                 f"points: expected distinct points, got duplicates: {twice[0]} and {twice[1]} are equal "
                 f"({len(cloud) - len(counts)} too many in all); drop one of them, or add a little noise"

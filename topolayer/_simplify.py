@@ -96,9 +96,10 @@ def _check_kept(k: int | None, threshold: float | None) -> tuple[int, float]:
 def _indices(filtration: Filtration, k: int, threshold: float, backend: str | Backend | None) -> Tensor:
     """For every value the flat index of the one that it takes, by the backend."""
     if transforms_are_active():
-        return below_transforms(
+        indices = below_transforms(
             lambda values: _indices(with_values(filtration, values), k, threshold, backend), filtration.values
         )
+        return indices.long()  # torch 2.4 cannot batch a gather by int32
     chosen = choose_backend(backend, filtration, (0,), to_simplify=True)
     if filtration.samples == 0:
         return torch.empty_like(filtration.values, dtype=torch.int64)
