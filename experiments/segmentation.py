@@ -62,7 +62,9 @@ class Config(runs.Options):
     epochs: int = 50
     """50 for Table 1, 100 for the network of Figure 3"""
     lr: float = 0.01
-    """initial learning rate, halved every 4 epochs (in shorter runs in proportion: always 12 halvings)"""
+    """initial learning rate"""
+    halving_epochs: int = 0
+    """the learning rate is halved 12 times in so many epochs (0: in --epochs, at most 50, which is every 4 epochs)"""
     momentum: float = 0.0
     """of SGD; the paper does not mention any"""
     reduction: Literal["mean", "sum"] = "mean"
@@ -179,9 +181,8 @@ def train_run(run: Run[Config], data: tuple[ImageSet, ImageSet]) -> None:
     )
     sgd = torch.optim.SGD(bare.parameters(), lr=config.lr, momentum=config.momentum)
     steps = steps_per_epoch(len(train), config.batch_size)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        sgd, lambda step: 0.5 ** halvings(step, steps=steps, epochs=config.epochs)
-    )
+    epochs = config.halving_epochs or min(config.epochs, 50)
+    schedule = torch.optim.lr_scheduler.LambdaLR(sgd, lambda step: 0.5 ** halvings(step, steps=steps, epochs=epochs))
     task.model, optimizer = fabric.setup(bare, sgd)
 
     def closing() -> Row:
@@ -217,7 +218,7 @@ def settle(config: Settings) -> Settings:
     for option, layer in (("--layer", config.layer), ("--tv-layer", config.tv_layer)):
         if layer not in LAYERS:
             raise UserError(f"{option} {layer}: there is no such layer; the U-Net has {', '.join(LAYERS)}")
-    runs.check(config, from_one=("size", "width"), from_zero=("k", *WEIGHTS, "lr", "noise", "blur"))
+    runs.check(config, from_one=("size", "width"), from_zero=("k", *WEIGHTS, "lr", "halving_epochs", "noise", "blur"))
     if not 0 < config.train_share <= 1:
         raise UserError(f"--train-share must be above 0 and at most 1, got {config.train_share}")
     each = config.batch_size // runs.processes()

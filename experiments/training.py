@@ -61,17 +61,16 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
 
 
 def halvings(step: int, *, steps: int, epochs: int) -> int:
-    """How often the learning rate was halved before `step` (of `steps` per epoch).
+    """How often the learning rate was halved before `step` (of `steps` per epoch): twelve times in so many `epochs`.
 
-    Every 4 epochs, as in the paper; in a run of fewer than 50 epochs the interval shrinks in proportion, so that the
-    number of halvings, twelve, is that of 50 epochs.
+    With 50 that is every 4 epochs, as in the paper.
 
     >>> [halvings(10 * epoch, steps=10, epochs=50) for epoch in (0, 3, 4, 49)]
     [0, 0, 1, 12]
     >>> [halvings(10 * epoch, steps=10, epochs=25) for epoch in (0, 1, 2, 24)]
     [0, 0, 1, 12]
     """
-    return step * 50 // (4 * min(epochs, 50) * steps)
+    return step * 50 // (4 * epochs * steps)
 
 
 class Trainer:

@@ -218,6 +218,12 @@ def test_validating_less_often_trains_the_same(train: Callable[..., Path]) -> No
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+def test_the_learning_rate_falls_over_the_epochs_that_are_asked_for(train: Callable[..., Path]) -> None:
+    for halving_epochs, epochs, last in ((0, 3, 12), (6, 3, 6), (3, 3, 12)):  # 2 steps per epoch
+        folder = train("none", epochs=epochs, halving_epochs=halving_epochs, name=f"over-{halving_epochs}", lr=0.5)
+        assert read_csv(folder / "metrics.csv")[-1]["lr"] == pytest.approx(0.5 * 0.5**last)
+
+
 def test_disturbed_images_are_scored_once_at_the_end(
     config: Config, train: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
