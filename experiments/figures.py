@@ -126,7 +126,9 @@ def differences(path: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]], t
     """Paired differences to the arm "none" with their 95 % intervals: a panel per score, a place per table."""
     columns = 3
     figure = Figure(figsize=(3.2 * columns, 2.1 * -(-len(titles) // columns)), layout="constrained")
-    panels = figure.subplots(-(-len(titles) // columns), columns, squeeze=False, sharex=True).flat
+    panels = figure.subplots(-(-len(titles) // columns), columns, squeeze=False, sharex=True).flatten()
+    for unused in panels[len(titles) :]:
+        unused.remove()
     arms = list(dict.fromkeys(row["arm"] for rows in tables.values() for row in rows if row["arm"] != "none"))
     for axes, (score, title) in zip(panels, titles.items(), strict=False):
         axes.axhline(0, color="#999999", linewidth=1)

@@ -75,6 +75,7 @@ DEPTH = Scores(
     },
     {"val_loss": "validation loss", "delta1": "δ1", "delta2": "δ2", "delta3": "δ3"},
     digits=4,
+    goal="delta1",
 )
 # Errors by depth range, whose limits depend on the data: mae_from_0.6_to_2, abs_rel_usual_from_0.6_to_2, ...
 RANGE = re.compile(r"(mae|abs_rel_usual)_from_([^_]+)_to_([^_]+)")

@@ -238,4 +238,6 @@ def test_a_report_on_many_scores_has_a_row_for_each(tmp_path: Path) -> None:
     # Differences -0.5 and -1.5: mean -1, deviation 0.7071; the 97.5 % point with 1 degree of freedom is 12.7062.
     (found,) = [line for line in lines if "2 to 5 m" in line[0]]
     assert found[1].startswith("3.0000 ± 0") and found[3].startswith("-1.0000 [-7.3531, +5.3531]")
-    assert len(lines) == 2 + len(names) + 3
+    (epochs,) = [line for line in lines if "epochs" in line[0]]
+    assert epochs[1:3] == ["1 (2 of 2)", "1 (2 of 2)"]
+    assert len(lines) == 2 + len(names) + 4
