@@ -18,6 +18,7 @@ from torch import Tensor, nn
 import topolayer as tl
 from experiments.files import Row, write_atomically
 from experiments.images import ImageSet
+from experiments.metrics import THRESHOLD
 from experiments.penalties import keep
 from experiments.unet import LAYERS
 from topolayer import plot
@@ -147,6 +148,27 @@ def differences(path: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]], t
         axes.grid(alpha=0.3, axis="y")
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].legend(frameon=False, fontsize=7)
+    save(figure, path)
+
+
+def over_thresholds(path: Path, curves: Mapping[str, Mapping[str, Sequence[Tensor]]], thresholds: Tensor) -> None:
+    """The mean IoU by threshold: a panel per set of images, for each arm the mean over seeds and its best threshold."""
+    figure = Figure(figsize=(4 * len(curves), 3.4), layout="constrained")
+    for axes, (images, by_arm) in zip(
+        figure.subplots(1, len(curves), squeeze=False, sharey=True)[0], curves.items(), strict=True
+    ):
+        for arm, runs in by_arm.items():
+            colour, dashes = STYLES[arm]
+            mean = torch.stack(list(runs)).mean(0)
+            axes.plot(thresholds, mean, color=colour, linestyle=dashes, label=f"{LABELS[arm]} ({len(runs)})")
+            axes.plot(thresholds[mean.argmax()], mean.max(), color=colour, marker="o", markersize=4)
+        axes.axvline(THRESHOLD, color="#999999", linewidth=1)
+        axes.set_xlabel("threshold")
+        axes.set_title(images or "clean", fontsize=10)
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].set_ylabel("mean IoU (%)")
+    figure.axes[0].legend(title="arm (seeds)", frameon=False, fontsize=8, title_fontsize=8)
     save(figure, path)
 
 

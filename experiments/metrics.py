@@ -1,4 +1,7 @@
-"""The scores of Section 4: intersection over union, from one confusion matrix of the whole validation set."""
+"""The scores of Section 4: intersection over union, from one confusion matrix of the whole validation set.
+
+And scores that need no threshold, from such a matrix for each of many.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from torch import Tensor
 from experiments._compat import import_torchvision
 
 import_torchvision()
-from torchmetrics.classification import BinaryConfusionMatrix  # noqa: E402  (it imports torchvision)
+from torchmetrics.classification import BinaryAveragePrecision, BinaryConfusionMatrix  # noqa: E402  (torchvision)
 
 THRESHOLD = 0.5
 
@@ -46,3 +49,28 @@ def scores(matrix: Tensor) -> dict[str, float]:
         "person_iou": float(iou[1]),
         "accuracy": float(100 * intersection.sum() / counts.sum()),
     }
+
+
+class ThresholdCurve:
+    """Counts pixels over any number of batches at 201 thresholds from 0 to 1, on the CPU."""
+
+    thresholds = torch.linspace(0, 1, 201)
+
+    def __init__(self) -> None:
+        self._matrices = BinaryAveragePrecision(thresholds=self.thresholds, validate_args=False)
+
+    def update(self, probabilities: Tensor, masks: Tensor) -> None:
+        self._matrices.update(probabilities.float(), masks.int())
+
+    def miou(self) -> Tensor:
+        """(201,) the mean IoU at each threshold, in per cent."""
+        return torch.tensor([scores(matrix)["miou"] for matrix in self._matrices.confmat])
+
+    def compute(self) -> dict[str, float]:
+        """Average precision, the best mean IoU of all thresholds, and the share of pixels found at 0.5, in per cent."""
+        usual = self._matrices.confmat[int((self.thresholds - THRESHOLD).abs().argmin())].double()
+        return {
+            "average_precision": 100 * float(self._matrices.compute()),
+            "best_miou": float(self.miou().max()),
+            "found": float(100 * usual[:, 1].sum() / usual.sum()),
+        }

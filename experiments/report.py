@@ -150,7 +150,7 @@ def confidence(values: Sequence[float], level: float = 0.95) -> tuple[float, flo
     return mean, quantile * statistics.stdev(values) / math.sqrt(len(values))
 
 
-def compare(runs: Sequence[Finished], last_epochs: int = 1) -> list[dict[str, Any]]:
+def compare(runs: Sequence[Finished], last_epochs: int = 1, scores: Scores | None = None) -> list[dict[str, Any]]:
     """One row per arm: means and standard deviations over the seeds, and paired differences to the baseline.
 
     Also the median over the seeds of the number of epochs to where the baseline of the same seed ends.
@@ -159,7 +159,7 @@ def compare(runs: Sequence[Finished], last_epochs: int = 1) -> list[dict[str, An
     for finished in runs:
         by_arm.setdefault(finished.arm, {})[finished.seed] = finished
     baseline = by_arm.get(BASELINE, {})
-    scores = scores_of(_in_all(runs))
+    scores = scores or scores_of(_in_all(runs))
     rows = []
     for arm, by_seed in by_arm.items():
         row: dict[str, Any] = {"arm": arm, "seeds": len(by_seed)}
@@ -260,30 +260,35 @@ def write(folder: Path) -> list[dict[str, Any]]:
         raise UserError(f"no finished run in {folder}")
     rows = compare(runs, last_epochs)
     scores = scores_of(_in_all(runs))
-    header, *texts = (by_arms if len(scores.titles) < 3 else by_scores)(rows, scores)
+    texts = (by_arms if len(scores.titles) < 3 else by_scores)(rows, scores)
     averaged = f", scores averaged over the last {last_epochs} validations" if last_epochs > 1 else ""
     note = (
         f"Means over seeds ± standard deviation after {round(runs[0].final['epoch'])} epochs{averaged}. Δ: difference "
         f'to the arm "{BASELINE}" of the same seed, with Student\'s 95 % interval. Speckle: the topological penalty of '
         f"the layer on validation images, relative to its mean squared magnitude.\n"
     )
-    write_atomically(folder / "results.md", markdown(header, texts) + "\n" + note)
+    write_atomically(folder / "results.md", markdown(texts) + "\n" + note)
     write_csv(folder / "results.csv", [{name: _or_empty(value) for name, value in row.items()} for row in rows])
     histories = {arm: _histories(runs, arm) for arm in _arms(runs)}
     figures.convergence(folder / "convergence.png", histories, scores.curves)
-    table = Table()
-    for title in header:
-        table.add_column(title)
-    for line in texts:
-        table.add_row(*line)
-    console.print(table)
-    log.info("%s", note.strip())
+    show(texts, note)
     pictures = sorted(path.name for path in folder.glob("*.png"))
     log.info("in %s: results.md, results.csv, pictures: %s", folder, ", ".join(pictures))
     return rows
 
 
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def show(table: Sequence[Sequence[str]], note: str) -> None:
+    """Print a table, whose first row is its header, and what is to be said of it."""
+    header, *rows = table
+    shown = Table(*header)
+    for row in rows:
+        shown.add_row(*row)
+    console.print(shown)
+    log.info("%s", note.strip())
+
+
+def markdown(table: Sequence[Sequence[str]]) -> str:
+    header, *rows = table
     return "".join("| " + " | ".join(line) + " |\n" for line in (header, ["---"] * len(header), *rows))
 
 

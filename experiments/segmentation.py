@@ -163,6 +163,16 @@ def load_photographs(config: Config, split: str, limit: int) -> ImageSet:
     return load_persons(config.root, split, config.size, crowd=config.crowd, limit=limit, threads=threads)
 
 
+def disturbed(config: Config, val: ImageSet) -> dict[str, ImageSet]:
+    """The validation images under what the options ask for."""
+    found = {}
+    if config.noise:
+        found["noise"] = val.noisy(config.noise)
+    if config.blur:
+        found["blur"] = val.blurred(config.blur)
+    return found
+
+
 def train_run(run: Run[Config], data: tuple[ImageSet, ImageSet]) -> None:
     """Train one run to its end, on training and validation images."""
     config, fabric = run.options, run.fabric
@@ -186,12 +196,7 @@ def train_run(run: Run[Config], data: tuple[ImageSet, ImageSet]) -> None:
     task.model, optimizer = fabric.setup(bare, sgd)
 
     def closing() -> Row:
-        disturbed = {}
-        if config.noise:
-            disturbed["noise"] = val.noisy(config.noise)
-        if config.blur:
-            disturbed["blur"] = val.blurred(config.blur)
-        scores = {name: task.scores(images) for name, images in disturbed.items()}
+        scores = {name: task.scores(images) for name, images in disturbed(config, val).items()}
         return {f"{score}_{name}": row[score] for name, row in scores.items() for score in DISTURBED_SCORES}
 
     run.finish(task, model=bare, optimizer=optimizer, schedule=schedule, examples=len(train), closing=closing)

@@ -173,7 +173,7 @@ def write(sweep: Sweep, tried: Sequence[Setting]) -> None:
         "Student's 95 % interval. Ratio: norm of the weighted penalty's gradient at the layer to that of the loss's, "
         f"half-way. Speckle: of {sweep.layer}, k = {sweep.k}, in all rows but those of another layer or k.\n"
     )
-    text = report.markdown([*header, "speckle", "ratio"], lines) + "\n" + note
+    text = report.markdown([[*header, "speckle", "ratio"], *lines]) + "\n" + note
     write_atomically(sweep.folder / "sweep.md", text)
     figures.responses(sweep.folder / "sweep.png", rows, base=Setting("topology", sweep).varied)
 
