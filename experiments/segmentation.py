@@ -64,7 +64,8 @@ class Config(runs.Options):
     lr: float = 0.01
     """initial learning rate"""
     halving_epochs: int = 0
-    """the learning rate is halved 12 times in so many epochs (0: in --epochs, at most 50, which is every 4 epochs)"""
+    """the learning rate is halved 12 times in so many epochs, and goes on so; 0: in --epochs, or in 50 if there are
+    more, which is every 4 epochs, as in the paper"""
     momentum: float = 0.0
     """of SGD; the paper does not mention any"""
     reduction: Literal["mean", "sum"] = "mean"
@@ -102,6 +103,11 @@ class Config(runs.Options):
     @property
     def default_name(self) -> str:
         return f"segmentation-{self.data}"
+
+    @property
+    def twelve_halvings(self) -> int:
+        """In how many epochs the learning rate is halved twelve times."""
+        return self.halving_epochs or min(self.epochs, 50)
 
     def regularization(self, arm: Arm) -> Regularization | None:
         """What distinguishes the arms, all of it."""
@@ -191,7 +197,7 @@ def train_run(run: Run[Config], data: tuple[ImageSet, ImageSet]) -> None:
     )
     sgd = torch.optim.SGD(bare.parameters(), lr=config.lr, momentum=config.momentum)
     steps = steps_per_epoch(len(train), config.batch_size)
-    epochs = config.halving_epochs or min(config.epochs, 50)
+    epochs = config.twelve_halvings
     schedule = torch.optim.lr_scheduler.LambdaLR(sgd, lambda step: 0.5 ** halvings(step, steps=steps, epochs=epochs))
     task.model, optimizer = fabric.setup(bare, sgd)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 import topolayer as tl
+
+from .test_rank_adapter import Reference
 
 Loss = Callable[[Tensor], Tensor]
 
@@ -41,8 +44,13 @@ def distances(points: Tensor) -> Tensor:
 
 LOSSES: dict[str, tuple[Loss, Tensor]] = {
     "native": (lambda v: squares(bars(v, backend="native")), GRID),
+    "native, ties": (lambda v: squares(bars(v.repeat(1, 1, 2), backend="native")), GRID),
+    "native, Cubical": (lambda v: squares(tl.persistence(tl.Cubical(v), backend="native")), GRID),
+    "native, LowerStar": (lambda v: squares(tl.persistence(tl.LowerStar(v, RING), backend="native")), CLOUD.T),
+    "native, Rips": (lambda v: squares(tl.persistence(tl.Rips(distances(v)), backend="native")), CLOUD),
     "torch": (lambda v: squares(bars(v, backend="torch")), GRID),
     "gudhi": (lambda v: squares(bars(v, (0, 1), backend="gudhi")), GRID),
+    "of a user": (lambda v: squares(tl.persistence(tl.Freudenthal(v), backend=Reference())), GRID),
     "Cubical": (lambda v: squares(tl.persistence(tl.Cubical(v, ndim=3, construction="T"), (0, 1, 2))), VOLUME),
     "LowerStar": (lambda v: squares(tl.persistence(tl.LowerStar(v, RING), (0, 1))), CLOUD.T),
     "Rips": (lambda v: squares(tl.persistence(tl.Rips(distances(v)), (0, 1))), CLOUD),
@@ -52,14 +60,23 @@ LOSSES: dict[str, tuple[Loss, Tensor]] = {
     "simplify": (lambda v: (v - tl.simplify(tl.Freudenthal(v), k=1)).square().sum(), GRID),
     "persistent_entropy": (lambda v: tl.persistent_entropy(bars(v)).sum(), GRID),
     "wasserstein": (lambda v: tl.wasserstein(bars(v), bars(GRID.flip(0))).sum(), GRID),
+    "sliced_wasserstein": (lambda v: tl.sliced_wasserstein(bars(v), bars(GRID.flip(0))).square().sum(), GRID),
     "bottleneck": (lambda v: tl.bottleneck(bars(v), bars(GRID.flip(0))).sum(), GRID),
     "matching_loss": (lambda v: tl.matching_loss(v, GRID.flip(1) > 0.5).sum(), GRID),
     "silhouette": (lambda v: tl.silhouette(bars(v), AXIS).square().sum(), GRID),
     "longest": (lambda v: tl.longest(bars(v), 3).square().sum(), GRID),
+    "betti_numbers": (lambda v: tl.betti_numbers(bars(v), AXIS, softness=0.1).square().sum(), GRID),
+    "padded": (lambda v: bars(v).padded(bars(v).lengths)[0].square().sum(), GRID),
     "landscape": (lambda v: tl.landscape(bars(v), AXIS, k=2).square().sum(), GRID),
     "persistence_image": (lambda v: tl.persistence_image(bars(v), AXIS, AXIS, sigma=0.2).square().sum(), GRID),
 }
-REVERSE_TWICE = "landscape", "persistence_image"  # torch has no forward mode for the backward of masked_scatter
+# Torch has no forward mode for the backward of masked_scatter.
+REVERSE_TWICE = (
+    "landscape",
+    "persistence_image",
+    "padded",
+    "sliced_wasserstein",
+)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:There is a performance drop because:UserWarning"),
@@ -108,12 +125,36 @@ def test_second_derivatives(name: str) -> None:
         torch.testing.assert_close(torch.func.hessian(loss)(values), expected)
 
 
-def test_vmap_is_refused_and_told_what_to_do() -> None:
+def test_vmap_is_refused_and_told_what_to_do(name: str) -> None:
+    loss, values = LOSSES[name]
+    for function in (loss, torch.func.grad(loss)):
+        with pytest.raises(ValueError, match="give the filtration all samples at once"):
+            torch.func.vmap(function)(torch.stack([values, values]))
+
+
+def test_betti_error_refuses_vmap() -> None:
     with pytest.raises(ValueError, match="give the filtration all samples at once"):
-        torch.func.vmap(lambda values: squares(bars(values)))(GRID)
-    per_sample = torch.func.grad(lambda values: squares(bars(values)))
-    with pytest.raises(ValueError, match="give the filtration all samples at once"):
-        torch.func.vmap(per_sample)(GRID)
+        torch.func.vmap(tl.betti_error)(GRID, (GRID > 0.5).double())
+
+
+def test_no_samples() -> None:
+    none = torch.empty(0, 4, 5)
+    assert torch.func.grad(lambda values: squares(bars(values, (0, 1))))(none).shape == none.shape
+    assert torch.func.jvp(lambda values: tl.few_maxima(values[:, None]).sum(), (none,), (none,)) == (0, 0)
+
+
+def test_nothing_that_is_kept_is_wrapped() -> None:
+    barcode, layer = bars(GRID), nn.ReLU()
+    model = nn.Sequential(layer)
+    regularizer = tl.Regularizer(model, {"0": lambda h: tl.few_maxima(h, k=1)})
+
+    def loss(values: Tensor) -> Tensor:
+        model(values[None])
+        return regularizer() + (barcode.ranks * barcode.lengths).sum()
+
+    torch.func.grad(loss)(GRID)
+    for kept in (barcode.ranks, regularizer.last["0"]):
+        assert torch.equal(copy.deepcopy(kept), kept)
 
 
 def test_what_is_refused_without_a_transform_is_refused_with_one() -> None:
@@ -123,19 +164,31 @@ def test_what_is_refused_without_a_transform_is_refused_with_one() -> None:
         torch.func.grad(lambda points: tl.Alpha(points.round()).values.sum())(CLOUD)
 
 
-def test_regularizer_of_a_functional_call() -> None:
+@pytest.mark.parametrize("step", [0, 1])
+def test_regularizer_of_a_functional_call(step: int) -> None:
+    """Of every second step the penalty is asked for: in step 1 it is 0."""
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 1, 1))
-    image = torch.rand(2, 1, 9, 8)
-    regularizer = tl.Regularizer(model, {"1": lambda h: tl.few_maxima(h, k=1)})
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 1, 1)).double()
+    image = torch.rand(2, 1, 9, 8, dtype=torch.float64)
+    weights = {name: weight.detach() for name, weight in model.named_parameters()}
+    directions = {name: torch.rand_like(weight) for name, weight in weights.items()}
 
     def loss(weights: dict[str, Tensor]) -> Tensor:
-        return torch.func.functional_call(model, weights, (image,)).square().mean() + regularizer()
+        with tl.Regularizer(model, {"1": lambda h: tl.few_maxima(h, k=1)}, every=2) as regularizer:
+            for _ in range(step + 1):
+                error = torch.func.functional_call(model, weights, (image,)).square().mean()
+                total = error + regularizer()
+        assert (total.item() == error.item()) == (step == 1)
+        return total
 
-    weights = {name: weight.detach() for name, weight in model.named_parameters()}
+    expected = loss(dict(model.named_parameters()))
+    expected.backward()
     gradients, value = torch.func.grad_and_value(loss)(weights)
-    direct = model(image).square().mean() + regularizer()
-    direct.backward()
-    torch.testing.assert_close(value, direct.detach())
+    torch.testing.assert_close(value, expected.detach())
     for name, weight in model.named_parameters():
         torch.testing.assert_close(gradients[name], weight.grad)
+    along = sum((gradients[name] * directions[name]).sum() for name in weights)
+    torch.testing.assert_close(torch.func.jvp(loss, (weights,), (directions,))[1], along)
+    with forward_ad.dual_level():
+        duals = {name: forward_ad.make_dual(weights[name], directions[name]) for name in weights}
+        torch.testing.assert_close(forward_ad.unpack_dual(loss(duals)).tangent, along)

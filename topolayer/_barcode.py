@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from topolayer._order import counts, first_places, places, rows
+from topolayer._transforms import transforms_are_active
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -184,7 +185,8 @@ class Barcode(_Bars):
         1. Of equal lengths the earlier birth comes first, then the earlier death.
         """
         # torch.compile cannot trace the lock that a cached property has before Python 3.12.
-        return self._rank() if torch.compiler.is_compiling() else self._cached_ranks
+        keep = not (torch.compiler.is_compiling() or transforms_are_active())  # nor what torch.func has wrapped
+        return self._cached_ranks if keep else self._rank()
 
     @cached_property
     def _cached_ranks(self) -> Tensor:

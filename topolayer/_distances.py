@@ -18,7 +18,7 @@ from topolayer._filtrations import Cubical
 from topolayer._matching import Floats, Matching, bottleneck_matching, optimal_matching, to_diagonal
 from topolayer._order import counts, lexsort, rows
 from topolayer._persistence import persistence
-from topolayer._transforms import below_transforms, transforms_are_active
+from topolayer._transforms import below_transforms, refuse_vmap, transforms_are_active
 
 
 def wasserstein(
@@ -195,6 +195,7 @@ def matching_loss(
         tensor(0.2400)
     """
     prediction = floating("prediction", prediction)
+    refuse_vmap(prediction)
     truth = _check_mask(mask, prediction)
     check_finite("prediction", prediction)
     check_finite("mask", truth)

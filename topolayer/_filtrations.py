@@ -21,7 +21,7 @@ from topolayer._checks import (
     to_float,
 )
 from topolayer._complexes import Simplices, alpha_values, delaunay, freudenthal_simplices, with_faces
-from topolayer._transforms import to_numpy
+from topolayer._transforms import refuse_vmap, to_numpy
 
 Kind = TypeVar("Kind", bound="Filtration")
 
@@ -271,6 +271,7 @@ class Rips(Filtration):
 
     def __post_init__(self) -> None:
         distances = floating("distances", self.distances)
+        refuse_vmap(distances)
         shape = tuple(distances.shape)
         if len(shape) < 2 or shape[-1] != shape[-2] or shape[-1] == 0:
             raise ValueError(
@@ -328,6 +329,7 @@ class Alpha(Filtration):
 
     def __post_init__(self) -> None:
         points = floating("points", self.points)
+        refuse_vmap(points)
         if points.ndim != 2 or 0 in points.shape:
             raise ValueError(f"points: expected one cloud of shape (n, d), n and d >= 1, got {tuple(points.shape)}")
         check_finite("points", points)

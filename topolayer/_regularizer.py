@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch._compile import _disable_dynamo  # the public torch.compiler.disable loads the compiler at once
 
 from topolayer._models import find_layer, layer_names, unwrapped, version_of
+from topolayer._transforms import requires_grad_tells
 
 Penalty = Callable[[Tensor], Tensor]
 
@@ -90,7 +91,7 @@ class Regularizer:
     @property
     def last(self) -> dict[str, Tensor]:
         """The last penalty of each layer, a detached 0-d tensor, for logging. Skipped steps do not change it."""
-        return dict(self._last)
+        return {name: mean.clone() for name, mean in self._last.items()}  # the clone is not wrapped by torch.func
 
     @_disable_dynamo  # also in a training step that is compiled as a whole: a penalty may do what cannot be traced
     def __call__(self) -> Tensor:
@@ -105,7 +106,8 @@ class Regularizer:
         if self._step % self._every:
             self._step += 1
             zero = torch.zeros_like(next(iter(self._last.values())))  # never empty: the first step was due
-            return zero.requires_grad_(torch.is_grad_enabled())  # so that backward() works in every step
+            # So that backward() works in every step.
+            return zero.requires_grad_(torch.is_grad_enabled()) if requires_grad_tells() else zero
         records = self._records
         self.clear()
         missing = [name for name, record in records.items() if not record]
@@ -172,9 +174,10 @@ class Regularizer:
 def _mean(name: str, penalty: Penalty, record: list[tuple[Tensor, int]]) -> Tensor:
     """The mean of one layer's penalty over the samples of all its recorded activations."""
     values: list[Tensor] = []
+    training = torch.is_grad_enabled() and requires_grad_tells()
     for activation, version in record:
         shape = tuple(activation.shape)
-        if torch.is_grad_enabled() and not activation.requires_grad:
+        if training and not activation.requires_grad:
             raise RuntimeError(
                 f"the activation of layer {name!r} does not require grad: its penalty would train nothing. Activation "
                 "checkpointing? Pass use_reentrant=False. A forward under no_grad? Drop its records with clear(). "
@@ -197,7 +200,7 @@ def _mean(name: str, penalty: Penalty, record: list[tuple[Tensor, int]]) -> Tens
                 f"the penalty of layer {name!r} must return one floating-point number per sample, shape "
                 f"{shape[:1]} for an activation of shape {shape}, not {value.dtype} of shape {tuple(value.shape)}"
             )
-        if torch.is_grad_enabled() and not value.requires_grad:
+        if training and not value.requires_grad:
             raise RuntimeError(
                 f"the penalty of layer {name!r} does not require grad: it would train nothing. Is there a detach(), "
                 ".item() or NumPy in it? To measure only, call under no_grad."

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
+from torch.autograd import forward_ad
 
 Tensors = TypeVar("Tensors")  # a tensor or a tuple of tensors
 
@@ -24,12 +24,11 @@ def below_transforms(compute: Callable[..., Tensors], *inputs: Tensor) -> Tensor
     return computed
 
 
-def to_numpy(tensor: Tensor) -> NDArray[Any]:
-    """The numbers of a tensor on the CPU, off the autograd graph."""
+def to_numpy(tensor: Tensor) -> Any:
+    """The numbers of a tensor on the CPU as an array, off the autograd graph."""
     if not transforms_are_active():
-        array: NDArray[Any] = tensor.detach().numpy()
-        return array
-    found: list[NDArray[Any]] = []
+        return tensor.detach().numpy()
+    found: list[Any] = []
 
     def find(numbers: Tensor) -> Tensor:
         found.append(numbers.detach().numpy())
@@ -39,6 +38,17 @@ def to_numpy(tensor: Tensor) -> NDArray[Any]:
     return found[0]
 
 
+def refuse_vmap(tensor: Tensor) -> None:
+    """For what looks at numbers before anything else, with operations that vmap would refuse in other words."""
+    if transforms_are_active():
+        below_transforms(lambda numbers: numbers.new_empty(0), tensor)
+
+
+def requires_grad_tells() -> bool:
+    """Whether `requires_grad` says what has a derivative. In forward mode, and inside of torch.func, it does not."""
+    return not transforms_are_active() and forward_ad._current_level < 0
+
+
 class _Below(torch.autograd.Function):
     @staticmethod
     def forward(compute: Callable[..., Tensors], *inputs: Tensor) -> Tensors:
@@ -46,9 +56,9 @@ class _Below(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.outputs = output if isinstance(output, tuple) else (output,)
-        ctx.mark_non_differentiable(*ctx.outputs)
-        ctx.inputs = len(inputs)
+        outputs = output if isinstance(output, tuple) else (output,)
+        ctx.mark_non_differentiable(*outputs)
+        ctx.inputs, ctx.outputs = len(inputs), len(outputs)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
@@ -56,11 +66,11 @@ class _Below(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        return (None,) * len(ctx.outputs)
+        return (None,) * ctx.outputs
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *inputs: Any) -> Any:
         raise ValueError(
             "torch.func.vmap: a barcode has another number of bars for each sample, which it cannot put together; "
-            "give the filtration all samples at once, they are independent of each other"
+            "give the filtration all samples at once, which are independent of each other, or one after another"
         )

@@ -14,6 +14,7 @@ from topolayer._filtrations import Cubical
 from topolayer._order import rows
 from topolayer._penalties import of_one_dim, shares
 from topolayer._persistence import persistence
+from topolayer._transforms import refuse_vmap
 
 _CHUNK = 2**22  # numbers that a landscape looks at at once, of bars times grid points
 
@@ -191,6 +192,7 @@ def betti_error(
         tensor([1., 1.])
     """
     prediction = floating("prediction", prediction).detach()
+    refuse_vmap(prediction)
     check_number("threshold", threshold)
     if not isinstance(mask, Tensor):
         raise TypeError(f"mask: expected a torch.Tensor, got {type(mask).__name__}; convert it with torch.as_tensor")

@@ -17,6 +17,7 @@ from experiments.files import write_csv
 from experiments.images import ImageSet
 from experiments.metrics import SegmentationScore, scores
 from experiments.penalties import gradient_ratio, normalized, speckle, total_variation
+from experiments.segmentation import Config
 from experiments.task import Segmentation, squared_error
 from experiments.training import epoch_batches, halvings, steps_per_epoch
 
@@ -43,6 +44,8 @@ def test_twelve_halvings_every_four_epochs_of_fifty() -> None:
     for epoch in range(50):
         assert halvings(epoch * steps, steps=steps, epochs=50) == epoch // 4
         assert halvings(epoch * steps + steps - 1, steps=steps, epochs=50) == epoch // 4
+    asked = [(25, 0), (100, 0), (100, 80)]
+    assert [Config(epochs=epochs, halving_epochs=over).twelve_halvings for epochs, over in asked] == [25, 50, 80]
     assert halvings(99 * steps, steps=steps, epochs=50) == 24
 
 
