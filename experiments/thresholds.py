@@ -55,13 +55,17 @@ def write(folder: Path, root: Path | None, threads: int) -> None:
         raise UserError(
             f"{folder} holds runs of another experiment: only those of experiments.segmentation have thresholds"
         )
-    config, _ = load_run(folder / f"seed{runs[0].seed}-{runs[0].arm}", root)
+    folders = [folder / f"seed{run.seed}-{run.arm}" for run in runs]
+    missing = [str(path) for path in folders if not (path / "checkpoint.pt").exists()]
+    if missing:
+        raise UserError(f"no checkpoint.pt, the trained network, in {', '.join(missing)}: train again in a new --name")
+    config, _ = load_run(folders[0], root)
     val = load_validation(config)
     sets = {"": val} | disturbed(config, val)
     curves: dict[str, dict[str, list[Tensor]]] = {name: {} for name in sets}
     scored = []
-    for run in track(runs, "runs", console=console.console):
-        _, model = load_run(folder / f"seed{run.seed}-{run.arm}", root)
+    for run, path in track(list(zip(runs, folders, strict=True)), "runs", console=console.console):
+        _, model = load_run(path, root)
         final = {"val_speckle": run.final["val_speckle"]}
         for name, images in sets.items():
             found = curve(model, images)

@@ -70,6 +70,13 @@ def test_at_one_half_it_is_what_the_run_says(train: Callable[..., Path]) -> None
         assert float(curve.miou()[100]) == pytest.approx(final[score], abs=1e-3)
 
 
+def test_a_missing_network_is_named_before_any_work(train: Callable[..., Path]) -> None:
+    folders = [train("none", seed=seed) for seed in (0, 1)]
+    (folders[1] / "checkpoint.pt").unlink()
+    with pytest.raises(UserError, match=r"in [^,]*seed1-none: train again"):
+        thresholds.write(folders[0].parent, None, 1)
+
+
 def test_errors(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no finished run"):
         thresholds.write(tmp_path, None, 0)
