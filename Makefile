@@ -4,7 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 # For the build's own environment too.
 export PIP_CONSTRAINT := constraints.txt
-BUILD_INPUTS := pyproject.toml constraints.txt CMakeLists.txt $(wildcard topolayer/csrc/*)
+CORE_FILES   := $(wildcard topolayer/csrc/*.* topolayer/csrc/*/*.*)
+BUILD_INPUTS := pyproject.toml constraints.txt CMakeLists.txt $(CORE_FILES)
 
 .PHONY: demo test lint docs linkcheck bench verify sanitize fuzz dist clean
 
@@ -63,7 +64,7 @@ $(SANITIZED)/site: $(BUILD_INPUTS) $(wildcard topolayer/*.py topolayer/_backends
 # The fuzz target with a `main` that feeds it random bytes; for libFuzzer see the top of fuzz_grid.cpp.
 FUZZ_FLAGS := -std=c++20 -O1 -g -pthread -Wall -Wextra -Wl,--wrap=realloc -DTOPOLAYER_VALUES_WORTH_A_THREAD=1 \
               -Itopolayer/csrc
-FUZZ_FILES := $(wildcard tests/fuzz/* topolayer/csrc/*)
+FUZZ_FILES := $(wildcard tests/fuzz/*) $(CORE_FILES)
 
 fuzz: $(SANITIZED)/fuzz_address
 	$< --count 1000000 --seed $$(date +%s)

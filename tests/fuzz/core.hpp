@@ -5,15 +5,15 @@
 #include <span>
 #include <vector>
 
-#include "bars.hpp"
-#include "extremum_graph.hpp"
-#include "graph.hpp"
-#include "grid.hpp"
-#include "merge_tree.hpp"
-#include "parallel.hpp"
-#include "rips.hpp"
-#include "simplify.hpp"
-#include "workspace.hpp"
+#include "common/bars.hpp"
+#include "grid/extremum_graph.hpp"
+#include "graph/h0.hpp"
+#include "grid/grid.hpp"
+#include "common/merge_tree.hpp"
+#include "common/parallel.hpp"
+#include "rips/h0.hpp"
+#include "grid/simplification.hpp"
+#include "common/workspace.hpp"
 
 namespace core {
 

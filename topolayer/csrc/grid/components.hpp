@@ -4,8 +4,8 @@
 
 #include <cstddef>
 
-#include "buffer.hpp"
-#include "order.hpp"
+#include "common/buffer.hpp"
+#include "common/values.hpp"
 
 namespace topolayer {
 

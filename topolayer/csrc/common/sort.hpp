@@ -8,7 +8,7 @@
 #include <memory>
 #include <utility>
 
-#include "buffer.hpp"
+#include "common/buffer.hpp"
 
 namespace topolayer {
 

@@ -9,10 +9,10 @@
 #include <type_traits>
 #include <vector>
 
-#include "buffer.hpp"
-#include "grid.hpp"
-#include "interrupt.hpp"
-#include "order.hpp"
+#include "common/buffer.hpp"
+#include "grid/grid.hpp"
+#include "common/interrupt.hpp"
+#include "common/values.hpp"
 
 namespace topolayer {
 

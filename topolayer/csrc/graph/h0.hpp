@@ -9,13 +9,13 @@
 #include <stdexcept>
 #include <vector>
 
-#include "bars.hpp"
-#include "buffer.hpp"
-#include "interrupt.hpp"
-#include "merge_tree.hpp"
-#include "order.hpp"
-#include "sort.hpp"
-#include "union_find.hpp"
+#include "common/bars.hpp"
+#include "common/buffer.hpp"
+#include "common/interrupt.hpp"
+#include "common/merge_tree.hpp"
+#include "common/values.hpp"
+#include "common/sort.hpp"
+#include "common/union_find.hpp"
 
 namespace topolayer {
 

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <limits>
 
-#include "buffer.hpp"
-#include "order.hpp"
+#include "common/buffer.hpp"
+#include "common/values.hpp"
 
 namespace topolayer {
 

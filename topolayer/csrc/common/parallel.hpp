@@ -14,7 +14,7 @@
 #include <thread>
 #include <vector>
 
-#include "interrupt.hpp"
+#include "common/interrupt.hpp"
 
 namespace topolayer {
 

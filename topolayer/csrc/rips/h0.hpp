@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "bars.hpp"
-#include "interrupt.hpp"
-#include "order.hpp"
-#include "union_find.hpp"
+#include "common/bars.hpp"
+#include "common/interrupt.hpp"
+#include "common/values.hpp"
+#include "common/union_find.hpp"
 
 namespace topolayer {
 

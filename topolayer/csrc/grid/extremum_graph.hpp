@@ -17,16 +17,16 @@
 #include <utility>
 #include <vector>
 
-#include "bars.hpp"
-#include "buffer.hpp"
-#include "components.hpp"
-#include "grid.hpp"
-#include "interrupt.hpp"
-#include "merge_tree.hpp"
-#include "order.hpp"
-#include "parallel.hpp"
-#include "scan.hpp"
-#include "sort.hpp"
+#include "common/bars.hpp"
+#include "common/buffer.hpp"
+#include "grid/components.hpp"
+#include "grid/grid.hpp"
+#include "common/interrupt.hpp"
+#include "common/merge_tree.hpp"
+#include "common/values.hpp"
+#include "common/parallel.hpp"
+#include "grid/scan.hpp"
+#include "common/sort.hpp"
 
 namespace topolayer {
 

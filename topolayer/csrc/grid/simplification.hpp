@@ -9,13 +9,13 @@
 #include <limits>
 #include <vector>
 
-#include "buffer.hpp"
-#include "extremum_graph.hpp"
-#include "graph.hpp"
-#include "grid.hpp"
-#include "interrupt.hpp"
-#include "merge_tree.hpp"
-#include "parallel.hpp"
+#include "common/buffer.hpp"
+#include "grid/extremum_graph.hpp"
+#include "graph/h0.hpp"
+#include "grid/grid.hpp"
+#include "common/interrupt.hpp"
+#include "common/merge_tree.hpp"
+#include "common/parallel.hpp"
 
 namespace topolayer {
 
