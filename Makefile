@@ -37,9 +37,6 @@ verify: $(VENV)/installed-dev
 # CPython and torch leave memory behind by design, so leaks are looked for in the fuzz target only. libstdc++ comes
 # first, as Python itself does not bring it and exceptions would pass unseen.
 SANITIZED  := build/sanitize
-NATIVE     := $(addprefix tests/test_,pairs backends_agree order inputs threads dtypes essential few_bars simplify \
-              known_barcodes metamorphic connectivity rips state many_grids memory errors_of_filtrations \
-              errors_of_persistence)
 ASAN_PYTHON = LD_PRELOAD="$(shell $(CXX) -print-file-name=libasan.so) $(shell $(CXX) -print-file-name=libstdc++.so)" \
               ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 OMP_NUM_THREADS=2 \
               PYTHONPATH="$$PWD:$$(../../../$(BIN)/python -c 'import sys; print(*sys.path[1:], sep=":")')" \
@@ -51,17 +48,17 @@ sanitize: $(SANITIZED)/created $(SANITIZED)/site $(SANITIZED)/fuzz_address $(SAN
 	TSAN_OPTIONS=abort_on_error=1 $(SANITIZED)/fuzz_thread --count $$(($(FUZZ_COUNT) / 4))
 	rm -rf $(SANITIZED)/site/tests
 	cp -r tests pyproject.toml $(SANITIZED)/site
-	cd $(SANITIZED)/site && $(ASAN_PYTHON) -m pytest -q $(addsuffix .py,$(NATIVE))
+	cd $(SANITIZED)/site && $(ASAN_PYTHON) -m pytest -q -m native $$(grep -rl --include='test_*.py' mark.native tests)
 	cd $(SANITIZED)/site && $(ASAN_PYTHON) -m tests.many_grids --grids 2000
 
-$(SANITIZED)/site: $(BUILD_INPUTS) $(wildcard topolayer/*.py topolayer/_backends/*.py) \
+$(SANITIZED)/site: $(BUILD_INPUTS) $(wildcard topolayer/*.py topolayer/*/*.py) \
                    | $(VENV)/installed-dev $(SANITIZED)/created
 	rm -rf $@
 	CXX=$(CXX) $(BIN)/python -m pip install --quiet --no-deps --target $@ \
 	    -C build-dir=$(SANITIZED)/cmake -C cmake.build-type=Debug -C install.strip=false \
 	    -C cmake.define.TOPOLAYER_SANITIZE=address,undefined .
 
-# The fuzz target with a `main` that feeds it random bytes; for libFuzzer see the top of fuzz_grid.cpp.
+# The fuzz target with a `main` that feeds it random bytes; for libFuzzer see the top of fuzz_core.cpp.
 FUZZ_FLAGS := -std=c++20 -O1 -g -pthread -Wall -Wextra -Wl,--wrap=realloc -DTOPOLAYER_VALUES_WORTH_A_THREAD=1 \
               -Itopolayer/csrc
 FUZZ_FILES := $(wildcard tests/fuzz/*) $(CORE_FILES)

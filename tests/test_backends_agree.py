@@ -14,6 +14,8 @@ import topolayer as tl
 from .comparing import BACKENDS, found, persistence
 from .families import FAMILIES, Family, grid_family, rips_family, star_family
 
+pytestmark = pytest.mark.native
+
 
 def _random_family(rng: random.Random, kind: str) -> Family:
     if kind == "rips":

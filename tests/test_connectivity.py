@@ -13,6 +13,7 @@ import topolayer as tl
 from .comparing import BACKENDS, found, persistence, value_bars
 from .families import Family, grid_family
 
+pytestmark = pytest.mark.native
 DUAL = {"V": "T", "T": "V", "F": "F"}
 
 

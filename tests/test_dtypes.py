@@ -11,6 +11,7 @@ from .comparing import found, pairings, persistence
 from .families import FAMILIES, Family
 from .problems import DTYPES
 
+pytestmark = pytest.mark.native
 COMPUTED = {
     torch.float16: torch.float32,
     torch.bfloat16: torch.float32,

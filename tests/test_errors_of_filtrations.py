@@ -16,6 +16,7 @@ import topolayer as tl
 from .comparing import BACKENDS, persistence
 from .problems import CYCLE, SQUARE
 
+pytestmark = pytest.mark.native
 EDGES = torch.tensor(CYCLE)
 GRIDS: dict[str, Callable[..., Any]] = {
     "Freudenthal": tl.Freudenthal,

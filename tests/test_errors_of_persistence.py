@@ -12,6 +12,7 @@ import topolayer as tl
 from .families import grid_family
 from .problems import CYCLE, SQUARE
 
+pytestmark = pytest.mark.native
 IMAGE = torch.rand(4, 4, generator=torch.Generator().manual_seed(0))
 
 

@@ -13,6 +13,7 @@ from .comparing import pairings, persistence
 from .families import FAMILIES, Family
 from .problems import CYCLE, DTYPES, SQUARE
 
+pytestmark = pytest.mark.native
 HILLS = [0.0, 2.0, 1.0, 3.0, 0.5]  # from below: one essential bar at 0, and bars of lengths 1 and 2.5
 
 

@@ -11,6 +11,8 @@ from .comparing import pairings, persistence
 from .families import FAMILIES, THIN, Family
 from .problems import DTYPES
 
+pytestmark = pytest.mark.native
+
 
 def _constant(family: Family, batch: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
     values = torch.full((*batch, *family.shape), 0.0 if family.kind == "rips" else 3.0, dtype=dtype)

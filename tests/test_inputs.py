@@ -13,6 +13,8 @@ import topolayer as tl
 from .comparing import found, pairings, persistence
 from .families import FAMILIES, Family
 
+pytestmark = pytest.mark.native
+
 
 def _every_second(x: torch.Tensor) -> torch.Tensor:
     big = torch.full((*x.shape[:-1], 2 * x.shape[-1]), -99.0, dtype=x.dtype)

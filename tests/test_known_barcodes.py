@@ -10,6 +10,8 @@ import torch
 from .comparing import BACKENDS, assert_consistent, persistence, value_bars
 from .problems import PROBLEMS, Problem
 
+pytestmark = pytest.mark.native
+
 
 def _cases() -> list[Any]:
     cases = []

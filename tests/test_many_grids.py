@@ -14,6 +14,8 @@ import topolayer as tl
 from . import many_grids
 from .many_grids import Config, Disagreement, verify
 
+pytestmark = pytest.mark.native
+
 
 def test_a_few_rounds() -> None:
     assert verify(Config(grids=399)) == 400

@@ -13,6 +13,8 @@ import torch
 
 import topolayer as tl
 
+pytestmark = pytest.mark.native
+
 # AddressSanitizer needs all of the address space, and ends the process where `new` would throw.
 limits_memory = pytest.mark.skipif(
     not os.path.exists("/proc/self/statm") or "libasan" in os.environ.get("LD_PRELOAD", ""),  # noqa: PTH110

@@ -12,6 +12,7 @@ import topolayer as tl
 from .comparing import found, pairings, persistence, value_bars
 from .families import FAMILIES, Family, grid_family
 
+pytestmark = pytest.mark.native
 VERTEX = tuple(f for f in FAMILIES if f.kind != "rips")
 
 

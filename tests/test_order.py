@@ -12,6 +12,7 @@ import topolayer as tl
 from .comparing import pairings, persistence, places
 from .families import FAMILIES, Family
 
+pytestmark = pytest.mark.native
 LINE_BACKENDS = ["native", "torch", "gudhi"]
 
 

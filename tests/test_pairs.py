@@ -16,6 +16,7 @@ from .comparing import BACKENDS, assert_consistent, found, pairings, persistence
 from .families import BATCHES, FAMILIES, THIN, Family, grid_family
 from .problems import DTYPES
 
+pytestmark = pytest.mark.native
 ALL = tuple(FAMILIES + THIN)
 
 

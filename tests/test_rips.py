@@ -15,6 +15,7 @@ from .comparing import found
 from .families import rips_family
 from .problems import SQUARE, WIDE
 
+pytestmark = pytest.mark.native
 BACKENDS = ["native", "gudhi", "ripser"]
 
 

@@ -19,6 +19,7 @@ from . import many_grids, reference
 from .families import GRAPH, MESH, Family, grid_family
 from .problems import DTYPES, WIDE
 
+pytestmark = pytest.mark.native
 BACKENDS = ("native", "torch")
 KINDS = "FVT"
 ROUNDS = 1000 // many_grids.PER_ROUND

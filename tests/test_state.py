@@ -19,6 +19,7 @@ import topolayer as tl
 from .comparing import found, pairings, persistence
 from .families import FAMILIES, Family
 
+pytestmark = pytest.mark.native
 FORK = "fork" in multiprocessing.get_all_start_methods()
 needs_fork = pytest.mark.skipif(not FORK, reason="this system does not fork")
 may_fork = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12 and later warn

@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 import topolayer as tl
 
+pytestmark = pytest.mark.native
 SHAPES = [(400, 401), (64, 4000), (3, 70_001), (70_001, 3), (60, 61, 62), (2, 300, 301), (300_000,)]
 
 
