@@ -94,6 +94,13 @@ def test_the_package_is_typed() -> None:
     assert list(PACKAGE.glob("_core*.pyi"))
 
 
+def test_the_stub_of_the_core_is_what_nanobind_makes_of_it(tmp_path: Path) -> None:
+    """After a change of the bindings: python -m nanobind.stubgen -m topolayer._core -o topolayer/_core.pyi"""
+    stubgen = pytest.importorskip("nanobind.stubgen")
+    stubgen.main(["-q", "-m", "topolayer._core", "-o", str(tmp_path / "_core.pyi")])
+    assert (PACKAGE / "_core.pyi").read_text(encoding="utf-8") == (tmp_path / "_core.pyi").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_public_names_are_documented(name: str) -> None:
     thing = getattr(tl, name)

@@ -13,8 +13,9 @@ import numpy as np
 from topolayer import _core
 
 values = np.random.default_rng(0).standard_normal({shape}, dtype=np.float32)
-options = dict(connectivity=_core.Connectivity.TOP_CELLS, superlevel=False, dims=[0], threads={threads})
-compute = functools.partial(_core.grid, shape=values.shape[-3:], **options)
+options = dict(superlevel=False, dims=[0], threads={threads})
+grid = _core.Grid(values.shape[-3:], _core.Connectivity.TOP_CELLS)
+compute = functools.partial(_core.grid_bars, grid=grid, **options)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
 results = []
@@ -22,7 +23,8 @@ try:
     results.extend(map(compute, [values.reshape(-1, np.prod(values.shape[-3:]))]))
 except KeyboardInterrupt:
     print("interrupted with", len(results), "results")
-assert _core.grid(np.eye(8, dtype=np.float32).reshape(1, -1), (8, 8), **options)[-1]  # works as before
+grid = _core.Grid((8, 8), _core.Connectivity.TOP_CELLS)
+assert _core.grid_bars(np.eye(8, dtype=np.float32).reshape(1, -1), grid, **options)[-1]  # works as before
 """
 
 

@@ -1,50 +1,78 @@
-"""The C++ core. Indices are flat into the whole array of values; bars come in the order that `Barcode` documents."""
+"""
+The C++ core. Indices are flat into the whole array of values; bars come in the order that `Barcode` documents.
+"""
 
-import enum
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+import enum
+from typing import Annotated, overload
 
-import numpy as np
+import numpy
 from numpy.typing import NDArray
+
 
 class Connectivity(enum.Enum):
     FREUDENTHAL = 0
+
     VERTICES = 1
+
     TOP_CELLS = 2
 
-_Float: TypeAlias = np.floating[Any]
-_Indices: TypeAlias = NDArray[np.int64]
-# finite (n, 2), their dimensions and samples; essential (m,), likewise; whether all values were finite
-_Bars: TypeAlias = tuple[_Indices, _Indices, _Indices, _Indices, _Indices, _Indices, bool]
+class Grid:
+    def __init__(self, shape: Sequence[int], connectivity: Connectivity) -> None: ...
 
-def grid(
-    values: NDArray[_Float],
-    shape: Sequence[int],
-    connectivity: Connectivity,
-    superlevel: bool,
-    dims: Sequence[int],
-    threads: int,
-) -> _Bars: ...
-def graph_h0(values: NDArray[_Float], edges: _Indices, superlevel: bool, threads: int) -> _Bars: ...
-def rips_h0(distances: NDArray[_Float], threshold: float, threads: int) -> _Bars: ...
+@overload
+def grid_bars(values: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], grid: Grid, superlevel: bool, dims: Sequence[int], threads: int) -> tuple[tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, 2))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], bool]: ...
 
-# Each writes, for every value, the index of the one that it takes, and says whether all values were finite.
-def simplify_grid(
-    values: NDArray[_Float],
-    indices: NDArray[np.integer[Any]],
-    shape: Sequence[int],
-    connectivity: Connectivity,
-    superlevel: bool,
-    most: int,
-    shortest: float,
-    threads: int,
-) -> bool: ...
-def simplify_graph(
-    values: NDArray[_Float],
-    indices: NDArray[np.integer[Any]],
-    edges: _Indices,
-    superlevel: bool,
-    most: int,
-    shortest: float,
-    threads: int,
-) -> bool: ...
+@overload
+def grid_bars(values: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], grid: Grid, superlevel: bool, dims: Sequence[int], threads: int) -> tuple[tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, 2))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], bool]:
+    """
+    Finite bars (n, 2) with their dimensions and samples, essential bars (m,) likewise, and whether all values were finite.
+    """
+
+@overload
+def graph_bars(values: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], edges: Annotated[NDArray[numpy.int64], dict(shape=(None, 2), order='C', device='cpu', writable=False)], superlevel: bool, threads: int) -> tuple[tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, 2))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], bool]: ...
+
+@overload
+def graph_bars(values: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], edges: Annotated[NDArray[numpy.int64], dict(shape=(None, 2), order='C', device='cpu', writable=False)], superlevel: bool, threads: int) -> tuple[tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, 2))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], bool]:
+    """
+    Finite bars (n, 2) with their dimensions and samples, essential bars (m,) likewise, and whether all values were finite.
+    """
+
+@overload
+def rips_bars(distances: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], threshold: float, threads: int) -> tuple[tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, 2))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], bool]: ...
+
+@overload
+def rips_bars(distances: Annotated[NDArray[numpy.float64], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], threshold: float, threads: int) -> tuple[tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, 2))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], bool]:
+    """
+    Finite bars (n, 2) with their dimensions and samples, essential bars (m,) likewise, and whether all values were finite.
+    """
+
+@overload
+def simplify_grid(values: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], indices: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu')], grid: Grid, superlevel: bool, most: int, shortest: float, threads: int) -> bool: ...
+
+@overload
+def simplify_grid(values: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], indices: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu')], grid: Grid, superlevel: bool, most: int, shortest: float, threads: int) -> bool: ...
+
+@overload
+def simplify_grid(values: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], indices: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu')], grid: Grid, superlevel: bool, most: int, shortest: float, threads: int) -> bool: ...
+
+@overload
+def simplify_grid(values: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], indices: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu')], grid: Grid, superlevel: bool, most: int, shortest: float, threads: int) -> bool:
+    """
+    Writes for every value the index of the one that it takes, and says whether all values were finite.
+    """
+
+@overload
+def simplify_graph(values: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], indices: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu')], edges: Annotated[NDArray[numpy.int64], dict(shape=(None, 2), order='C', device='cpu', writable=False)], superlevel: bool, most: int, shortest: float, threads: int) -> bool: ...
+
+@overload
+def simplify_graph(values: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], indices: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu')], edges: Annotated[NDArray[numpy.int64], dict(shape=(None, 2), order='C', device='cpu', writable=False)], superlevel: bool, most: int, shortest: float, threads: int) -> bool: ...
+
+@overload
+def simplify_graph(values: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], indices: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu')], edges: Annotated[NDArray[numpy.int64], dict(shape=(None, 2), order='C', device='cpu', writable=False)], superlevel: bool, most: int, shortest: float, threads: int) -> bool: ...
+
+@overload
+def simplify_graph(values: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], indices: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu')], edges: Annotated[NDArray[numpy.int64], dict(shape=(None, 2), order='C', device='cpu', writable=False)], superlevel: bool, most: int, shortest: float, threads: int) -> bool:
+    """
+    Writes for every value the index of the one that it takes, and says whether all values were finite.
+    """

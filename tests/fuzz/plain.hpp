@@ -117,20 +117,35 @@ Bars h0(const Value* values, Index count, bool superlevel, Neighbors neighbors) 
     return bars;
 }
 
+inline auto grid_neighbors(const std::vector<Index>& shape, Adjacency adjacency) {
+    return [&shape, adjacency](Index position, auto visit) { for_each_neighbor(position, shape, adjacency, visit); };
+}
+
+inline auto graph_neighbors(const std::vector<Index>& edges) {
+    return [&edges](Index vertex, auto visit) {
+        for (std::size_t i = 0; i < edges.size(); i += 2) {
+            if (edges[i] == vertex) visit(edges[i + 1]);
+            if (edges[i + 1] == vertex) visit(edges[i]);
+        }
+    };
+}
+
 template <class Value>
 Bars grid_h0(const Value* values, const std::vector<Index>& shape, Adjacency adjacency, bool superlevel) {
     const Index count = std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>());
-    return h0(values, count, superlevel, [&](Index position, auto visit) {
-        for_each_neighbor(position, shape, adjacency, visit);
-    });
+    return h0(values, count, superlevel, grid_neighbors(shape, adjacency));
+}
+
+template <class Value>
+Bars graph_h0(const Value* values, Index count, const std::vector<Index>& edges, bool superlevel) {
+    return h0(values, count, superlevel, graph_neighbors(edges));
 }
 
 // Floods from the births of essential bars and of the longest others; what a flood reaches takes the level of the time.
-template <class Value>
-std::vector<Value> simplified(const Value* values, const std::vector<Index>& shape, Adjacency adjacency, bool superlevel,
-                              Index most, Value shortest) {
-    const Bars bars = grid_h0(values, shape, adjacency, superlevel);
-    const Index count = std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>());
+template <class Value, class Neighbors>
+std::vector<Value> simplified(const Value* values, Index count, bool superlevel, Index most, Value shortest,
+                              Neighbors neighbors) {
+    const Bars bars = h0(values, count, superlevel, neighbors);
     const std::vector<Index> order = in_order(values, count, superlevel);
     std::vector<Index> place(count);
     for (Index i = 0; i < count; ++i) place[order[i]] = i;
@@ -138,9 +153,10 @@ std::vector<Value> simplified(const Value* values, const std::vector<Index>& sha
     for (std::size_t i = 0; i < bars.finite.size(); i += 2)
         longest.emplace_back(-std::abs(values[bars.finite[i]] - values[bars.finite[i + 1]]), place[bars.finite[i]]);
     std::sort(longest.begin(), longest.end());
-    longest.resize(std::min<std::size_t>(longest.size(), most - 1));
+    const Index finite = std::max<Index>(0, most - static_cast<Index>(bars.essential.size()));
+    longest.resize(std::min<std::size_t>(longest.size(), finite));
     std::vector<bool> kept(count);
-    kept[bars.essential[0]] = true;
+    for (const Index birth : bars.essential) kept[birth] = true;
     for (const auto& [length, birth] : longest) kept[order[birth]] = -length >= shortest;
 
     Sets sets(count);
@@ -151,7 +167,7 @@ std::vector<Value> simplified(const Value* values, const std::vector<Index>& sha
         entered[vertex] = true;
         flooded[vertex] = kept[vertex];
         dry[vertex] = {vertex};
-        for_each_neighbor(vertex, shape, adjacency, [&](Index neighbor) {
+        neighbors(vertex, [&](Index neighbor) {
             if (neighbor < 0 || !entered[neighbor]) return;
             Index large = sets.root(vertex), small = sets.root(neighbor);
             if (large == small) return;
@@ -191,19 +207,9 @@ Bars grid_top(const Value* values, const std::vector<Index>& shape, Adjacency ad
     return bars;
 }
 
-template <class Value>
-Bars graph_h0(const std::vector<Value>& values, const std::vector<Index>& edges, bool superlevel) {
-    return h0(values.data(), static_cast<Index>(values.size()), superlevel, [&](Index vertex, auto visit) {
-        for (std::size_t i = 0; i < edges.size(); i += 2) {
-            if (edges[i] == vertex) visit(edges[i + 1]);
-            if (edges[i + 1] == vertex) visit(edges[i]);
-        }
-    });
-}
-
 // Kruskal's algorithm on all entries (i, j), i < j, up to the threshold.
 template <class Value>
-Bars rips_h0(const std::vector<Value>& distances, Index points, Value threshold) {
+Bars rips_h0(const Value* distances, Index points, Value threshold) {
     std::vector<Index> entries;
     for (Index i = 0; i < points; ++i)
         for (Index j = i + 1; j < points; ++j)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 try:
@@ -24,6 +26,8 @@ from topolayer._backends.protocol import IndexPairs
 from topolayer._complexes import edges
 from topolayer._filtrations import Cubical, Filtration, Freudenthal, LowerStar, Rips
 
+_Indices: TypeAlias = NDArray[np.int64]
+_Arrays: TypeAlias = tuple[_Indices, _Indices, _Indices]  # indices of bars, their dimensions and samples
 _LARGEST_SAMPLE = 2**32 - 1  # positions within a sample are 32 bits wide
 
 
@@ -45,18 +49,18 @@ class NativeBackend:
         return None
 
     def pairs(self, filtration: Filtration, dims: tuple[int, ...]) -> IndexPairs:
-        finite, finite_dims, finite_samples, essential, essential_dims, essential_samples, all_finite = _bars(
-            filtration, sorted(dims)
-        )
+        finite_bars, essential_bars, all_finite = _bars(filtration, sorted(dims))
         if not all_finite:
             filtration.check_finite()
+        finite, finite_dims, finite_samples = map(torch.from_numpy, finite_bars)
+        essential, essential_dims, essential_samples = map(torch.from_numpy, essential_bars)
         return IndexPairs(
-            finite=torch.from_numpy(finite),
-            finite_dims=torch.from_numpy(finite_dims),
-            finite_samples=torch.from_numpy(finite_samples),
-            essential=torch.from_numpy(essential),
-            essential_dims=torch.from_numpy(essential_dims),
-            essential_samples=torch.from_numpy(essential_samples),
+            finite=finite,
+            finite_dims=finite_dims,
+            finite_samples=finite_samples,
+            essential=essential,
+            essential_dims=essential_dims,
+            essential_samples=essential_samples,
             canonical=True,
         )
 
@@ -70,10 +74,8 @@ class NativeBackend:
             graph = edges(filtration.arrays())
             all_finite = _core.simplify_graph(values, indices.numpy(), graph, filtration.superlevel, *kept, threads)
         else:
-            shape, connectivity = filtration.sample_shape, _connectivity(filtration)
-            all_finite = _core.simplify_grid(
-                values, indices.numpy(), shape, connectivity, filtration.superlevel, *kept, threads
-            )
+            grid = _grid(filtration)
+            all_finite = _core.simplify_grid(values, indices.numpy(), grid, filtration.superlevel, *kept, threads)
         if not all_finite:
             filtration.check_finite()
         return indices.view(filtration.values.shape)
@@ -82,23 +84,25 @@ class NativeBackend:
         return "<native: grids in dimension 0 and the top one, LowerStar and Rips in dimension 0>"
 
 
-def _bars(filtration: Filtration, dims: list[int]) -> _core._Bars:
+def _bars(filtration: Filtration, dims: list[int]) -> tuple[_Arrays, _Arrays, bool]:
+    """Finite and essential bars, and whether all values were finite."""
     threads = torch.get_num_threads()
     if isinstance(filtration, Rips):
         distances = filtration.values.reshape(-1, *filtration.sample_shape)
-        return _core.rips_h0(_to_numpy(distances), filtration.threshold, threads)
+        return _core.rips_bars(_to_numpy(distances), filtration.threshold, threads)
     values = _to_numpy(filtration.values.reshape(filtration.samples, -1))
     if isinstance(filtration, LowerStar):
-        return _core.graph_h0(values, edges(filtration.arrays()), filtration.superlevel, threads)
-    shape, connectivity = filtration.sample_shape, _connectivity(filtration)
-    return _core.grid(values, shape, connectivity, filtration.superlevel, dims, threads)
+        return _core.graph_bars(values, edges(filtration.arrays()), filtration.superlevel, threads)
+    return _core.grid_bars(values, _grid(filtration), filtration.superlevel, dims, threads)
 
 
-def _connectivity(filtration: Filtration) -> _core.Connectivity:
+def _grid(filtration: Filtration) -> _core.Grid:
     if isinstance(filtration, Freudenthal):
-        return _core.Connectivity.FREUDENTHAL
+        return _core.Grid(filtration.sample_shape, _core.Connectivity.FREUDENTHAL)
     assert isinstance(filtration, Cubical)
-    return _core.Connectivity.VERTICES if filtration.construction == "V" else _core.Connectivity.TOP_CELLS
+    vertices = filtration.construction == "V"
+    connectivity = _core.Connectivity.VERTICES if vertices else _core.Connectivity.TOP_CELLS
+    return _core.Grid(filtration.sample_shape, connectivity)
 
 
 def _to_numpy(tensor: Tensor) -> np.ndarray:

@@ -1,8 +1,9 @@
-// The total order of filtration values, as unsigned integers.
+// Filtration values: their total order as unsigned integers, whether they are finite, a bound in their precision.
 #pragma once
 
 #include <bit>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 
 namespace topolayer {
@@ -32,6 +33,12 @@ bool are_finite(const Value* values, std::int64_t count) {
     for (std::int64_t i = 0; i < count; ++i)
         bad |= (std::bit_cast<Key<Value>>(values[i]) & exponent) == exponent ? Key<Value>{1} : Key<Value>{0};
     return bad == 0;
+}
+
+template <class Value>
+Value rounded(double bound) {
+    constexpr double largest = std::numeric_limits<Value>::max();
+    return bound > largest ? std::numeric_limits<Value>::infinity() : static_cast<Value>(bound);
 }
 
 }  // namespace topolayer

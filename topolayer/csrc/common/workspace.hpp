@@ -29,34 +29,34 @@ public:
 private:
     static constexpr std::size_t most_bytes = std::size_t{64} << 20;  // of all that are kept
 
-    struct Kept {
+    struct Shelf {
         std::mutex mutex;
         std::vector<std::unique_ptr<Algorithm>> algorithms;
         std::size_t bytes = 0;
     };
 
-    static Kept& kept() {
-        static Kept& result = *new Kept;  // never destroyed: a thread may still be at work when the process ends
+    static Shelf& shelf() {
+        static Shelf& result = *new Shelf;  // never destroyed: a thread may still be at work when the process ends
         return result;
     }
 
     // The lock is tried, not waited for: in a forked process, the thread that held it may not exist.
     static std::unique_ptr<Algorithm> take() {
-        const std::unique_lock lock(kept().mutex, std::try_to_lock);
-        if (!lock || kept().algorithms.empty()) return std::make_unique<Algorithm>();
-        auto result = std::move(kept().algorithms.back());
-        kept().algorithms.pop_back();
-        kept().bytes -= result->bytes();
+        const std::unique_lock lock(shelf().mutex, std::try_to_lock);
+        if (!lock || shelf().algorithms.empty()) return std::make_unique<Algorithm>();
+        auto result = std::move(shelf().algorithms.back());
+        shelf().algorithms.pop_back();
+        shelf().bytes -= result->bytes();
         return result;
     }
 
     static void keep(std::unique_ptr<Algorithm> algorithm) noexcept {
         const std::size_t bytes = algorithm->bytes();
         try {
-            const std::unique_lock lock(kept().mutex, std::try_to_lock);
-            if (!lock || kept().bytes + bytes > most_bytes) return;
-            kept().algorithms.push_back(std::move(algorithm));
-            kept().bytes += bytes;
+            const std::unique_lock lock(shelf().mutex, std::try_to_lock);
+            if (!lock || shelf().bytes + bytes > most_bytes) return;
+            shelf().algorithms.push_back(std::move(algorithm));
+            shelf().bytes += bytes;
         } catch (...) {  // no memory to note it: it is freed
         }
     }

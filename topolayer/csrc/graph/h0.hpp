@@ -5,8 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <span>
-#include <stdexcept>
 #include <vector>
 
 #include "common/bars.hpp"
@@ -14,55 +12,28 @@
 #include "common/interrupt.hpp"
 #include "common/merge_tree.hpp"
 #include "common/values.hpp"
+#include "graph/graph.hpp"
+#include "common/sample.hpp"
 #include "common/sort.hpp"
 #include "common/union_find.hpp"
 
 namespace topolayer {
 
-// Adjacency lists.
-class Graph {
-public:
-    using Vertex = std::uint32_t;
-
-    Graph(std::int64_t vertices, std::span<const std::int64_t> edges) : first_(vertices + 1, 0), neighbors_(edges.size()) {
-        for (const std::int64_t vertex : edges) {
-            if (vertex < 0 || vertex >= vertices) throw std::invalid_argument("an edge names a vertex that is not there");
-            ++first_[vertex + 1];
-        }
-        for (std::int64_t vertex = 0; vertex < vertices; ++vertex) first_[vertex + 1] += first_[vertex];
-        std::vector<std::size_t> next(first_.begin(), first_.end() - 1);
-        for (std::size_t i = 0; i < edges.size(); i += 2) {
-            neighbors_[next[edges[i]]++] = static_cast<Vertex>(edges[i + 1]);
-            neighbors_[next[edges[i + 1]]++] = static_cast<Vertex>(edges[i]);
-        }
-    }
-
-    std::size_t size() const { return first_.size() - 1; }
-
-    std::span<const Vertex> neighbors(Vertex vertex) const {
-        return {neighbors_.data() + first_[vertex], first_[vertex + 1] - first_[vertex]};
-    }
-
-private:
-    std::vector<std::size_t> first_;
-    std::vector<Vertex> neighbors_;
-};
-
 // Buffers are kept from one sample to the next.
 template <class Value>
 class GraphH0 {
 public:
-    void operator()(const Value* values, const Graph& graph, bool superlevel, Bars& bars, Interrupt& interrupt) {
-        bars.nonfinite = !are_finite(values, static_cast<std::int64_t>(graph.size()));
+    void operator()(const Sample<Value>& sample, const Graph& graph, Bars& bars) {
+        bars.nonfinite = !are_finite(sample.values, static_cast<std::int64_t>(graph.size()));
         if (bars.nonfinite) return;
-        sort_vertices(values, graph.size(), superlevel);
-        sweep(graph, bars, interrupt);
+        sort_vertices(sample, graph.size());
+        sweep(graph, bars, sample.interrupt);
     }
 
     // The merge tree, with a branch for every vertex, by age; nullptr if a value is not finite.
-    const MergeTree* tree(const Value* values, const Graph& graph, bool superlevel, Interrupt& interrupt) {
+    const MergeTree* tree(const Sample<Value>& sample, const Graph& graph) {
         Bars bars;
-        (*this)(values, graph, superlevel, bars, interrupt);
+        (*this)(sample, graph, bars);
         return bars.nonfinite ? nullptr : &tree_;
     }
 
@@ -70,10 +41,10 @@ private:
     using Age = UnionFind::Element;
     static constexpr Age not_yet = std::numeric_limits<Age>::max();
 
-    void sort_vertices(const Value* values, std::size_t count, bool superlevel) {
+    void sort_vertices(const Sample<Value>& sample, std::size_t count) {
         by_age_.clear();
         for (std::size_t vertex = 0; vertex < count; ++vertex)
-            by_age_.push_back({order_key(values[vertex], superlevel), static_cast<Graph::Vertex>(vertex)});
+            by_age_.push_back({order_key(sample.values[vertex], sample.superlevel), static_cast<Graph::Vertex>(vertex)});
         sort_by_key(by_age_, spare_);
     }
 

@@ -1,157 +1,16 @@
-// A grid of pixels: its shape, and which neighbors of a pixel are in one piece.
+// A grid of pixels: its shape, and where the neighbors of a pixel are.
 #pragma once
 
 #include <algorithm>
 #include <array>
-#include <atomic>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
 #include <span>
 #include <stdexcept>
-#include <vector>
+
+#include "grid/neighborhood.hpp"
 
 namespace topolayer {
-
-enum class Connectivity { freudenthal, vertices, top_cells };
-
-inline Connectivity dual(Connectivity connectivity) {
-    switch (connectivity) {
-        case Connectivity::vertices: return Connectivity::top_cells;
-        case Connectivity::top_cells: return Connectivity::vertices;
-        case Connectivity::freudenthal: break;
-    }
-    return connectivity;
-}
-
-// A set of members of a pixel's link, a bit each.
-using Link = std::uint32_t;
-
-// What a pixel is, in a byte: where an earlier neighbor is, and two marks.
-namespace code {
-inline constexpr unsigned direction = 31;                // the bits that hold the direction: a neighbor's number, or
-inline constexpr unsigned none = 31, outwards = 30;      // an extremum has none; in a dual order border pixels lead outwards
-inline constexpr unsigned extremum = 64, saddle = 128;
-}  // namespace code
-
-// The link of a pixel of a grid with one, two or three axes that are longer than one pixel.
-class Neighborhood {
-public:
-    struct Neighbor {
-        std::int64_t dz, dy, dx;
-        bool connected;  // else it only tells whether two others are joined around a corner
-    };
-
-    // Made once for each kind.
-    static const Neighborhood& of(Connectivity connectivity, std::size_t axes) {
-        // For as long as the process lives. No lock: it might be held by another thread when the process forks.
-        static std::array<std::atomic<const Neighborhood*>, 12> kinds;
-        std::atomic<const Neighborhood*>& kind = kinds[4 * static_cast<std::size_t>(connectivity) + axes];
-        const Neighborhood* made = kind.load(std::memory_order_acquire);
-        if (!made) {
-            std::unique_ptr<const Neighborhood> mine(new Neighborhood(connectivity, axes));
-            if (kind.compare_exchange_strong(made, mine.get())) made = mine.release();
-        }
-        return *made;
-    }
-
-    // In C order: the first half precedes the pixel, and the i-th from the front is opposite to the i-th from the back.
-    std::span<const Neighbor> neighbors() const { return neighbors_; }
-
-    Link all() const { return static_cast<Link>((std::uint64_t{1} << neighbors_.size()) - 1); }
-
-    // One connected neighbor from each component of the earlier part of a link.
-    Link representatives(Link earlier) const {
-        return representatives_.empty() ? find_representatives(earlier) : representatives_[earlier];
-    }
-
-    std::uint8_t code(Link earlier) const {
-        return codes_.empty() ? find_code(find_representatives(earlier)) : codes_[earlier];
-    }
-
-    // The codes of all links, where it is a table.
-    const std::uint8_t* codes() const { return codes_.empty() ? nullptr : codes_.data(); }
-
-private:
-    static constexpr std::size_t largest_table = 18, half_size = 13;
-
-    Neighborhood(Connectivity connectivity, std::size_t axes) {
-        find_neighbors(connectivity, axes);
-        if (neighbors_.size() > largest_table) return;
-        for (Link earlier = 0; earlier <= all(); ++earlier) {
-            representatives_.push_back(find_representatives(earlier));
-            codes_.push_back(find_code(representatives_.back()));
-        }
-    }
-
-    static bool is_neighbor(std::int64_t dz, std::int64_t dy, std::int64_t dx, Connectivity connectivity) {
-        const std::int64_t distance = std::abs(dz) + std::abs(dy) + std::abs(dx);
-        const bool touches = std::max({std::abs(dz), std::abs(dy), std::abs(dx)}) == 1;
-        switch (connectivity) {
-            case Connectivity::vertices: return distance == 1;
-            case Connectivity::top_cells: return touches;
-            // An edge goes from a vertex to one that is larger in some coordinates and smaller in none.
-            case Connectivity::freudenthal: return touches && std::abs(dz + dy + dx) == distance;
-        }
-        return false;
-    }
-
-    void find_neighbors(Connectivity connectivity, std::size_t axes) {
-        const std::int64_t z_reach = axes > 2, y_reach = axes > 1, x_reach = axes > 0;
-        const bool around_corners = connectivity == Connectivity::vertices;
-        for (std::int64_t dz = -z_reach; dz <= z_reach; ++dz)
-            for (std::int64_t dy = -y_reach; dy <= y_reach; ++dy)
-                for (std::int64_t dx = -x_reach; dx <= x_reach; ++dx) {
-                    const bool connected = is_neighbor(dz, dy, dx, connectivity);
-                    const bool corner = around_corners && std::abs(dz) + std::abs(dy) + std::abs(dx) == 2;
-                    if (connected || corner) neighbors_.push_back({dz, dy, dx, connected});
-                }
-        for (std::size_t i = 0; i < neighbors_.size(); ++i) {
-            const Neighbor& a = neighbors_[i];
-            connected_ |= Link{a.connected} << i;
-            Link joined = 0;
-            for (std::size_t j = 0; j < neighbors_.size(); ++j) {
-                const Neighbor& b = neighbors_[j];
-                if (is_neighbor(a.dz - b.dz, a.dy - b.dy, a.dx - b.dx, connectivity)) joined |= Link{1} << j;
-            }
-            // All sets whose last member this is: what is joined to the set without it is known.
-            std::vector<Link>& half = joined_to_half_[i / half_size];
-            for (std::size_t set = 0, sets = half.size(); set < sets; ++set) half.push_back(half[set] | joined);
-        }
-    }
-
-    // The neighbors that are neighbors of a member.
-    Link joined_to(Link members) const {
-        constexpr Link half = (Link{1} << half_size) - 1;
-        return joined_to_half_[0][members & half] | joined_to_half_[1][members >> half_size];
-    }
-
-    Link find_representatives(Link earlier) const {
-        Link result = 0;
-        while (earlier & connected_) {
-            Link component = std::bit_floor(earlier & connected_), grown;
-            while ((grown = component | (joined_to(component) & earlier)) != component) component = grown;
-            result |= std::bit_floor(component & connected_);
-            earlier &= ~component;
-        }
-        return result;
-    }
-
-    static std::uint8_t find_code(Link representatives) {
-        const auto direction = static_cast<unsigned>(std::countr_zero(representatives | Link{1} << code::none));
-        const bool several = (representatives & (representatives - 1)) != 0;
-        return static_cast<std::uint8_t>(direction | (representatives == 0 ? code::extremum : 0) |
-                                         (several ? code::saddle : 0));
-    }
-
-    std::vector<Neighbor> neighbors_;
-    Link connected_ = 0;
-    std::array<std::vector<Link>, 2> joined_to_half_{{{0}, {0}}};  // of sets of the first 13 neighbors, and of the others
-    std::vector<Link> representatives_;
-    std::vector<std::uint8_t> codes_;
-};
 
 // Three axes, of which the missing ones come first and have length one. Axes of one pixel are missing too.
 class Grid {
@@ -159,15 +18,16 @@ public:
     Grid(std::span<const std::int64_t> shape, Connectivity connectivity) {
         if (shape.empty() || shape.size() > shape_.size()) throw std::invalid_argument("a grid has one to three axes");
         all_on_border_ = std::any_of(shape.begin(), shape.end(), [](std::int64_t length) { return length < 3; });
-        const auto axes = static_cast<std::size_t>(
-            std::count_if(shape.begin(), shape.end(), [](std::int64_t length) { return length != 1; }));
-        std::copy_if(shape.begin(), shape.end(), shape_.end() - static_cast<std::ptrdiff_t>(axes),
-                     [](std::int64_t length) { return length != 1; });
-        neighborhood_ = &Neighborhood::of(connectivity, axes);
-        for (std::size_t i = 0; i < neighbors().size(); ++i) {
-            const Neighborhood::Neighbor& n = neighbors()[i];
-            steps_[i] = (n.dz * shape_[1] + n.dy) * shape_[2] + n.dx;
-        }
+        const auto axes = std::count_if(shape.begin(), shape.end(), is_axis);
+        std::copy_if(shape.begin(), shape.end(), shape_.end() - axes, is_axis);
+        connect(connectivity);
+    }
+
+    // The same pixels with the dual connectivity.
+    Grid dual() const {
+        Grid result = *this;
+        result.connect(topolayer::dual(connectivity_));
+        return result;
     }
 
     const std::array<std::int64_t, 3>& shape() const { return shape_; }
@@ -194,8 +54,21 @@ public:
     }
 
 private:
+    static bool is_axis(std::int64_t length) { return length != 1; }
+
+    void connect(Connectivity connectivity) {
+        connectivity_ = connectivity;
+        const auto axes = static_cast<std::size_t>(std::count_if(shape_.begin(), shape_.end(), is_axis));
+        neighborhood_ = &Neighborhood::of(connectivity, axes);
+        for (std::size_t i = 0; i < neighbors().size(); ++i) {
+            const Neighborhood::Neighbor& n = neighbors()[i];
+            steps_[i] = (n.dz * shape_[1] + n.dy) * shape_[2] + n.dx;
+        }
+    }
+
     std::array<std::int64_t, 3> shape_{1, 1, 1};
     std::array<std::int64_t, 32> steps_{};
+    Connectivity connectivity_;
     const Neighborhood* neighborhood_;
     bool all_on_border_;
 };

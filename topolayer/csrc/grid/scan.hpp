@@ -5,13 +5,16 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
+#include <cstdlib>
 #include <type_traits>
 #include <vector>
 
 #include "common/buffer.hpp"
 #include "grid/grid.hpp"
+#include "grid/neighborhood.hpp"
+#include "grid/pixel_map.hpp"
 #include "common/interrupt.hpp"
+#include "common/sample.hpp"
 #include "common/values.hpp"
 
 namespace topolayer {
@@ -27,74 +30,6 @@ struct Saddle {
     Link representatives;
 };
 
-// What is known of every pixel: a code each, and where the extrema are. A bit per pixel and a count per word of bits stay in
-// the cache where a label per pixel would not.
-class PixelMap {
-public:
-    static constexpr std::int64_t word = 64;
-
-    void renew(std::int64_t pixels) {
-        const auto words = static_cast<std::size_t>((pixels + word - 1) / word);
-        codes_.renew(words * word);
-        extrema_.renew(words);
-        std::fill(codes_.end() - word, codes_.end(), std::uint8_t{0});  // behind the last pixel there is nothing
-    }
-
-    std::size_t bytes() const { return codes_.bytes() + extrema_.bytes(); }
-
-    std::uint8_t* codes() { return codes_.begin(); }
-    unsigned direction(Position position) const { return codes_[position] & code::direction; }
-
-    Label label_at(Position extremum) const {
-        const Extrema& found = extrema_[extremum / word];
-        const std::uint64_t before = found.bits & ((std::uint64_t{1} << extremum % word) - 1);
-        return found.before + static_cast<Label>(std::popcount(before));
-    }
-
-    // The pixels of a word that carry a mark.
-    std::uint64_t marked(std::int64_t index, unsigned mark) const {
-        constexpr std::uint64_t each = 0x0101010101010101;
-        const std::uint8_t* codes = codes_.begin() + index * word;
-        std::uint64_t result = 0;
-        for (int i = 0; i < 8; ++i) {
-            std::uint64_t eight;
-            std::memcpy(&eight, codes + 8 * i, 8);
-            if constexpr (std::endian::native == std::endian::big) eight = swap_bytes(eight);
-            const std::uint64_t bits = eight / mark & each;  // the product moves the lowest bit of each byte to the top byte
-            result |= (bits * 0x0102040810204080 >> 56) << 8 * i;
-        }
-        return result;
-    }
-
-    void set_extrema(std::int64_t index, std::uint64_t bits, Label before) { extrema_[index] = {bits, before}; }
-
-    // There are so many more extrema before the pixels [begin, end).
-    void add_before(std::int64_t begin, std::int64_t end, Label more) {
-        for (std::int64_t index = begin / word; index * word < end; ++index) extrema_[index].before += more;
-    }
-
-private:
-    struct Extrema {
-        std::uint64_t bits;
-        Label before;
-    };
-
-    static std::uint64_t swap_bytes(std::uint64_t x) {
-        std::uint64_t result = 0;
-        for (int i = 0; i < 8; ++i) result = result << 8 | (x >> 8 * i & 0xff);
-        return result;
-    }
-
-    Buffer<std::uint8_t> codes_;
-    Buffer<Extrema> extrema_;
-};
-
-// What H0 of a plane leaves for H1, if both are computed: the links of all pixels, and a bit for each that closed a loop.
-struct Plane {
-    Buffer<std::uint8_t> links;
-    Buffer<std::uint64_t> loops;
-};
-
 // A band of rows. It begins at a pixel whose position is a multiple of PixelMap::word, and so does the next one.
 template <class Value>
 class Band {
@@ -104,15 +39,22 @@ public:
     Buffer<Saddle> saddles;
     bool all_finite = true;
 
-    // In a superlevel filtration high values are early. With `reversed`, the last in this order is the first, and the
-    // outside of the grid comes before all. What it can, it takes from `plane` if reversed; else it leaves the links there.
-    void scan(const Value* values, const Grid& grid, bool superlevel, bool reversed, std::int64_t begin_row,
-              std::int64_t end_row, PixelMap& map, Plane* plane, Interrupt& interrupt) {
+    struct Task {
+        const Sample<Value>& sample;
+        const Grid& grid;
+        bool reversed;  // the last in the order of the filtration is the first, and the outside of the grid is before all
+        std::int64_t begin_row, end_row;
+        PixelMap& map;
+        Plane* plane;  // unless nullptr, it is given the links, or has them if reversed
+
+        bool takes_links() const { return plane && reversed; }
+    };
+
+    void scan(const Task& task) {
         extrema.clear();
         saddles.clear();
         all_finite = true;
-        const Task task{values, grid, superlevel, reversed, begin_row, end_row, map, plane, interrupt};
-        const std::size_t neighbors = grid.neighbors().size();
+        const std::size_t neighbors = task.grid.neighbors().size();
         if (neighbors <= 8)
             scan_rows<std::uint8_t>(task);
         else if (neighbors <= 16)
@@ -122,18 +64,6 @@ public:
     }
 
 private:
-    struct Task {
-        const Value* values;
-        const Grid& grid;
-        bool superlevel, reversed;
-        std::int64_t begin_row, end_row;
-        PixelMap& map;
-        Plane* plane;
-        Interrupt& interrupt;
-
-        bool takes_links() const { return plane && reversed; }
-    };
-
     // Mask: a link, in as few bits as it needs. Its upper half, the neighbors that follow in C order, comes from
     // comparisons; its lower half from theirs, for a pixel is earlier than the one that is not earlier than it.
     template <class Mask>
@@ -153,7 +83,7 @@ private:
             passing.resize(static_cast<std::size_t>(width + PixelMap::word));
             masks = passing.data();
         }
-        Pace pace(task.interrupt);
+        Pace pace(task.sample.interrupt);
         if (!task.takes_links())
             for (std::int64_t row = std::max<std::int64_t>(0, task.begin_row - reach); row < task.begin_row; ++row)
                 compare_with_following(task, row, rows);
@@ -163,7 +93,7 @@ private:
             if (!task.takes_links()) {
                 compare_with_following(task, row, rows);
                 compare_with_preceding(task, row, rows, here);
-                all_finite &= are_finite(task.values + first, width);
+                all_finite &= are_finite(task.sample.values + first, width);
             }
             if (task.reversed) {
                 const auto all = static_cast<Mask>(grid.neighborhood().all());
@@ -202,9 +132,9 @@ private:
             const auto& n = neighbors[i];
             if (!grid.contains(row / height + n.dz, row % height + n.dy, 0)) continue;
             const std::int64_t begin = n.dx < 0, count = width - std::abs(n.dx);
-            const Value* here = task.values + row * width + begin;
+            const Value* here = task.sample.values + row * width + begin;
             const auto bit = static_cast<Mask>(Mask{1} << i);
-            if (task.superlevel)
+            if (task.sample.superlevel)
                 mark<true>(here, here + grid.step(static_cast<unsigned>(i)), bit, earlier + begin, count);
             else
                 mark<false>(here, here + grid.step(static_cast<unsigned>(i)), bit, earlier + begin, count);
@@ -260,6 +190,8 @@ private:
     template <class Mask>
     void collect(const Task& task, const Mask* masks, std::int64_t begin, std::int64_t end) {
         const Neighborhood& neighborhood = task.grid.neighborhood();
+        const Value* const values = task.sample.values;
+        const bool high_first = task.sample.superlevel != task.reversed;
         for (std::int64_t first = begin; first < end; first += PixelMap::word) {
             std::uint64_t peaks = task.map.marked(first / PixelMap::word, code::extremum);
             std::uint64_t passes = task.map.marked(first / PixelMap::word, code::saddle);
@@ -268,8 +200,7 @@ private:
             auto* extremum = extrema.room_for(PixelMap::word);
             for (; peaks; peaks &= peaks - 1) {
                 const std::int64_t position = first + std::countr_zero(peaks);
-                const bool late_first = task.superlevel != task.reversed;
-                *extremum++ = {order_key(task.values[position], late_first), static_cast<Position>(position)};
+                *extremum++ = {order_key(values[position], high_first), static_cast<Position>(position)};
             }
             extrema.end_at(extremum);
             auto* saddle = saddles.room_for(PixelMap::word);

@@ -7,6 +7,7 @@
 
 #include "common/bars.hpp"
 #include "common/interrupt.hpp"
+#include "common/sample.hpp"
 #include "common/values.hpp"
 #include "common/union_find.hpp"
 
@@ -16,8 +17,9 @@ namespace topolayer {
 template <class Value>
 class RipsH0 {
 public:
-    void operator()(const Value* distances, std::int64_t points, Value threshold, Bars& bars, Interrupt& interrupt) {
-        grow_tree(distances, points, interrupt);
+    // The values of the sample are the matrix.
+    void operator()(const Sample<Value>& sample, std::int64_t points, Value threshold, Bars& bars) {
+        grow_tree(sample.values, points, sample.interrupt);
         bars.nonfinite = !std::all_of(tree_.begin(), tree_.end(), [](const Edge& e) { return are_finite(&e.length, 1); });
         if (bars.nonfinite) return;
         std::sort(tree_.begin(), tree_.end());

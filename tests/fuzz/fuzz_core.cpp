@@ -1,11 +1,11 @@
-// A fuzz target: arbitrary bytes become a batch of grids, a graph or a distance matrix; the core must give the bars of
+// A fuzz target: arbitrary bytes become a batch of grids, graphs or distance matrices; the core must give the bars of
 // the plain method, whatever the threads, report what is not finite, and survive that memory runs out. It aborts if not.
 //
 // With clang:
 //     clang++ -std=c++20 -g -fsanitize=fuzzer,address,undefined -DTOPOLAYER_LIBFUZZER -Wl,--wrap=realloc
 //         -Itopolayer/csrc tests/fuzz/*.cpp
 // Elsewhere `main`, below, feeds it random bytes or the files it is given:
-//     fuzz_grid [--count N] [--seed S] [FILE...]
+//     fuzz_core [--count N] [--seed S] [FILE...]
 #include <bit>
 #include <chrono>
 #include <cmath>
@@ -17,11 +17,12 @@
 #include <limits>
 #include <new>
 #include <random>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
-#include "core.hpp"
+#include "batch.hpp"
 #include "memory.hpp"
 #include "plain.hpp"
 
@@ -83,12 +84,6 @@ void expect(bool holds, const char* what) {
     if (!holds) disagree(what);
 }
 
-void expect_same(const core::Bars& bars, const plain::Bars& expected, const char* what) {
-    expect(!bars.nonfinite, what);
-    expect(bars.finite == expected.finite, what);
-    expect(bars.essential == expected.essential, what);
-}
-
 bool all_finite(const auto* values, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i)
         if (!std::isfinite(values[i])) return false;
@@ -109,13 +104,78 @@ auto with_little_memory_first(Bytes& in, Compute compute) {
     return compute();
 }
 
+// What the core is given of the input, and what it must find of it.
+template <class Value>
+class Trial {
+public:
+    Trial(Bytes& in, std::int64_t values_per_sample)
+        : size_(values_per_sample),
+          values_(read_values<Value>(in, size_ * in.upto(in.byte() % 16 ? 3 : 40))),
+          threads_(1 + in.upto(4)) {}
+
+    std::vector<Value>& values() { return values_; }
+    std::int64_t samples() const { return static_cast<std::int64_t>(values_.size()) / size_; }
+    const Value* sample(std::int64_t number) const { return &values_[number * size_]; }
+    int threads() const { return threads_; }
+
+    topolayer::Batch<Value> batch(bool superlevel) const {
+        return {values_.data(), samples(), size_, superlevel, threads_};
+    }
+
+    // `expected` makes the bars of a sample that is finite, in a dimension.
+    void expect_bars(const topolayer::BatchBars& found, const std::vector<int>& dims, auto expected, const char* what) const {
+        topolayer::BatchBars all;
+        for (std::int64_t number = 0; number < samples(); ++number)
+            for (const int dim : dims) {
+                if (!all_finite(sample(number), size_)) {
+                    all.all_finite = false;
+                    continue;
+                }
+                const plain::Bars bars = expected(sample(number), dim);
+                append(all.finite, bars.finite, 2, dim, number);
+                append(all.essential, bars.essential, 1, dim, number);
+            }
+        expect(found.all_finite == all.all_finite, "whether all is finite");
+        for (const auto part : {&topolayer::BatchBars::finite, &topolayer::BatchBars::essential}) {
+            expect((found.*part).indices == (all.*part).indices, what);
+            expect((found.*part).dims == (all.*part).dims, "dimensions");
+            expect((found.*part).samples == (all.*part).samples, "samples");
+        }
+    }
+
+    // `expected` makes the values that a sample takes. Each must be that of the sample's entry with the index that was found.
+    void expect_indices(bool finite, const std::vector<std::int32_t>& indices, auto expected) const {
+        expect(finite == all_finite(values_.data(), values_.size()), "simplified, not finite");
+        for (std::int64_t number = 0; finite && number < samples(); ++number) {
+            const auto simplified = expected(sample(number));
+            for (std::int64_t i = 0; i < size_; ++i) {
+                const std::int64_t index = indices[number * size_ + i] - number * size_;
+                expect(0 <= index && index < size_ && sample(number)[index] == simplified[i], "simplified");
+                expect(index == i || simplified[i] != sample(number)[i], "simplified without need");
+            }
+        }
+    }
+
+private:
+    void append(topolayer::JoinedBars& bars, const std::vector<plain::Index>& found, std::size_t per_bar, int dim,
+                std::int64_t number) const {
+        for (const plain::Index index : found) bars.indices.push_back(number * size_ + index);
+        bars.dims.insert(bars.dims.end(), found.size() / per_bar, dim);
+        bars.samples.insert(bars.samples.end(), found.size() / per_bar, number);
+    }
+
+    std::int64_t size_;
+    std::vector<Value> values_;
+    int threads_;
+};
+
 template <class Value>
 void try_grid(Bytes& in) {
-    const int options = in.byte(), threads = 1 + in.upto(4);
-    const auto connectivity = static_cast<core::Connectivity>(options % 3);
+    const int options = in.byte();
+    const auto connectivity = static_cast<topolayer::Connectivity>(options % 3);
     const auto adjacency = static_cast<plain::Adjacency>(options % 3);
-    static_assert(int(core::Connectivity::freudenthal) == int(plain::Adjacency::freudenthal));
-    static_assert(int(core::Connectivity::vertices) == int(plain::Adjacency::vertices));
+    static_assert(int(topolayer::Connectivity::freudenthal) == int(plain::Adjacency::freudenthal));
+    static_assert(int(topolayer::Connectivity::vertices) == int(plain::Adjacency::vertices));
     const bool superlevel = options & 64;
     std::vector<std::int64_t> shape(1 + in.upto(2));
     std::int64_t size = 1;
@@ -125,44 +185,24 @@ void try_grid(Bytes& in) {
     if (top > 0 && options & 128) dims.push_back(top);
     if (top > 0 && !(options & 128) && options & 32) dims = {top};
 
-    const int samples = in.upto(3), copies = in.byte() % 16 ? 1 : 1 + threads * (1 << 14) / static_cast<int>(size);
-    const auto some = read_values<Value>(in, samples * size);
-    std::vector<Value> values;  // several copies are worth several threads
-    for (int copy = 0; copy < copies; ++copy) values.insert(values.end(), some.begin(), some.end());
-    const auto bars = with_little_memory_first(
-        in, [&] { return core::grid(values, shape, connectivity, superlevel, dims, threads); });
+    const Trial<Value> trial(in, size);
+    const auto batch = trial.batch(superlevel);
+    const topolayer::Grid grid(shape, connectivity);
+    const auto bars = with_little_memory_first(in, [&] { return topolayer::grid_bars(batch, grid, dims); });
+    const auto expected = [&](const Value* sample, int dim) {
+        return dim == 0 ? plain::grid_h0(sample, shape, adjacency, superlevel)
+                        : plain::grid_top(sample, shape, adjacency, superlevel);
+    };
+    trial.expect_bars(bars, dims, expected, "bars of a grid");
 
-    expect(bars.size() == samples * copies * dims.size(), "number of samples and dimensions");
-    for (int sample = 0; sample < samples; ++sample)
-        for (std::size_t d = 0; d < dims.size(); ++d) {
-            const Value* first = &some[sample * size];
-            const auto at = [&](int copy) -> const core::Bars& {
-                return bars[(copy * samples + sample) * dims.size() + d];
-            };
-            if (!all_finite(first, size)) {
-                for (int copy = 0; copy < copies; ++copy)
-                    expect(at(copy).nonfinite && at(copy).finite.empty() && at(copy).essential.empty(), "not finite");
-                continue;
-            }
-            const plain::Bars expected = dims[d] == 0 ? plain::grid_h0(first, shape, adjacency, superlevel)
-                                                      : plain::grid_top(first, shape, adjacency, superlevel);
-            for (int copy = 0; copy < copies; ++copy)
-                expect_same(at(copy), expected, dims[d] == 0 ? "H0 of a grid" : "top dimension of a grid");
-        }
-
-    const std::vector<Value> sample(some.begin(), some.begin() + (samples ? size : 0));
-    if (sample.empty()) return;
-    const int most = 1 + in.upto(9);
-    const Value shortest = static_cast<Value>(in.upto(3));
-    const auto indices = with_little_memory_first(
-        in, [&] { return core::simplified(sample, shape, connectivity, superlevel, most, shortest, threads); });
-    expect(indices.empty() != all_finite(sample.data(), size), "simplified, not finite");
-    if (indices.empty()) return;
-    const auto simplified = plain::simplified(sample.data(), shape, adjacency, superlevel, most, shortest);
-    for (std::int64_t i = 0; i < size; ++i) {
-        expect(0 <= indices[i] && indices[i] < size && sample[indices[i]] == simplified[i], "simplified");
-        expect(indices[i] == i || simplified[i] != sample[i], "simplified without need");
-    }
+    const topolayer::Kept kept{1 + in.upto(9), static_cast<double>(in.upto(3))};
+    std::vector<std::int32_t> indices(trial.samples() * size);
+    const bool finite = with_little_memory_first(
+        in, [&] { return topolayer::simplify_grid(batch, grid, kept, std::span(indices)); });
+    trial.expect_indices(finite, indices, [&](const Value* sample) {
+        return plain::simplified(sample, size, superlevel, kept.most, static_cast<Value>(kept.shortest),
+                                 plain::grid_neighbors(shape, adjacency));
+    });
 }
 
 template <class Value>
@@ -176,14 +216,24 @@ void try_graph(Bytes& in) {
         end = any_vertex ? static_cast<std::int8_t>(in.byte()) : in.upto(vertices - 1);
         valid &= 0 <= end && end < vertices;
     }
-    const auto values = read_values<Value>(in, vertices);
+    const Trial<Value> trial(in, vertices);
+    const auto batch = trial.batch(superlevel);
+    const topolayer::Kept kept{1 + in.upto(9), static_cast<double>(in.upto(3))};
+    std::vector<std::int32_t> indices(trial.samples() * vertices);
     try {
-        const auto bars = with_little_memory_first(in, [&] { return core::graph_h0(values, ends, superlevel); });
+        const auto bars = with_little_memory_first(
+            in, [&] { return topolayer::graph_bars(batch, topolayer::Graph(vertices, ends)); });
+        const bool finite = with_little_memory_first(in, [&] {
+            return topolayer::simplify_graph(batch, topolayer::Graph(vertices, ends), kept, std::span(indices));
+        });
         expect(valid, "an edge with a vertex that is not there");
-        if (all_finite(values.data(), values.size()))
-            expect_same(bars, plain::graph_h0(values, ends, superlevel), "H0 of a graph");
-        else
-            expect(bars.nonfinite && bars.finite.empty() && bars.essential.empty(), "graph, not finite");
+        trial.expect_bars(
+            bars, {0}, [&](const Value* sample, int) { return plain::graph_h0(sample, vertices, ends, superlevel); },
+            "H0 of a graph");
+        trial.expect_indices(finite, indices, [&](const Value* sample) {
+            return plain::simplified(sample, vertices, superlevel, kept.most, static_cast<Value>(kept.shortest),
+                                     plain::graph_neighbors(ends));
+        });
     } catch (const std::invalid_argument&) {
         expect(!valid, "refused edges");
     }
@@ -192,19 +242,22 @@ void try_graph(Bytes& in) {
 template <class Value>
 void try_rips(Bytes& in) {
     const int points = 1 + in.upto(30);
-    auto distances = read_values<Value>(in, points * points);
+    Trial<Value> trial(in, points * points);
     bool valid = true;
-    for (int i = 0; i < points; ++i)
-        for (int j = i + 1; j < points; ++j) {
-            Value& distance = distances[i * points + j];
-            distance = std::abs(distance);
-            valid &= std::isfinite(distance);
-        }
-    const Value choices[] = {std::numeric_limits<Value>::infinity(), 0, 1, distances[points / 2]};
-    const Value threshold = choices[in.upto(3)];
-    const auto bars = with_little_memory_first(in, [&] { return core::rips_h0(distances, points, threshold); });
+    for (Value& distance : trial.values()) {
+        distance = std::abs(distance);
+        valid &= std::isfinite(distance);
+    }
+    const auto choice = in.upto(3);
+    const Value choices[] = {std::numeric_limits<Value>::infinity(), 0, 1,
+                             trial.samples() ? trial.values()[points / 2] : Value{2}};
+    const Value threshold = choices[choice];
+    const auto bars = with_little_memory_first(
+        in, [&] { return topolayer::rips_bars(trial.batch(false), points, threshold); });
     // What is not finite is refused before; the core may see it or not, but does nothing that is undefined.
-    if (valid && threshold >= 0) expect_same(bars, plain::rips_h0(distances, points, threshold), "H0 of Rips");
+    if (!valid || !(threshold >= 0)) return;
+    trial.expect_bars(
+        bars, {0}, [&](const Value* sample, int) { return plain::rips_h0(sample, points, threshold); }, "H0 of Rips");
 }
 
 }  // namespace

@@ -1,0 +1,183 @@
+// All that the core computes, of batches: samples of one size are spread over threads, and their bars brought together.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <span>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "common/bars.hpp"
+#include "common/cuts.hpp"
+#include "common/interrupt.hpp"
+#include "common/parallel.hpp"
+#include "common/sample.hpp"
+#include "common/values.hpp"
+#include "common/workspace.hpp"
+#include "graph/graph.hpp"
+#include "graph/h0.hpp"
+#include "graph/simplification.hpp"
+#include "grid/grid.hpp"
+#include "grid/persistence.hpp"
+#include "grid/simplification.hpp"
+#include "rips/h0.hpp"
+
+namespace topolayer {
+
+template <class Value>
+struct Batch {
+    const Value* values;
+    std::int64_t samples, values_per_sample;
+    bool superlevel;
+    int threads;
+    std::function<void()> check = [] {};  // see Interrupt
+};
+
+// Those of all samples and dimensions, one after another. Indices are flat into the whole batch.
+struct JoinedBars {
+    std::vector<std::int64_t> indices, dims, samples;
+};
+
+struct BatchBars {
+    JoinedBars finite, essential;
+    bool all_finite = true;  // of the values: a sample where one is not has no bars
+};
+
+// Calls algorithm(number of the sample, the sample) for all samples; `make_algorithm` makes one per thread.
+template <class Value, class MakeAlgorithm>
+void for_each_sample(const Batch<Value>& batch, MakeAlgorithm make_algorithm) {
+    Interrupt interrupt(batch.check);
+    const int threads_each = threads_per_sample(batch.threads, batch.samples);
+    for_each_task(batch.samples, batch.samples * batch.values_per_sample, batch.threads, interrupt, [&] {
+        return [&, algorithm = make_algorithm()](std::int64_t number) mutable {
+            const std::int64_t first = number * batch.values_per_sample;
+            algorithm(number, Sample<Value>{batch.values + first, first, batch.superlevel, threads_each, interrupt});
+            interrupt.look();
+        };
+    });
+}
+
+// `part`: the finite or the essential bars, with so many indices each. Of a single sample and dimension they are moved.
+inline JoinedBars joined(std::vector<Bars>& found, std::vector<std::int64_t> Bars::*part, std::size_t indices_per_bar,
+                         std::span<const int> dims, std::int64_t values_per_sample) {
+    JoinedBars result;
+    std::size_t size = 0;
+    for (const Bars& bars : found) size += (bars.*part).size();
+    if (found.size() > 1) result.indices.reserve(size);
+    result.dims.reserve(size / indices_per_bar);
+    result.samples.reserve(size / indices_per_bar);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        std::vector<std::int64_t>& indices = found[i].*part;
+        const auto sample = static_cast<std::int64_t>(i / dims.size());
+        const std::size_t bars = result.samples.size() + indices.size() / indices_per_bar;
+        result.dims.resize(bars, dims[i % dims.size()]);
+        result.samples.resize(bars, sample);
+        if (found.size() == 1)
+            result.indices = std::move(indices);
+        else
+            for (const std::int64_t index : indices) result.indices.push_back(sample * values_per_sample + index);
+    }
+    return result;
+}
+
+// Calls algorithm(sample, its bars in each of the dimensions) for all samples.
+template <class Value, class MakeAlgorithm>
+BatchBars find_bars(const Batch<Value>& batch, std::span<const int> dims, MakeAlgorithm make_algorithm) {
+    std::vector<Bars> found(static_cast<std::size_t>(batch.samples) * dims.size());
+    for_each_sample(batch, [&] {
+        return [&, algorithm = make_algorithm()](std::int64_t number, const Sample<Value>& sample) mutable {
+            algorithm(sample, &found[static_cast<std::size_t>(number) * dims.size()]);
+        };
+    });
+    BatchBars result;
+    for (const Bars& bars : found) result.all_finite &= !bars.nonfinite;
+    result.finite = joined(found, &Bars::finite, 2, dims, batch.values_per_sample);
+    result.essential = joined(found, &Bars::essential, 1, dims, batch.values_per_sample);
+    return result;
+}
+
+inline constexpr int dimension_zero[] = {0};
+
+template <class Value>
+void check_size(const Batch<Value>& batch, std::int64_t values_per_sample) {
+    if (batch.values_per_sample != values_per_sample)
+        throw std::invalid_argument("the values of a sample do not fill what they are given on");
+}
+
+// `dims`, ascending: 0, and the number of axes less one.
+template <class Value>
+BatchBars grid_bars(const Batch<Value>& batch, const Grid& grid, std::span<const int> dims) {
+    check_size(batch, grid.size());
+    const Grid dual = grid.dual();
+    return find_bars(batch, dims, [&] {
+        return [&, persistence = Workspace<GridPersistence<Value>>()](const Sample<Value>& sample, Bars* bars) mutable {
+            (*persistence)(sample, grid, dual, dims, bars);
+        };
+    });
+}
+
+// Dimension 0.
+template <class Value>
+BatchBars graph_bars(const Batch<Value>& batch, const Graph& graph) {
+    check_size(batch, static_cast<std::int64_t>(graph.size()));
+    return find_bars(batch, dimension_zero, [&] {
+        return [&, h0 = GraphH0<Value>()](const Sample<Value>& sample, Bars* bars) mutable { h0(sample, graph, *bars); };
+    });
+}
+
+// Dimension 0 of matrices of distances.
+template <class Value>
+BatchBars rips_bars(const Batch<Value>& batch, std::int64_t points, double threshold) {
+    check_size(batch, points * points);
+    const auto longest = rounded<Value>(threshold);
+    return find_bars(batch, dimension_zero, [&] {
+        return [&, h0 = RipsH0<Value>()](const Sample<Value>& sample, Bars* bars) mutable {
+            h0(sample, points, longest, *bars);
+        };
+    });
+}
+
+// Writes an index for each value, and says whether all values were finite: a sample where one is not has no indices.
+// Calls algorithm(sample, indices of the sample), which says the same of a sample.
+template <class Value, class Index, class MakeAlgorithm>
+bool write_indices(const Batch<Value>& batch, std::span<Index> indices, MakeAlgorithm make_algorithm) {
+    if (static_cast<std::int64_t>(indices.size()) != batch.samples * batch.values_per_sample)
+        throw std::invalid_argument("there must be one index for each value");
+    if (!indices.empty() && indices.size() - 1 > static_cast<std::size_t>(std::numeric_limits<Index>::max()))
+        throw std::invalid_argument("an index does not fit in its type");
+    std::atomic<bool> all_finite = true;
+    for_each_sample(batch, [&] {
+        return [&, algorithm = make_algorithm()](std::int64_t, const Sample<Value>& sample) mutable {
+            if (!algorithm(sample, indices.data() + sample.first)) all_finite = false;
+        };
+    });
+    return all_finite;
+}
+
+template <class Value, class Index>
+bool simplify_grid(const Batch<Value>& batch, const Grid& grid, const Kept& kept, std::span<Index> indices) {
+    check_size(batch, grid.size());
+    return write_indices(batch, indices, [&] {
+        return [&, persistence = Workspace<GridPersistence<Value>>(),
+                simplify = Workspace<GridSimplification<Value, Index>>()](const Sample<Value>& sample,
+                                                                          Index* first) mutable {
+            return (*simplify)(sample, grid, kept, *persistence, first);
+        };
+    });
+}
+
+template <class Value, class Index>
+bool simplify_graph(const Batch<Value>& batch, const Graph& graph, const Kept& kept, std::span<Index> indices) {
+    check_size(batch, static_cast<std::int64_t>(graph.size()));
+    return write_indices(batch, indices, [&] {
+        return [&, simplify = GraphSimplification<Value, Index>()](const Sample<Value>& sample, Index* first) mutable {
+            return simplify(sample, graph, kept, first);
+        };
+    });
+}
+
+}  // namespace topolayer

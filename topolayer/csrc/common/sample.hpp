@@ -1,0 +1,19 @@
+// What an algorithm is given of a batch.
+#pragma once
+
+#include <cstdint>
+
+#include "common/interrupt.hpp"
+
+namespace topolayer {
+
+template <class Value>
+struct Sample {
+    const Value* values;
+    std::int64_t first;  // where they begin in the batch
+    bool superlevel;
+    int threads;  // that may work on this sample
+    Interrupt& interrupt;
+};
+
+}  // namespace topolayer
