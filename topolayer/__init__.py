@@ -8,7 +8,8 @@ from importlib.metadata import version as _version
 
 from topolayer._activations import channel_norm, few_maxima, tokens_to_grid
 from topolayer._backends import Backend, IndexPairs, RankBackend, backends, register_backend
-from topolayer._barcode import Barcode, EssentialBars
+from topolayer._barcode import Barcode
+from topolayer._bars import EssentialBars
 from topolayer._distances import bottleneck, matching_loss, sliced_wasserstein, wasserstein
 from topolayer._filtrations import Alpha, Cubical, Filtration, Freudenthal, LowerStar, Rips
 from topolayer._layer_table import LayerTable

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from topolayer._checks import NonFiniteError, check_count, check_number, floating
+from topolayer._checks import NonFiniteError, check_integer, check_number, floating
 from topolayer._filtrations import Freudenthal
 from topolayer._penalties import total_persistence
 from topolayer._persistence import persistence
@@ -126,9 +126,11 @@ def few_maxima(h: Tensor, *, k: int = 8, p: float = 2, gradient: Literal["critic
             "a single sample (C, H, W) gets its batch axis by h[None], tokens (B, N, C) become a grid by tokens_to_grid"
         )
     if gradient not in ("critical", "region"):
-        raise ValueError(f'gradient: expected "critical" or "region", got {gradient!r}')
-    check_count("k", k)
-    check_number("p", p, least=0)
+        raise ValueError(
+            f'gradient: expected "critical" or "region", got {gradient!r}; "critical" is equation (1) of the paper'
+        )
+    k = check_integer("k", k, least=0, remedy="k=0 spares none")
+    p = check_number("p", p, least=0, remedy="p=2 squares the lengths")
     superfluous = _superfluous_bars if gradient == "critical" else _superfluous_regions
     magnitude = channel_norm(h)
     if not torch.compiler.is_compiling():

@@ -3,137 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from topolayer._bars import Bars, EssentialBars, catenated, check_alike, pack, unpack
+from topolayer._checks import came, plain
 from topolayer._order import counts, first_places, places, rows
 from topolayer._transforms import transforms_are_active
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class _Bars:
-    """What finite and essential bars have in common."""
-
-    births: Tensor
-    dims: Tensor
-    sample: Tensor
-    computed_dims: tuple[int, ...]
-    batch_shape: tuple[int, ...]
-    grid_shape: tuple[int, ...] | None
-
-    def __len__(self) -> int:
-        return len(self.births)
-
-    def sum(self, terms: Tensor) -> Tensor:
-        """Adds up one term per bar to one number per sample; 0 for a sample without bars.
-
-        Args:
-            terms: (bars,) one entry per bar, of any dtype.
-
-        Returns:
-            `(*batch,)` of the dtype of the terms; int64 where they are integers or bools. Differentiable in the terms.
-
-        Raises:
-            TypeError, ValueError: `terms` is no tensor of shape (bars,).
-
-        Example:
-            >>> import torch, topolayer as tl
-            >>> barcode = tl.persistence(tl.Freudenthal(torch.tensor([[0.0, 2.0, 1.0, 5.0]])[:, None]))
-            >>> barcode.sum(barcode.lengths**2)
-            tensor([1.])
-        """
-        self._check_terms(terms)
-        if not terms.is_floating_point() and not terms.is_complex():
-            terms = terms.long()  # a count, which a small integer type might not hold
-        sums = terms.new_zeros(math.prod(self.batch_shape)).index_add(0, self.sample, terms)
-        return sums.reshape(self.batch_shape)
-
-    def _check_terms(self, terms: Tensor) -> None:
-        if not isinstance(terms, Tensor):
-            raise TypeError(f"terms: expected a tensor with one entry per bar, got {type(terms).__name__}")
-        if terms.shape != self.births.shape:
-            raise ValueError(f"terms: expected shape ({len(self)},), one entry per bar, got {tuple(terms.shape)}")
-
-    def _chosen(self, dim: int | None, sample: int | None) -> Tensor:
-        """(bars,) bool: the bars of one dimension and one sample, None meaning any."""
-        chosen = torch.ones_like(self.dims, dtype=torch.bool)
-        if dim is not None:
-            self._check_dim(dim)
-            chosen &= self.dims == dim
-        if sample is not None:
-            count = math.prod(self.batch_shape)
-            if isinstance(sample, bool) or not isinstance(sample, int):
-                raise TypeError(f"sample: expected a flat batch index, an int, got {type(sample).__name__}")
-            if not 0 <= sample < count:
-                raise ValueError(f"sample: expected a flat batch index >= 0 and < {count}, got {sample}")
-            chosen &= self.sample == sample
-        return chosen
-
-    def _check_dim(self, dim: int) -> None:
-        if isinstance(dim, bool) or not isinstance(dim, int):
-            raise TypeError(f"dim: expected an int, got {type(dim).__name__}")
-        if dim not in self.computed_dims:
-            raise ValueError(
-                f"dim: expected one of the dimensions in this barcode, {self.computed_dims}, got {dim}; "
-                "persistence(..., dims=...) says which are computed"
-            )
-
-    def _single_dim(self, dim: int | None) -> int:
-        """The dimension that is asked for; None is the one that there is."""
-        if dim is None and len(self.computed_dims) > 1:
-            raise ValueError(
-                f"dim: expected one of the dimensions in this barcode, {self.computed_dims}, got None, which is for "
-                "a barcode of one dimension; pass dim=..."
-            )
-        chosen = self.computed_dims[0] if dim is None else dim
-        self._check_dim(chosen)
-        return chosen
-
-    def _on_grid(self, indices: Tensor) -> Tensor:
-        if self.grid_shape is None:
-            raise ValueError("coordinates: only bars of a grid (Freudenthal, Cubical) have them; use the flat indices")
-        position = indices % math.prod(self.grid_shape)
-        return torch.stack(torch.unravel_index(position, self.grid_shape), dim=-1)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class EssentialBars(_Bars):
-    """Bars that never die: each is a birth alone. Shapes are (bars,).
-
-    Attributes:
-        births: values at birth, on the autograd graph, in the input's units.
-        indices: int64, flat indices of the births into `filtration.values`.
-        dims: homology dimension of each bar.
-        sample: flat batch index of each bar.
-        computed_dims: as in `Barcode`.
-        batch_shape: the batch axes of the filtration.
-        grid_shape: the grid of one sample, None if the filtration has none.
-
-    Example:
-        >>> import torch, topolayer as tl
-        >>> triangle = torch.tensor([[0, 1], [1, 2], [0, 2]])
-        >>> graph = tl.LowerStar(torch.tensor([0.0, 3.0, 1.0]), triangle)
-        >>> bars = tl.persistence(graph, dims=(0, 1)).essential  # a component, and the loop that the edges make
-        >>> bars.births, bars.dims
-        (tensor([0., 3.]), tensor([0, 1]))
-    """
-
-    indices: Tensor
-
-    @property
-    def coordinates(self) -> Tensor:
-        """(bars, ndim) int64: where on the grid each bar is born."""
-        return self._on_grid(self.indices)
-
-    def __repr__(self) -> str:
-        return f"EssentialBars({len(self)} bars)"
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Barcode(_Bars):
+class Barcode(Bars):
     """The bars that die, of all samples and dimensions in one flat list; shapes are (bars,) unless said otherwise.
 
     Bars are ordered by sample, dimension, death and birth in filtration order; those of length zero are left
@@ -152,6 +38,7 @@ class Barcode(_Bars):
         batch_shape: the batch axes of the filtration.
         grid_shape: the grid of one sample, None if the filtration has none.
         superlevel: whether high values come first.
+        entries: how many filtration values there are in all samples; indices are below it.
 
     Example:
         >>> import torch, topolayer as tl
@@ -166,11 +53,14 @@ class Barcode(_Bars):
                 [0, 1]])
     """
 
+    _tensors = ("pairs", "dims", "sample", "births", "deaths")
+
     deaths: Tensor
     pairs: Tensor
     essential: EssentialBars
     superlevel: bool
-    _whole: tuple[Barcode, Tensor] | None = None  # what this was selected from, and which of its bars
+    entries: int
+    _whole: tuple[Barcode, Tensor] | None = None  # what this was selected from by a mask, and which of its bars
 
     @property  # not cached: what is first read under no_grad would stay off the graph
     def lengths(self) -> Tensor:
@@ -211,7 +101,8 @@ class Barcode(_Bars):
             sample: keep this sample, a flat batch index.
 
         Returns:
-            A barcode with the same batch shape.
+            A barcode with the same batch shape. One that is selected by a mask keeps the barcode that it is taken from
+            alive, since ranks are computed when they are first asked for.
 
         Raises:
             TypeError, ValueError: `mask` is not a bool tensor of shape (bars,), or there is no such sample.
@@ -222,37 +113,109 @@ class Barcode(_Bars):
             >>> prominent_loops = barcode.select(barcode.lengths > 0.5, dim=1)
         """
         chosen = self._chosen(dim, sample)
-        computed_dims = self.computed_dims if dim is None else (dim,)
-        if mask is not None:
-            if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
-                got = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
-                raise TypeError(f"mask: expected a bool tensor of shape ({len(self)},), got {got}")
-            if mask.shape != chosen.shape:
-                raise ValueError(f"mask: expected shape ({len(self)},), one entry per bar, got {tuple(mask.shape)}")
-            chosen &= mask
-        kept = chosen.nonzero()[:, 0]
-        essential = self.essential
-        if dim is not None or sample is not None:
-            still = essential._chosen(dim, sample).nonzero()[:, 0]
-            essential = replace(
-                essential,
-                births=essential.births[still],
-                indices=essential.indices[still],
-                dims=essential.dims[still],
-                sample=essential.sample[still],
-                computed_dims=computed_dims,
+        kept = chosen.nonzero()[:, 0] if mask is None else (chosen & self._plain_mask(mask)).nonzero()[:, 0]
+        if self._whole is None and mask is None:  # all bars of a sample and dimension: their ranks are the same
+            return self._complete(kept, dim, sample)
+        whole, places = self._whole or (self, None)
+        in_whole = kept if places is None else places[kept]
+        if dim is None and sample is None:
+            return whole._part(in_whole)
+        of_whole = whole._chosen(dim, sample)
+        complete = whole._complete(of_whole.nonzero()[:, 0], dim, sample)
+        return complete._part(of_whole.cumsum(0)[in_whole] - 1)
+
+    def detach(self) -> Barcode:
+        """The same barcode off the autograd graph, which it does not keep alive.
+
+        Example:
+            >>> import torch, topolayer as tl
+            >>> barcode = tl.persistence(tl.Freudenthal(torch.rand(8, 8, requires_grad=True)))
+            >>> barcode.lengths.requires_grad, barcode.detach().lengths.requires_grad
+            (True, False)
+        """
+        return self._everywhere(Tensor.detach)
+
+    def cpu(self) -> Barcode:
+        """The same barcode on the CPU, still on the autograd graph.
+
+        Example:
+            >>> import torch, topolayer as tl
+            >>> tl.persistence(tl.Freudenthal(torch.rand(8, 8))).cpu().births.device
+            device(type='cpu')
+        """
+        return self._everywhere(Tensor.cpu)
+
+    def to(self, device: str | int | torch.device, *, non_blocking: bool = False) -> Barcode:
+        """The same barcode on another device, still on the autograd graph.
+
+        Args:
+            device: where to.
+            non_blocking: as in `torch.Tensor.to`.
+
+        Returns:
+            A barcode whose tensors are all there.
+
+        Raises:
+            TypeError: `device` is none. A dtype is changed in the values, before the filtration.
+
+        Example:
+            >>> import torch, topolayer as tl
+            >>> barcode = tl.persistence(tl.Freudenthal(torch.rand(8, 8)))
+            >>> barcode.to("cuda" if torch.cuda.is_available() else "cpu").births.shape == barcode.births.shape
+            True
+        """
+        if not isinstance(device, (str, int, torch.device)) or isinstance(device, bool):
+            raise TypeError(
+                f"device: expected one such as 'cpu' or 'cuda:0', got {came(device)}; a dtype is changed before the "
+                "filtration"
             )
-        return replace(
-            self,
-            births=self.births[kept],
-            deaths=self.deaths[kept],
-            pairs=self.pairs[kept],
-            dims=self.dims[kept],
-            sample=self.sample[kept],
-            computed_dims=computed_dims,
-            essential=essential,
-            _whole=(self, kept),
-        )
+        return self._everywhere(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    @staticmethod
+    def cat(barcodes: Sequence[Barcode]) -> Barcode:
+        """The barcodes of several batches as one, samples in order: torch.cat along the first batch axis.
+
+        Args:
+            barcodes: one or more, with batch axes that differ in the first one only, of the same dimensions, direction,
+                dtype and device. Filtrations and grids may be of different sizes.
+
+        Returns:
+            A barcode on the graph of all. Its indices are flat into the values of the filtrations one after another,
+            which for grids of one shape are torch.cat of the values. `grid_shape` is None unless all have the same.
+
+        Raises:
+            TypeError, ValueError: there is no barcode, or they do not go together.
+
+        Example:
+            >>> import torch, topolayer as tl
+            >>> batches = [tl.persistence(tl.Freudenthal(torch.rand(n, 8, 8))) for n in (2, 3)]
+            >>> tl.Barcode.cat(batches).batch_shape
+            (5,)
+        """
+        first = check_alike(barcodes, Barcode, new_axis=False)
+        return _joined(barcodes, (sum(barcode.batch_shape[0] for barcode in barcodes), *first.batch_shape[1:]))
+
+    @staticmethod
+    def stack(barcodes: Sequence[Barcode]) -> Barcode:
+        """Barcodes of one batch shape, such as those of single samples, as one with a new first axis.
+
+        Args:
+            barcodes: as in `cat`, but of one batch shape.
+
+        Returns:
+            A barcode as `cat` returns it. `DataLoader(..., collate_fn=tl.Barcode.stack)` makes batches of barcodes.
+
+        Raises:
+            TypeError, ValueError: there is no barcode, or they do not go together.
+
+        Example:
+            >>> import torch, topolayer as tl
+            >>> clouds = [torch.rand(n, 2) for n in (5, 9)]
+            >>> tl.Barcode.stack([tl.persistence(tl.Alpha(cloud)) for cloud in clouds]).batch_shape
+            (2,)
+        """
+        first = check_alike(barcodes, Barcode, new_axis=True)
+        return _joined(barcodes, (len(barcodes), *first.batch_shape))
 
     def padded(self, terms: Tensor, *, fill: float = 0.0) -> tuple[Tensor, Tensor]:
         """One row per sample instead of one flat list, for code that wants a rectangle.
@@ -273,14 +236,81 @@ class Barcode(_Bars):
             >>> barcode = tl.persistence(tl.Freudenthal(torch.rand(4, 16, 16)))
             >>> lengths, mask = barcode.padded(barcode.lengths)
         """
-        self._check_terms(terms)
+        terms = self._plain_terms(terms)
         row, mask = rows(terms, self.sample, math.prod(self.batch_shape), fill=fill)
         shape = (*self.batch_shape, row.shape[1])
         return row.reshape(shape), mask.reshape(shape)
 
     def __repr__(self) -> str:
-        batch = f" in a batch of shape {self.batch_shape}" if self.batch_shape else ""
-        return f"Barcode({len(self)} finite and {len(self.essential)} essential bars{batch})"
+        batch = f", in a batch of shape {self.batch_shape}" if self.batch_shape else ""
+        return f"Barcode(finite: {self._numbers()}; essential: {self.essential._numbers()}{batch})"
+
+    def __copy__(self) -> Barcode:
+        return self
+
+    def __getstate__(self) -> dict[str, object]:
+        """All tensors in one: each costs a file descriptor on its way from one process to another."""
+        whole, kept = self._whole or (self, None)
+        tensors = [getattr(bars, name) for bars in (whole, whole.essential) for name in bars._tensors]
+        if any(tensor.requires_grad for tensor in tensors):
+            raise ValueError(
+                "barcode: expected one off the autograd graph to be copied or pickled, got one on it; take detach()"
+            )
+        metadata = {name: getattr(whole, name) for name in (*_OF_FILTRATION, "superlevel", "entries")}
+        return metadata | {"tensors": pack(tensors if kept is None else [*tensors, kept])}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        tensors = unpack(*state.pop("tensors"))
+        of_filtration = {name: state[name] for name in _OF_FILTRATION}
+        finite, essential = len(Barcode._tensors), len(EssentialBars._tensors)
+        never: dict[str, Any] = dict(zip(EssentialBars._tensors, tensors[finite:][:essential], strict=True))
+        bars: dict[str, Any] = dict(zip(Barcode._tensors, tensors[:finite], strict=True))
+        whole = Barcode(**bars, essential=EssentialBars(**never, **of_filtration), **state)
+        kept = tensors[finite + essential :]
+        self.__dict__.update(vars(whole._part(*kept) if kept else whole))
+
+    def _plain_mask(self, mask: Tensor) -> Tensor:
+        remedy = "barcode.lengths > 0.1, for instance, has it"
+        if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+            got = mask.dtype if isinstance(mask, Tensor) else came(mask)
+            raise TypeError(f"mask: expected a bool tensor of shape ({len(self)},), got {got}; {remedy}")
+        if mask.shape != self.dims.shape:
+            raise ValueError(
+                f"mask: expected shape ({len(self)},), one entry per bar, got {tuple(mask.shape)}; {remedy}"
+            )
+        return plain("mask", mask)
+
+    def _complete(self, kept: Tensor, dim: int | None, sample: int | None) -> Barcode:
+        """These bars, which are all of one dimension and one sample, None meaning any."""
+        if dim is None and sample is None:
+            return self
+        essential = self.essential
+        never = essential._chosen(dim, sample).nonzero()[:, 0]
+        computed_dims = self.computed_dims if dim is None else (self._single_dim(dim),)
+        return replace(
+            self._changed(lambda tensor: tensor[kept]),
+            essential=replace(essential._changed(lambda tensor: tensor[never]), computed_dims=computed_dims),
+            computed_dims=computed_dims,
+        )
+
+    def _part(self, kept: Tensor) -> Barcode:
+        return replace(self._changed(lambda tensor: tensor[kept]), _whole=(self, kept))
+
+    def _kind(self, new_axis: bool) -> dict[str, object]:
+        return super()._kind(new_axis) | {"superlevel": self.superlevel}
+
+    def _after(self, entries: int, samples: int) -> Barcode:
+        """The same bars of a filtration and a batch that come after others."""
+        never = self.essential
+        never = replace(never, indices=never.indices + entries, sample=never.sample + samples)
+        return replace(self, pairs=self.pairs + entries, sample=self.sample + samples, essential=never)
+
+    def _everywhere(self, change: Callable[[Tensor], Tensor]) -> Barcode:
+        """The same barcode with other tensors, those of the essential bars included."""
+        if self._whole is not None:
+            whole, kept = self._whole
+            return whole._everywhere(change)._part(change(kept))
+        return replace(self._changed(change), essential=self.essential._changed(change))
 
     def _rank(self) -> Tensor:
         if self._whole is not None:
@@ -316,3 +346,25 @@ class Barcode(_Bars):
     @property
     def _dims_bound(self) -> int:
         return 1 + max(self.computed_dims)
+
+
+_OF_FILTRATION = ("computed_dims", "batch_shape", "grid_shape")
+
+
+def _joined(parts: Sequence[Barcode], batch_shape: tuple[int, ...]) -> Barcode:
+    """One after another: their indices, and the numbers of their samples, start where those of the one before end."""
+    if any(part._whole is not None for part in parts):
+        wholes, kept = zip(*(part._whole or (part, torch.arange(len(part))) for part in parts), strict=True)
+        starts = accumulate(map(len, wholes[:-1]), initial=0)
+        places = [place.to(part.dims.device) + start for place, part, start in zip(kept, parts, starts, strict=True)]
+        return _joined(wholes, batch_shape)._part(torch.cat(places))
+    entries = list(accumulate((part.entries for part in parts), initial=0))
+    samples = accumulate((math.prod(part.batch_shape) for part in parts[:-1]), initial=0)
+    moved = [part._after(*start) for part, *start in zip(parts, entries[:-1], samples, strict=True)]
+    shapes = {part.grid_shape for part in parts}
+    common: dict[str, Any] = {"batch_shape": batch_shape, "grid_shape": shapes.pop() if len(shapes) == 1 else None}
+    never = catenated([part.essential for part in moved], **common)
+    return catenated(moved, essential=never, entries=entries[-1], **common)
+
+
+torch.serialization.add_safe_globals([Barcode])  # torch.load with weights_only=True makes one from tensors and numbers

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import numbers
 import sys
-from typing import NoReturn
+from typing import NoReturn, SupportsFloat
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 _LARGEST = sys.float_info.max  # torch 2.4 cannot trace the way to it
 
@@ -17,43 +19,107 @@ class NonFiniteError(ValueError):
 
 
 def floating(name: str, tensor: object) -> Tensor:
-    """The tensor itself if it is float32 or float64, raised to float32 if it has half precision; else an error."""
+    """A plain tensor: itself if it is float32 or float64, raised to float32 if it has half precision; else an error."""
     if not isinstance(tensor, Tensor):
+        raise TypeError(f"{name}: expected a torch.Tensor, got {came(tensor)}; {_as_tensor(tensor)}")
+    tensor = plain(name, tensor)
+    if tensor.layout != torch.strided:
         raise TypeError(
-            f"{name}: expected a torch.Tensor, got {type(tensor).__name__}; convert it with torch.as_tensor"
+            f"{name}: expected a dense tensor, got layout {tensor.layout}; convert it with {name}.to_dense()"
         )
-    if tensor.layout != torch.strided or tensor.is_meta:
-        kind = "a meta tensor" if tensor.is_meta else f"layout {tensor.layout}"
-        raise TypeError(f"{name}: expected a dense tensor with data, got {kind}; convert it with {name}.to_dense()")
+    if tensor.is_meta:
+        raise TypeError(
+            f"{name}: expected a dense tensor with data, got a meta tensor, which has none; make it on the CPU or a GPU"
+        )
     if tensor.dtype in (torch.float32, torch.float64):
         return tensor
     if tensor.dtype in (torch.float16, torch.bfloat16):
         return tensor.float()
-    remedy = "take .real or .abs()" if tensor.is_complex() else f"convert it with {name}.float()"
+    remedy = f"convert it with {name}.{'dequantize' if tensor.is_quantized else 'float'}()"
+    if tensor.is_complex():
+        remedy = "take .real or .abs()"
     raise TypeError(f"{name}: expected a floating-point tensor, got {tensor.dtype}; {remedy}")
 
 
-def to_float(number: float) -> float:
+def _as_tensor(thing: object) -> str:
+    """How a tensor is made of it."""
+    if isinstance(thing, (list, tuple)) and thing and all(isinstance(part, Tensor) for part in thing):
+        return "torch.stack makes a batch of tensors of one shape; call it for each one where shapes differ"
+    return "convert it with torch.as_tensor"
+
+
+_NOT_PLAIN = {  # classes, by name so that none need be imported, whose numbers are not where a tensor has them
+    "NestedTensor": "compute the tensors of {name}.unbind() one by one, or pad them",
+    "DTensor": "gather it with {name}.full_tensor()",
+    "MaskedTensor": "fill in what is masked with {name}.to_tensor(number)",
+    "FakeTensor": "make it outside of the FakeTensorMode",
+}
+
+
+def plain(name: str, tensor: Tensor) -> Tensor:
+    """Without the subclass, on the graph still, if all that it changes are the functions of torch, as MONAI's does."""
+    kind = type(tensor)
+    if tensor.is_nested:
+        remedy = _NOT_PLAIN["NestedTensor"].format(name=name)
+        raise TypeError(f"{name}: expected samples of one shape, got a nested tensor; {remedy}")
+    if kind is Tensor or kind is Parameter:
+        return tensor
+    if kind.__torch_dispatch__ is Tensor.__torch_dispatch__:
+        return tensor.as_subclass(Tensor)
+    if torch.compiler.is_compiling() or kind.__name__ == "AsyncCollectiveTensor":  # which waits when it is looked at
+        return tensor
+    known = (_NOT_PLAIN[base.__name__] for base in kind.__mro__ if base.__name__ in _NOT_PLAIN)
+    remedy = next(known, "convert it to one").format(name=name)
+    raise TypeError(f"{name}: expected a plain torch.Tensor with data, got {kind.__name__}; {remedy}")
+
+
+def to_float(number: SupportsFloat) -> float:
     try:
         return float(number)
-    except OverflowError:  # an integer beyond the range of float
-        return math.inf
+    except OverflowError:  # an integer or a fraction beyond the range of float
+        return math.inf if number > 0 else -math.inf  # type: ignore[operator]
 
 
-def check_number(name: str, number: object, *, least: float = -math.inf) -> None:
-    if isinstance(number, bool) or not isinstance(number, (int, float)):
-        raise TypeError(f"{name}: expected a number, got {type(number).__name__}")
-    if not max(least, -_LARGEST) <= number <= _LARGEST:
+def check_number(
+    name: str, number: object, *, least: float = -math.inf, infinite: bool = False, remedy: str = "choose another one"
+) -> float:
+    """As a float, what Python or NumPy calls a real number, if it is in the range; else an error."""
+    kind = "a number" if infinite else "a finite number"
+    if isinstance(number, bool) or not isinstance(number, numbers.Real):
+        raise TypeError(f"{name}: expected {kind}, got {came(number)}; float(...) makes one of what holds one number")
+    value, most = to_float(number), math.inf if infinite else _LARGEST
+    if not max(least, -most) <= value <= most:
         bound = "" if least == -math.inf else f" >= {least:g}"
-        raise ValueError(f"{name}: expected a finite number{bound}, got {number}")
+        got = number if math.isfinite(value) else value
+        raise ValueError(f"{name}: expected {kind}{bound}, got {got}; {remedy}")
+    return value
 
 
-def check_count(name: str, count: object, *, most: float = math.inf) -> None:
-    if isinstance(count, bool) or not isinstance(count, int):
-        raise TypeError(f"{name}: expected an int, got {count!r}; int(...) makes one")
-    if not 0 <= count <= most:
-        bound = "" if most == math.inf else f" and <= {most}, as there is a number for each in the result"
-        raise ValueError(f"{name}: expected an int >= 0{bound}, got {count}")
+def check_integer(
+    name: str,
+    number: object,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+    what: str = "an int",
+    remedy: str = "choose another one",
+) -> int:
+    """As an int, what Python or NumPy calls an integer, if it is in the range; else an error."""
+    if isinstance(number, bool) or not isinstance(number, numbers.Integral):
+        raise TypeError(f"{name}: expected {what}, got {came(number)}; int(...) makes one of what holds a whole number")
+    integer = int(number)
+    if not least <= integer <= most:
+        bounds = [f" >= {least}"] * (least > -math.inf) + [f" <= {most}"] * (most < math.inf)
+        raise ValueError(f"{name}: expected {what}{' and'.join(bounds)}, got {integer}; {remedy}")
+    return integer
+
+
+def came(thing: object) -> str:
+    """What came, in a message: the type, and a number or a word itself."""
+    kind = type(thing).__name__
+    if isinstance(thing, str):
+        return f"{kind} {thing!r:.60}"
+    return f"{kind} {thing}" if isinstance(thing, numbers.Number) else kind
 
 
 def raise_memory_error(error: RuntimeError, what: str) -> NoReturn:
@@ -65,7 +131,7 @@ def raise_memory_error(error: RuntimeError, what: str) -> NoReturn:
 
 def check_superlevel(superlevel: object) -> None:
     if not isinstance(superlevel, bool):
-        raise TypeError(f"superlevel: expected a bool, True or False, got {superlevel!r}")
+        raise TypeError(f"superlevel: expected a bool, True or False, got {came(superlevel)}; bool(...) makes one")
 
 
 def check_finite(name: str, tensor: Tensor, remedy: str = "replace them, for instance with torch.where") -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch._compile import _disable_dynamo  # the public torch.compiler.disable loads the compiler at once
 
 from topolayer._barcode import Barcode
-from topolayer._checks import check_count, check_finite, check_number, floating
+from topolayer._checks import check_finite, check_integer, check_number, floating, plain
 from topolayer._filtrations import Cubical
 from topolayer._matching import Floats, Matching, bottleneck_matching, optimal_matching, to_diagonal
 from topolayer._order import counts, lexsort, rows
@@ -61,9 +61,8 @@ def wasserstein(
     """
     if order == math.inf:
         raise ValueError("order: expected a finite number >= 1, got inf; bottleneck is the distance of that order")
-    check_number("order", order, least=1)
-    if norm != math.inf:
-        check_number("norm", norm, least=1)
+    order = check_number("order", order, least=1, remedy="order=1 adds up the distances")
+    norm = check_number("norm", norm, least=1, infinite=True, remedy="norm=2 is the Euclidean one")
     two = _two(first, second, dim)
     costs, sample = _costs(two, partial(optimal_matching, order=order, norm=norm), norm)
     # In units of the largest cost no power overflows, and a sum is 0 only where there is nothing to sum up.
@@ -138,9 +137,7 @@ def sliced_wasserstein(first: Barcode, second: Barcode, *, directions: int = 50,
         >>> tl.sliced_wasserstein(barcode, one).shape
         torch.Size([4])
     """
-    check_count("directions", directions)
-    if directions == 0:
-        raise ValueError("directions: expected an int >= 1, got 0")
+    directions = check_integer("directions", directions, least=1, remedy="50 is the default")
     two = _two(first, second, dim)
     angles = torch.arange(directions, dtype=torch.float64) * (math.pi / directions) - math.pi / 2
     cosines, sines = (each[:, None].to(two.first.ends) for each in (angles.cos(), angles.sin()))
@@ -246,19 +243,26 @@ def _two(first: Barcode, second: Barcode, dim: int | None) -> _Two:
             raise TypeError(f"{name}: expected a Barcode, got {type(barcode).__name__}; make one with persistence(...)")
     if second.batch_shape not in (first.batch_shape, ()):
         raise ValueError(
-            f"second: expected batch shape {first.batch_shape}, as first has, or (), got {second.batch_shape}"
+            f"second: expected batch shape {first.batch_shape}, as first has, or (), got {second.batch_shape}; "
+            "swap the two if second is the batch, or compute both from as many samples"
         )
     if second.superlevel != first.superlevel:
         kinds = ("superlevel", "sublevel") if first.superlevel else ("sublevel", "superlevel")
-        raise ValueError(f"second: expected bars of {kinds[0]} sets, as first has, got bars of {kinds[1]} sets")
+        raise ValueError(
+            f"second: expected bars of {kinds[0]} sets, as first has, got bars of {kinds[1]} sets; superlevel=True or "
+            "False makes the filtrations alike"
+        )
     if second.births.device != first.births.device:
         raise ValueError(
             f"second: expected a barcode on {first.births.device}, where first is, got one on {second.births.device}; "
-            "move the values before the filtration"
+            "move it with second.to(first.births.device)"
         )
     chosen, other = first._single_dim(dim), second._single_dim(dim)
     if chosen != other:
-        raise ValueError(f"second: expected bars of dimension {chosen}, as first has, got dimension {other}")
+        raise ValueError(
+            f"second: expected bars of dimension {chosen}, as first has, got dimension {other}; compute the same with "
+            "persistence(..., dims=...)"
+        )
     dtype = torch.promote_types(first.births.dtype, second.births.dtype)
     one, two = (_side(barcode.select(dim=chosen), first.batch_shape, dtype) for barcode in (first, second))
     samples = math.prod(first.batch_shape)
@@ -342,6 +346,7 @@ def _check_mask(mask: object, prediction: Tensor) -> Tensor:
     if not isinstance(mask, Tensor) or mask.is_complex():
         got = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
         raise TypeError(f"mask: expected a torch.Tensor of bools, integers or floats, got {got}")
+    mask = plain("mask", mask)
     if mask.shape != prediction.shape or mask.device != prediction.device:
         raise ValueError(
             f"mask: expected shape {tuple(prediction.shape)} on {prediction.device}, as prediction has, "

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from topolayer._activations import channel_norm
 from topolayer._barcode import Barcode
-from topolayer._checks import check_finite, floating
+from topolayer._checks import check_finite, check_integer, floating
 
 Array = npt.NDArray[Any]
 
@@ -59,10 +59,8 @@ def read(barcode: Barcode, sample: int | None, k: int | None) -> tuple[Barcode, 
     """One sample's bars, and their groups: the dimensions that have bars, or else all that were computed."""
     if not isinstance(barcode, Barcode):
         raise TypeError(f"barcode: expected a Barcode, got {type(barcode).__name__}; make one with persistence(...)")
-    if k is not None and (isinstance(k, bool) or not isinstance(k, int)):
-        raise TypeError(f"k: expected an int or None, got {type(k).__name__}")
-    if k is not None and k < 0:
-        raise ValueError(f"k: expected a number >= 0 or None for all bars, got {k}")
+    if k is not None:
+        k = check_integer("k", k, least=0, remedy="None draws all bars")
     samples = math.prod(barcode.batch_shape)
     if sample is None and samples != 1:
         raise ValueError(
@@ -145,10 +143,12 @@ def magnitude(name: str, h: Tensor, sample: int | None) -> Tensor:
     batch = h if h.ndim == 4 else h[None]
     if sample is None and len(batch) != 1:
         raise ValueError(f"sample: expected an entry of the batch, since {name} has {len(batch)}, got None")
-    if isinstance(sample, bool) or not isinstance(sample, int | None):
-        raise TypeError(f"sample: expected an int or None, got {type(sample).__name__}")
-    if not 0 <= (sample or 0) < len(batch):
-        raise ValueError(f"sample: expected an entry of {name}, >= 0 and < {len(batch)}, got {sample}")
+    if sample is not None:
+        sample = check_integer("sample", sample, what=f"an entry of {name}, an int >= 0 and < {len(batch)}")
+        if not 0 <= sample < len(batch):
+            raise ValueError(
+                f"sample: expected an entry of {name}, >= 0 and < {len(batch)}, got {sample}; 0 is the first"
+            )
     chosen = batch[sample or 0].detach().cpu()
     return chosen if h.ndim == 2 else channel_norm(chosen, 0)
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from topolayer._checks import (
     check_distances,
     check_finite,
+    check_integer,
     check_simplices,
     check_superlevel,
     floating,
@@ -100,18 +101,21 @@ class _Grid(Filtration):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", floating("values", self.values))
-        if isinstance(self.ndim, bool) or not isinstance(self.ndim, int):
-            raise TypeError(f"ndim: expected an int, got {type(self.ndim).__name__}")
+        ndim = check_integer("ndim", self.ndim, what="1, 2 or 3, the number of grid axes")
+        object.__setattr__(self, "ndim", ndim)
         check_superlevel(self.superlevel)
-        if self.ndim not in (1, 2, 3):
-            raise ValueError(f"ndim: expected 1, 2 or 3 grid axes, got {self.ndim}")
+        if ndim not in (1, 2, 3):
+            raise ValueError(f"ndim: expected 1, 2 or 3 grid axes, got {ndim}; all axes before them are the batch's")
         if self.values.ndim < self.ndim:
             raise ValueError(
                 f"values: expected at least {self.ndim} axes, the grid's, got shape {tuple(self.values.shape)}; "
-                f"ndim says how many of the axes are the grid's"
+                "ndim says how many of the axes are the grid's"
             )
         if 0 in self.grid_shape:
-            raise ValueError(f"values: expected a grid with at least one entry, got shape {tuple(self.values.shape)}")
+            raise ValueError(
+                f"values: expected a grid with at least one entry, got shape {tuple(self.values.shape)}; ndim says how "
+                "many of the axes are the grid's, and only those of the batch may be empty"
+            )
 
     @property
     def grid_shape(self) -> tuple[int, ...]:
@@ -186,6 +190,7 @@ class Cubical(_Grid):
         if self.construction not in ("V", "T"):
             raise ValueError(
                 f'construction: expected "V" (pixels are vertices) or "T" (pixels are cells), got {self.construction!r}'
+                '; a side in common connects pixels in "V", a corner is enough in "T"'
             )
 
 
@@ -331,7 +336,10 @@ class Alpha(Filtration):
         points = floating("points", self.points)
         refuse_vmap(points)
         if points.ndim != 2 or 0 in points.shape:
-            raise ValueError(f"points: expected one cloud of shape (n, d), n and d >= 1, got {tuple(points.shape)}")
+            raise ValueError(
+                f"points: expected one cloud of shape (n, d), n and d >= 1, got {tuple(points.shape)}; the clouds of a "
+                "batch are computed one by one"
+            )
         check_finite("points", points)
         cloud = points.detach().double().cpu()
         _, group, counts = torch.unique(cloud, dim=0, return_inverse=True, return_counts=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from topolayer._barcode import Barcode
-from topolayer._checks import check_count, check_number, raise_memory_error
+from topolayer._checks import came, check_integer, check_number, raise_memory_error
 from topolayer._order import counts, first_places, places
 
 
@@ -48,11 +48,13 @@ def algebraic(
         tensor(12.)
     """
     _check_barcode(barcode)
-    check_number("p", p, least=0)
-    check_number("q", q, least=0)
-    check_count("k", k)
+    p = check_number("p", p, least=0, remedy="p=1 adds up the lengths, p=2 their squares")
+    q = check_number("q", q, least=0, remedy="q=0 leaves the midpoints out")
+    k = check_integer("k", k, least=0, remedy="k=0 spares none")
     if essential not in ("count", "exclude"):
-        raise ValueError(f'essential: expected "count" or "exclude", got {essential!r}')
+        raise ValueError(
+            f'essential: expected "count" or "exclude", got {essential!r}; "count" spares bars that never die first'
+        )
     spared = barcode._longest(min(k, sys.maxsize), count_essential=essential == "count") if k > 0 else None
     # What is spared is replaced before the powers, for they might overflow, and left out after them.
     lengths = _without(spared, barcode.lengths, 1)
@@ -60,7 +62,10 @@ def algebraic(
     if q != 0:
         midpoints = _without(spared, (barcode.births + barcode.deaths) / 2, 1)
         if q != int(q) and bool((midpoints < 0).any()):
-            raise ValueError(f"q: expected a whole number, since there are negative midpoints, got {q}")
+            raise ValueError(
+                f"q: expected a whole number, since there are negative midpoints, got {q}; round it, or add a constant "
+                "to the values before the filtration"
+            )
         terms = terms * midpoints**q
     return barcode.sum(_without(spared, terms, 0))
 
@@ -123,7 +128,7 @@ def persistent_entropy(barcode: Barcode, *, normalized: bool = False) -> Tensor:
     """
     _check_barcode(barcode)
     if not isinstance(normalized, bool):
-        raise TypeError(f"normalized: expected a bool, True or False, got {normalized!r}")
+        raise TypeError(f"normalized: expected a bool, True or False, got {came(normalized)}; bool(...) makes one")
     terms = torch.special.entr(shares(barcode, 1))
     if normalized:
         number = counts(barcode.sample, math.prod(barcode.batch_shape))
@@ -160,8 +165,8 @@ def longer_than(barcode: Barcode, epsilon: float, *, softness: float = 0.0) -> T
         tensor([0.0180, 0.9820, 0.5000])
     """
     _check_barcode(barcode)
-    check_number("epsilon", epsilon, least=0)
-    check_number("softness", softness, least=0)
+    epsilon = check_number("epsilon", epsilon, least=0, remedy="every bar is longer than 0")
+    softness = check_number("softness", softness, least=0, remedy="0 is the hard threshold")
     lengths = barcode.lengths
     if softness == 0:
         return (lengths > epsilon).to(lengths.dtype)
@@ -192,7 +197,7 @@ def longest(barcode: Barcode, k: int, *, dim: int | None = None) -> Tensor:
         (tensor([5., 3.]), tensor([5., 3., 1., 0.]))
     """
     bars = of_one_dim(barcode, dim)
-    check_count("k", k, most=2**31 - 1)
+    k = check_integer("k", k, least=0, most=2**31 - 1, remedy="the result has k numbers for each sample")
     samples, lengths = math.prod(bars.batch_shape), bars.lengths
     births, pairs, sample = bars.births, bars.pairs, bars.sample
     with torch.no_grad():  # what is not among the k longest need not be sorted

@@ -10,8 +10,9 @@ from torch import Tensor
 from torch._compile import _disable_dynamo  # the public torch.compiler.disable loads the compiler at once
 
 from topolayer._backends import Backend, IndexPairs, backends, choose_backend
-from topolayer._barcode import Barcode, EssentialBars
-from topolayer._checks import raise_memory_error
+from topolayer._barcode import Barcode
+from topolayer._bars import EssentialBars
+from topolayer._checks import came, check_integer, raise_memory_error
 from topolayer._filtrations import Cubical, Filtration, Freudenthal, with_values
 from topolayer._order import lexsort
 from topolayer._transforms import below_transforms, transforms_are_active
@@ -54,7 +55,7 @@ def persistence(
     if not isinstance(filtration, Filtration):
         raise TypeError(
             "filtration: expected a Freudenthal, Cubical, LowerStar, Rips or Alpha filtration, "
-            f"got {type(filtration).__name__}; wrap the tensor in one of them"
+            f"got {came(filtration)}; wrap the tensor in one of them"
         )
     wanted = _check_dims(dims, filtration)
     if torch.compiler.is_compiling():
@@ -153,15 +154,20 @@ def _tensors(pairs: IndexPairs) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor,
 
 
 def _check_dims(dims: object, filtration: Filtration) -> tuple[int, ...]:
-    wanted = dims if isinstance(dims, tuple) else (dims,)
-    if not wanted or any(isinstance(dim, bool) or not isinstance(dim, int) for dim in wanted):
-        raise TypeError(f"dims: expected an int or a tuple of ints such as (0, 1), got {dims!r}")
+    kind = "an int, or a tuple or list of ints such as (0, 1)"
+    several = dims if isinstance(dims, (tuple, list, range)) else (dims,)
+    wanted = tuple(check_integer("dims", dim, what=kind) for dim in several)
+    if not wanted:
+        raise TypeError(f"dims: expected {kind}, got {dims!r}; 0 stands for components")
     if len(set(wanted)) < len(wanted):
-        raise ValueError(f"dims: expected different dimensions, got {dims!r}")
+        raise ValueError(f"dims: expected different dimensions, got {dims!r}; name each once")
     top = filtration.top_dimension
     if min(wanted) < 0 or (top is not None and max(wanted) > top):
         span = "dimensions >= 0" if top is None else f"dimensions from 0 to {top}" if top else "dimension 0"
-        raise ValueError(f"dims: {filtration!r} has bars in {span} only, got {dims!r}")
+        raise ValueError(
+            f"dims: expected dimensions that there are, as {filtration!r} has bars in {span} only, got {dims!r}; leave "
+            "out the others"
+        )
     return wanted
 
 
@@ -242,4 +248,5 @@ def _gather(pairs: IndexPairs, filtration: Filtration, dims: tuple[int, ...]) ->
             indices=essential,
         ),
         superlevel=filtration.superlevel,
+        entries=values.numel(),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 import sys
 from typing import Literal
 
@@ -11,7 +10,7 @@ from torch import Tensor
 from torch._compile import _disable_dynamo  # the public torch.compiler.disable loads the compiler at once
 
 from topolayer._backends import Backend, choose_backend
-from topolayer._checks import raise_memory_error, to_float
+from topolayer._checks import came, check_integer, check_number, raise_memory_error
 from topolayer._filtrations import Cubical, Filtration, Freudenthal, LowerStar, with_values
 from topolayer._persistence import grid_of, is_traceable, operands
 from topolayer._transforms import below_transforms, transforms_are_active
@@ -60,7 +59,7 @@ def simplify(
     if not isinstance(filtration, (Freudenthal, Cubical, LowerStar)):
         raise TypeError(
             "filtration: expected a Freudenthal, Cubical or LowerStar filtration, whose values are a function on its "
-            f"vertices or cells, got {type(filtration).__name__}"
+            f"vertices or cells, got {came(filtration)}; wrap a tensor in one of them"
         )
     kept = _check_kept(k, threshold)
     try:
@@ -79,18 +78,14 @@ def _check_kept(k: int | None, threshold: float | None) -> tuple[int, float]:
     """How many bars are kept, and how long they are at least: of the two, one limits nothing."""
     if (k is None) == (threshold is None):
         got = "neither" if k is None else "both"
-        raise TypeError(f"k: expected exactly one of k and threshold, got {got}")
+        raise TypeError(
+            f"k: expected exactly one of k and threshold, got {got}; k is how many bars to keep, threshold how long "
+            "they are at least"
+        )
     if threshold is None:
-        if isinstance(k, bool) or not isinstance(k, int):
-            raise TypeError(f"k: expected an int, got {type(k).__name__}")
-        if k < 1:
-            raise ValueError(f"k: expected an int >= 1, since a component that never dies stays, got {k}")
+        k = check_integer("k", k, least=1, remedy="k=1 keeps the component that never dies alone")
         return min(k, sys.maxsize), 0.0
-    if isinstance(threshold, bool) or not isinstance(threshold, numbers.Real):
-        raise TypeError(f"threshold: expected a number, got {type(threshold).__name__}")
-    if not threshold >= 0:
-        raise ValueError(f"threshold: expected a number >= 0, got {threshold}")
-    return sys.maxsize, to_float(threshold)
+    return sys.maxsize, check_number("threshold", threshold, least=0, infinite=True, remedy="0 keeps every bar")
 
 
 def _indices(filtration: Filtration, k: int, threshold: float, backend: str | Backend | None) -> Tensor:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import numbers
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from topolayer._barcode import Barcode, EssentialBars
-from topolayer._checks import check_count, check_finite, check_number, floating, raise_memory_error
+from topolayer._barcode import Barcode
+from topolayer._bars import EssentialBars
+from topolayer._checks import came, check_finite, check_integer, check_number, floating, plain, raise_memory_error
 from topolayer._filtrations import Cubical
 from topolayer._order import rows
 from topolayer._penalties import of_one_dim, shares
@@ -50,7 +52,7 @@ def landscape(barcode: Barcode, grid: Tensor, *, k: int, dim: int | None = None)
                 [0., 0., 0., 0., 0.]])
     """
     bars, grid = of_one_dim(barcode, dim), _points("grid", grid, barcode)
-    check_count("k", k, most=2**31 - 1)
+    k = check_integer("k", k, least=0, most=2**31 - 1, remedy="the result has k functions for each sample")
     try:
         return _landscape(bars, grid, k)
     except RuntimeError as error:
@@ -103,7 +105,7 @@ def silhouette(barcode: Barcode, grid: Tensor, *, p: float = 1, dim: int | None 
         tensor([0., 1., 1., 0.])
     """
     bars, grid = of_one_dim(barcode, dim), _points("grid", grid, barcode)
-    check_number("p", p, least=0)
+    p = check_number("p", p, least=0, remedy="p=0 weighs all bars alike")
     low, high = _spans(bars)
     return _sums(bars, shares(bars, p)[:, None] * _tents(low[:, None], high[:, None], grid))
 
@@ -142,11 +144,10 @@ def betti_numbers(barcode: Barcode, levels: float | Tensor, *, dim: int | None =
     """
     bars = of_one_dim(barcode, dim)
     if not isinstance(levels, Tensor):
-        check_number("levels", levels)
-        levels = barcode.births.new_tensor(levels)
+        levels = barcode.births.new_tensor(check_number("levels", levels, remedy="leave it out"))
     shape = levels.shape
     levels = _points("levels", levels[None] if levels.ndim == 0 else levels, barcode)
-    check_number("softness", softness, least=0)
+    softness = check_number("softness", softness, least=0, remedy="0 counts whole bars")
     numbers = _soft_counts(bars, levels, softness) if softness > 0 else _counts(bars, levels)
     return numbers.reshape((*bars.batch_shape, *shape))
 
@@ -193,9 +194,10 @@ def betti_error(
     """
     prediction = floating("prediction", prediction).detach()
     refuse_vmap(prediction)
-    check_number("threshold", threshold)
+    threshold = check_number("threshold", threshold)
     if not isinstance(mask, Tensor):
         raise TypeError(f"mask: expected a torch.Tensor, got {type(mask).__name__}; convert it with torch.as_tensor")
+    mask = plain("mask", mask)
     if mask.shape != prediction.shape or mask.device != prediction.device:
         raise ValueError(
             f"mask: expected shape {tuple(prediction.shape)} on {prediction.device}, as prediction has, "
@@ -212,9 +214,8 @@ def betti_error(
         )
     both = torch.stack([prediction >= threshold, mask != 0]).to(prediction.dtype)
     barcode = persistence(Cubical(both, ndim=ndim, construction=construction, superlevel=True), dims)
-    each = dims if isinstance(dims, tuple) else (dims,)
-    numbers = torch.stack([betti_numbers(barcode, 1, dim=dim) for dim in each], dim=-1)
-    return (numbers[0] - numbers[1]).abs()
+    counts = torch.stack([betti_numbers(barcode, 1, dim=dim) for dim in barcode.computed_dims], dim=-1)
+    return (counts[0] - counts[1]).abs()
 
 
 def persistence_image(
@@ -258,10 +259,13 @@ def persistence_image(
     """
     bars = of_one_dim(barcode, dim)
     births, lengths = _points("births", births, barcode), _points("lengths", lengths, barcode)
-    check_number("sigma", sigma, least=0)
+    sigma = check_number("sigma", sigma, least=0, remedy="take about the distance of the points of the grid")
     kind = torch.finfo(bars.births.dtype)
     if not kind.tiny <= sigma * sigma <= kind.max:
-        raise ValueError(f"sigma: expected a number > 0 whose square {bars.births.dtype} can hold, got {sigma}")
+        raise ValueError(
+            f"sigma: expected a number > 0 whose square {bars.births.dtype} can hold, got {sigma}; take about the "
+            "distance of the points of the grid"
+        )
     if weight is None:
         terms = bars.lengths
     else:
@@ -269,7 +273,7 @@ def persistence_image(
         if weight.shape != barcode.births.shape or weight.device != barcode.births.device:
             raise ValueError(
                 f"weight: expected shape ({len(barcode)},) on {barcode.births.device}, one entry per bar, "
-                f"got {tuple(weight.shape)} on {weight.device}"
+                f"got {tuple(weight.shape)} on {weight.device}; barcode.lengths, for instance, has it"
             )
         terms = weight.to(bars.births.dtype)
         terms = terms if bars is barcode else terms[(barcode.dims == bars.computed_dims[0]).nonzero()[:, 0]]
@@ -286,6 +290,9 @@ def persistence_image(
 
 def _points(name: str, points: object, barcode: Barcode) -> Tensor:
     """A grid, checked and in the dtype of the barcode."""
+    if isinstance(points, numbers.Number):
+        remedy = f"torch.linspace(first, last, {points}) has so many" if isinstance(points, int) else "name several"
+        raise TypeError(f"{name}: expected a torch.Tensor of shape (n,), got {came(points)}; {remedy}")
     grid, births = floating(name, points), barcode.births
     if grid.ndim != 1:
         raise ValueError(f"{name}: expected shape (n,), got {tuple(grid.shape)}; flatten it")
