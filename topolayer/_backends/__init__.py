@@ -110,5 +110,5 @@ def _check_protocol(backend: object) -> None:
         what = f"the class {backend.__name__}" if isinstance(backend, type) else type(backend).__name__
         raise TypeError(
             "backend: expected a name, None, or an object with a `name` and the methods `unsupported` and `pairs`, "
-            f"got {what}"
+            f"got {what}; topolayer.Backend is that protocol"
         )

@@ -54,13 +54,16 @@ class IndexPairs:
                 tensor = getattr(self, name)
                 if not isinstance(tensor, Tensor) or tensor.dtype != torch.int64:
                     got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
-                    raise TypeError(f"IndexPairs.{name}: expected an int64 tensor, got {got}")
+                    raise TypeError(f"IndexPairs.{name}: expected an int64 tensor, got {got}; convert it with .long()")
                 shape = tensor.shape
                 if bars is None:  # the first of the three says how many there are
                     bars = shape[0] if shape else 0
                 if shape != ((bars, 2) if name == "finite" else (bars,)):
                     expected = "(bars, 2)" if name == "finite" else f"({bars},)"
-                    raise ValueError(f"IndexPairs.{name}: expected shape {expected}, got {tuple(shape)}")
+                    raise ValueError(
+                        f"IndexPairs.{name}: expected shape {expected}, got {tuple(shape)}; the three tensors of "
+                        f"{kind} bars have an entry for each of them"
+                    )
 
 
 @runtime_checkable

@@ -11,9 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from topolayer._backends.protocol import IndexPairs
+from topolayer._checks import came
 from topolayer._filtrations import Filtration, Rips
 
 Ranks = NDArray[np.float64]
+
+_ROWS = "a row is a dimension, the rank of a birth and that of a death"
 
 
 class RankBackend(ABC):
@@ -111,11 +114,14 @@ class RankBackend(ABC):
         try:
             rows = np.asarray(diagram, dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise TypeError(f"{self.name}: expected a diagram, an array of numbers of shape (m, 3): {error}") from error
+            raise TypeError(
+                f"{self.name}: expected a diagram, an array of numbers of shape (m, 3), got {came(diagram)} ({error}); "
+                f"{_ROWS}"
+            ) from error
         if rows.size == 0:
             return np.empty((0, 3))
         if rows.ndim != 2 or rows.shape[1] != 3:
-            raise ValueError(f"{self.name}: expected a diagram of shape (m, 3), got {rows.shape}")
+            raise ValueError(f"{self.name}: expected a diagram of shape (m, 3), got {rows.shape}; {_ROWS}")
         dim, birth, death = rows.T
         last = ranks[np.isfinite(ranks)].max()
         whole = (np.trunc(rows) == rows).all(axis=1)
@@ -124,7 +130,8 @@ class RankBackend(ABC):
         if len(wrong):
             raise ValueError(
                 f"{self.name}: expected rows (dimension, birth, death) with whole ranks from 0 to {last:.0f} in "
-                f"ascending order, inf for the death of an essential bar, got {rows[wrong[0]].tolist()}"
+                f"ascending order, inf for the death of an essential bar, got {rows[wrong[0]].tolist()}; "
+                "give the library the ranks, not the values"
             )
         return rows
 
