@@ -291,7 +291,7 @@ def test_error_of_signals() -> None:
     mask = torch.tensor([[1, 0, 1, 1, 0, 1], [0, 0, 0, 0, 0, 1]])
     assert tl.betti_error(torch.ones(2, 6), mask, dims=0, ndim=1).tolist() == [[2], [0]]
     with pytest.raises(ValueError, match=r"^dims\b.*dimension 0 only, got \(0, 1\)"):
-        tl.betti_error(torch.ones(2, 6), mask, ndim=1)
+        tl.betti_error(torch.ones(2, 6), mask, dims=(0, 1), ndim=1)
 
 
 @pytest.mark.parametrize("batch", BATCHES, ids=str)
@@ -318,8 +318,9 @@ def test_bad_segmentations() -> None:
     good, mask = torch.rand(2, 5, 6), torch.ones(2, 5, 6)
     cases: list[tuple[Any, Any, dict[str, Any], type[Exception], str]] = [
         (good, mask[0], {}, ValueError, r"^mask\b.*\(2, 5, 6\).*\(5, 6\)"),
-        (good, mask * 255, {}, ValueError, r"^mask\b.*0 and 1.*mask > 0"),
-        (good, mask * math.nan, {}, ValueError, r"^mask\b.*0 and 1"),
+        (good, mask * 255, {}, ValueError, r"^mask\b.*0 .*and 1 .*mask > 127"),
+        (good, mask * 0.5, {}, ValueError, r"^mask\b.*0 and 1, got 0.5; .*mask >= 0.5"),
+        (good, mask * math.nan, {}, ValueError, r"^mask\b.*finite"),
         (good, mask.tolist(), {}, TypeError, r"^mask\b.*torch\.Tensor"),
         (good > 0.5, mask, {}, TypeError, r"^prediction\b.*floating-point"),
         (good * math.nan, mask, {}, ValueError, r"^prediction\b.*finite"),

@@ -129,6 +129,13 @@ def raise_memory_error(error: RuntimeError, what: str) -> NoReturn:
     raise MemoryError(f"not enough memory for {what}") from error
 
 
+def check_ndim(ndim: object) -> int:
+    axes = check_integer("ndim", ndim, what="1, 2 or 3, the number of grid axes")
+    if axes not in (1, 2, 3):
+        raise ValueError(f"ndim: expected 1, 2 or 3 grid axes, got {axes}; all axes before them are the batch's")
+    return axes
+
+
 def check_superlevel(superlevel: object) -> None:
     if not isinstance(superlevel, bool):
         raise TypeError(f"superlevel: expected a bool, True or False, got {came(superlevel)}; bool(...) makes one")

@@ -13,12 +13,13 @@ from torch import Tensor
 from torch._compile import _disable_dynamo  # the public torch.compiler.disable loads the compiler at once
 
 from topolayer._barcode import Barcode
-from topolayer._checks import check_finite, check_integer, check_number, floating, plain
+from topolayer._checks import check_integer, check_number
 from topolayer._filtrations import Cubical
 from topolayer._matching import Floats, Matching, bottleneck_matching, optimal_matching, to_diagonal
 from topolayer._order import counts, lexsort, rows
 from topolayer._persistence import persistence
-from topolayer._transforms import below_transforms, refuse_vmap, transforms_are_active
+from topolayer._segmentations import check_mask, check_prediction, check_probabilities
+from topolayer._transforms import below_transforms, transforms_are_active
 
 
 def wasserstein(
@@ -159,9 +160,9 @@ def matching_loss(
     prediction: Tensor,
     mask: Tensor,
     *,
-    dims: int | tuple[int, ...] = (0, 1),
+    dims: int | tuple[int, ...] | None = None,
     construction: Literal["V", "T"] = "T",
-    ndim: int = 2,
+    ndim: int | None = None,
 ) -> Tensor:
     """The topological loss of Hu, Li, Samaras and Chen (2019): a segmentation shall have the barcode of its mask.
 
@@ -171,18 +172,22 @@ def matching_loss(
     The authors add it to a loss on pixels, with a small weight, and take patches of the image, which are a batch here.
 
     Args:
-        prediction: `(*batch, *grid)` floating-point likelihoods: after the sigmoid, not logits.
-        mask: the same shape, the truth: 0 and 1 as bool or of an integer type, or likelihoods.
-        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities).
+        prediction: `(*batch, *grid)` floating-point probabilities from 0 to 1: after the sigmoid or the softmax, not
+            logits.
+        mask: the same shape, the truth: 0 and 1 as bool, of an integer or a floating-point type. One between 0 and 1
+            is a probability too, and has the barcode of its values. Labels of classes have to be one-hot.
+        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None is all of them: 0 in
+            signals, 0 and 1 in images, 0, 1 and 2 in volumes.
         construction: "T": the foreground is 8-connected and its holes 4-connected (26 and 6 in volumes). "V": 4 and 8.
-        ndim: how many of the last axes are the grid's: 2 or 3.
+        ndim: how many of the last axes are the grid's: 1, 2 or 3. None is 2 for a prediction of up to four axes; from
+            five on it has to be said.
 
     Returns:
         `(*batch,)` one number per sample. The gradient goes to the prediction alone.
 
     Raises:
-        TypeError, ValueError: an argument is out of its range, shapes or devices differ, a mask of integers has others
-            than 0 and 1, or something is not finite.
+        TypeError, ValueError: an argument is out of its range; shapes or devices differ; prediction or mask is not
+            finite, or outside [0, 1] by more than 8 eps of its dtype.
 
     Example:
         >>> import torch, topolayer as tl
@@ -191,16 +196,14 @@ def matching_loss(
         >>> tl.matching_loss(prediction, mask)  # 0.2 for the ring, (0.6, 0.2) to (1, 0), and 0.04 for components
         tensor(0.2400)
     """
-    prediction = floating("prediction", prediction)
-    refuse_vmap(prediction)
-    truth = _check_mask(mask, prediction)
-    check_finite("prediction", prediction)
-    check_finite("mask", truth)
+    found, ndim, dims = check_prediction(prediction, ndim, dims)
+    check_probabilities(found, given=prediction.dtype)
+    truth = check_mask("mask", mask, found, ndim)
     of_prediction, of_mask = (
         persistence(Cubical(image, ndim=ndim, construction=construction, superlevel=True), dims)
-        for image in (prediction, truth)
+        for image in (found, truth)
     )
-    loss = prediction.new_zeros(of_prediction.batch_shape)
+    loss = found.new_zeros(of_prediction.batch_shape)
     for dim in of_prediction.computed_dims:
         two = _two(of_prediction, of_mask, dim)
         costs, sample = _costs(two, partial(optimal_matching, order=2, norm=2), 2)
@@ -339,19 +342,3 @@ def _norms(difference: Tensor, norm: float) -> Tensor:
     unit = difference.detach().abs().amax(dim=1)
     norms: Tensor = torch.linalg.vector_norm(difference / unit[:, None], norm, dim=1)
     return unit * norms
-
-
-def _check_mask(mask: object, prediction: Tensor) -> Tensor:
-    """The mask in the prediction's dtype, off the graph."""
-    if not isinstance(mask, Tensor) or mask.is_complex():
-        got = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
-        raise TypeError(f"mask: expected a torch.Tensor of bools, integers or floats, got {got}")
-    mask = plain("mask", mask)
-    if mask.shape != prediction.shape or mask.device != prediction.device:
-        raise ValueError(
-            f"mask: expected shape {tuple(prediction.shape)} on {prediction.device}, as prediction has, "
-            f"got {tuple(mask.shape)} on {mask.device}"
-        )
-    if not mask.is_floating_point() and bool(((mask != 0) & (mask != 1)).any()):
-        raise ValueError("mask: expected no integers but 0 and 1, got others; threshold it, for instance with mask > 0")
-    return mask.detach().to(prediction.dtype)

@@ -15,7 +15,7 @@ from torch import Tensor
 from topolayer._checks import (
     check_distances,
     check_finite,
-    check_integer,
+    check_ndim,
     check_simplices,
     check_superlevel,
     floating,
@@ -101,11 +101,8 @@ class _Grid(Filtration):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", floating("values", self.values))
-        ndim = check_integer("ndim", self.ndim, what="1, 2 or 3, the number of grid axes")
-        object.__setattr__(self, "ndim", ndim)
+        object.__setattr__(self, "ndim", check_ndim(self.ndim))
         check_superlevel(self.superlevel)
-        if ndim not in (1, 2, 3):
-            raise ValueError(f"ndim: expected 1, 2 or 3 grid axes, got {ndim}; all axes before them are the batch's")
         if self.values.ndim < self.ndim:
             raise ValueError(
                 f"values: expected at least {self.ndim} axes, the grid's, got shape {tuple(self.values.shape)}; "

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from topolayer._barcode import Barcode
 from topolayer._bars import EssentialBars
-from topolayer._checks import came, check_finite, check_integer, check_number, floating, plain, raise_memory_error
+from topolayer._checks import came, check_finite, check_integer, check_number, floating, raise_memory_error
 from topolayer._filtrations import Cubical
 from topolayer._order import rows
 from topolayer._penalties import of_one_dim, shares
 from topolayer._persistence import persistence
-from topolayer._transforms import refuse_vmap
+from topolayer._segmentations import check_binary, check_mask, check_prediction
 
 _CHUNK = 2**22  # numbers that a landscape looks at at once, of bars times grid points
 
@@ -158,8 +158,8 @@ def betti_error(
     *,
     threshold: float = 0.5,
     construction: Literal["V", "T"] = "T",
-    dims: int | tuple[int, ...] = (0, 1),
-    ndim: int = 2,
+    dims: int | tuple[int, ...] | None = None,
+    ndim: int | None = None,
 ) -> Tensor:
     """The Betti error of a segmentation: by how much the numbers of its components and of its holes are wrong.
 
@@ -167,15 +167,17 @@ def betti_error(
     image, which are a batch here.
 
     Args:
-        prediction: `(*batch, *grid)` floating-point likelihoods, logits, or whatever `threshold` is meant for.
-        mask: the same shape, 0 and 1 of any dtype: the truth.
-        threshold: the foreground of the prediction is where it is at least this.
+        prediction: `(*batch, *grid)` probabilities, logits, or whatever finite floating-point numbers `threshold` is
+            meant for.
+        mask: the same shape, the truth: 0 and 1 of any dtype. Labels of classes have to be one-hot.
+        threshold: the foreground of the prediction is where it is at least this, compared in its own dtype.
         construction: "T": the foreground is 8-connected and its holes 4-connected (26 and 6 in volumes), as GUDHI's
             cubical complexes have it for top-dimensional cells and `skimage.measure.label` by default. "V": 4 and 8, as
             `scipy.ndimage.label` by default.
-        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities); a signal has components only,
-            `dims=0`.
-        ndim: how many of the last axes are the grid's: 1, 2 or 3.
+        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None is all of them: 0 in
+            signals, 0 and 1 in images, 0, 1 and 2 in volumes.
+        ndim: how many of the last axes are the grid's: 1, 2 or 3. None is 2 for a prediction of up to four axes; from
+            five on it has to be said.
 
     Returns:
         `(*batch, len(dims))` absolute differences of Betti numbers, off the graph. Background that touches the border
@@ -192,27 +194,12 @@ def betti_error(
         >>> tl.betti_error(prediction, mask)  # the ring is broken, and a part of it lies apart
         tensor([1., 1.])
     """
-    prediction = floating("prediction", prediction).detach()
-    refuse_vmap(prediction)
+    values, ndim, dims = check_prediction(prediction, ndim, dims)
     threshold = check_number("threshold", threshold)
-    if not isinstance(mask, Tensor):
-        raise TypeError(f"mask: expected a torch.Tensor, got {type(mask).__name__}; convert it with torch.as_tensor")
-    mask = plain("mask", mask)
-    if mask.shape != prediction.shape or mask.device != prediction.device:
-        raise ValueError(
-            f"mask: expected shape {tuple(prediction.shape)} on {prediction.device}, as prediction has, "
-            f"got {tuple(mask.shape)} on {mask.device}"
-        )
-    if not bool(((mask == 0) | (mask == 1)).all()):
-        raise ValueError("mask: expected no values but 0 and 1, got others; threshold it, for instance with mask > 0")
-    check_finite("prediction", prediction)
-    is_known = isinstance(ndim, int) and ndim in (1, 2, 3)  # else the filtration refuses it
-    if is_known and (prediction.ndim < ndim or 0 in prediction.shape[prediction.ndim - ndim :]):
-        raise ValueError(
-            f"prediction: expected shape (*batch, *grid) with {ndim} axes of the grid, none of them empty, "
-            f"got {tuple(prediction.shape)}"
-        )
-    both = torch.stack([prediction >= threshold, mask != 0]).to(prediction.dtype)
+    truth = check_mask("mask", mask, values, ndim)
+    check_binary("mask", truth)
+    foreground = values.detach().to(prediction.dtype) >= threshold
+    both = torch.stack([foreground.to(truth.dtype), truth])
     barcode = persistence(Cubical(both, ndim=ndim, construction=construction, superlevel=True), dims)
     counts = torch.stack([betti_numbers(barcode, 1, dim=dim) for dim in barcode.computed_dims], dim=-1)
     return (counts[0] - counts[1]).abs()
