@@ -58,7 +58,7 @@ NO_PROBABILITIES = {
 def test_what_is_no_probability(name: str) -> None:
     """Contract 9. A score with a threshold takes any finite numbers."""
     wrong = NO_PROBABILITIES[name]
-    low, high = (re.escape(f"{float(end):g}") for end in wrong.aminmax())
+    low, high = (re.escape(f"{float(end):.7g}") for end in wrong.aminmax())
     with pytest.raises(ValueError, match=rf"^prediction\b.*0 to 1, got .*{low} to {high}; .*sigmoid.*softmax.*255"):
         tl.matching_loss(wrong, HARD)
     assert tl.betti_error(wrong, HARD).shape == (2, 1, 2)

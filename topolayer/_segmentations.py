@@ -37,7 +37,7 @@ def check_probabilities(values: Tensor, given: torch.dtype) -> None:
     low, high = _span(values)
     if not _is_within(low, high, given):
         raise ValueError(
-            f"prediction: expected probabilities from 0 to 1, got numbers from {low:g} to {high:g}; logits take "
+            f"prediction: expected probabilities from 0 to 1, got numbers from {low:.7g} to {high:.7g}; logits take "
             "torch.sigmoid, or torch.softmax over the channels where classes exclude each other, logarithms take "
             ".exp(), and shades of grey are divided by 255"
         )
@@ -107,7 +107,7 @@ def _refuse_missing_classes(name: str, mask: Tensor, wanted: tuple[int, ...], nd
     low, high = _span(mask)
     first = f" once those outside of 0 to {classes - 1} have a class" if low < 0 or high >= classes else ""
     raise ValueError(
-        f"{name}: expected shape {wanted}, as prediction has, got {shape} with numbers from {low:g} to {high:g}; "
+        f"{name}: expected shape {wanted}, as prediction has, got {shape} with numbers from {low:.7g} to {high:.7g}; "
         f"labels of classes have to be one-hot, {_one_hot(labels, classes, ndim)}{first}"
     )
 
@@ -116,8 +116,8 @@ def _remedy_of_values(name: str, mask: Tensor, ndim: int, low: float, high: floa
     """What came, and what to do with it."""
     if bool((mask != mask.round()).any()):
         return (
-            f"numbers from {low:g} to {high:g}; logits take torch.sigmoid, and shades of grey are divided by 255, or "
-            f"cut in the middle, with {name} > 127"
+            f"numbers from {low:.7g} to {high:.7g}; logits take torch.sigmoid, and shades of grey are divided by 255, "
+            f"or cut in the middle, with {name} > 127"
         )
     if bool(((mask == 0) | (mask == 255)).all()):
         return f"0 and 255; divide it, {name} / 255, or cut it in the middle, {name} > 127"
@@ -125,7 +125,7 @@ def _remedy_of_values(name: str, mask: Tensor, ndim: int, low: float, high: floa
     labels = f"{name}.squeeze({-ndim - 1})" if has_channel else name
     grey = f"; shades of grey are cut in the middle, with {name} > 127" if high == 255 and low >= 0 else ""
     return (
-        f"whole numbers from {low:g} to {high:g}; labels of classes have to be one-hot, "
+        f"whole numbers from {low:.7g} to {high:.7g}; labels of classes have to be one-hot, "
         f"{_one_hot(labels, 'classes', ndim)}, beside a prediction with a channel for each class, and one class c "
         f"alone is {name} == c{grey}"
     )
