@@ -252,6 +252,16 @@ def rips(x: Tensor) -> Tensor:
     return tl.total_persistence(tl.persistence(tl.Rips(torch.cdist(x, x))), k=2)
 
 
+def rips_of_points(x: Tensor) -> Tensor:
+    return tl.total_persistence(tl.persistence(tl.Rips.from_points(x, p=3, threshold=1.5)), k=2)
+
+
+def thresholds_in_half_precision(x: Tensor) -> Tensor:
+    barcode = tl.persistence(tl.Freudenthal(x.bfloat16()))
+    prominent = barcode.sum(barcode.lengths * tl.longer_than(barcode, 0.1)) * tl.betti_numbers(barcode, 0.3)
+    return prominent + tl.simplify(tl.Freudenthal(x.bfloat16()), threshold=0.3).square().sum()
+
+
 def alpha(x: Tensor) -> Tensor:
     return tl.total_persistence(tl.persistence(tl.Alpha(x), (0, 1)), k=1)
 
@@ -281,7 +291,9 @@ def simplified_star(x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    "function", [rips, alpha, star, on_a_grid, error_and_curve, simplified_star], ids=lambda f: f.__name__
+    "function",
+    [rips, rips_of_points, thresholds_in_half_precision, alpha, star, on_a_grid, error_and_curve, simplified_star],
+    ids=lambda f: f.__name__,
 )
 def test_other_filtrations_and_grids_break_the_graph(function: Function) -> None:
     points = normal(8, 2, dtype=torch.float64)

@@ -236,7 +236,7 @@ def test_distances_and_points_that_are_not_finite(bad: float) -> None:
 def test_nan_in_the_matrix_is_reported_with_its_count_and_place() -> None:
     matrix = torch.tensor(SQUARE)
     matrix[0, 2] = matrix[2, 0] = math.nan
-    matrix.diagonal().fill_(math.nan)  # this is never read
+    matrix.diagonal().fill_(math.nan)  # these are others
     with pytest.raises(ValueError, match=r"^distances\b.*\b2\b.*\(0, 2\)"):
         _all(tl.Rips, matrix)
 
@@ -277,6 +277,28 @@ def test_a_vertex_that_is_named_twice() -> None:
             tl.LowerStar(torch.rand(4), torch.tensor([simplex]))
 
 
+@pytest.mark.parametrize("edges", [3, 4, 30])
+def test_edges_in_columns(edges: int) -> None:
+    """PyTorch Geometric's edge_index would be two large simplices."""
+    edge_index = torch.stack([torch.arange(edges), torch.arange(edges) + 1])
+    values = torch.rand(edges + 1)
+    for wrong in (edge_index, edge_index.int(), edge_index % 2):
+        with pytest.raises(ValueError, match=rf"^simplices\b.*\(2, {edges}\).*transpose.*simplices\.mT.*list"):
+            tl.LowerStar(values, wrong)
+    assert len(tl.persistence(tl.LowerStar(values, edge_index.mT)).essential) == 1
+    both = tl.LowerStar(values, [edge_index])
+    assert both.top_dimension == edges - 1
+    with pytest.raises(ValueError, match=r"^simplices\b.*distinct.*simplices\.mT"):
+        tl.LowerStar(values, [edge_index % 2])
+
+
+def test_two_rows_that_are_simplices() -> None:
+    two_edges = tl.LowerStar(torch.rand(4), torch.tensor([[0, 1], [2, 3]]))
+    assert len(tl.persistence(two_edges).essential) == 2
+    two_triangles = tl.LowerStar(torch.rand(4), [torch.tensor([[0, 1, 2], [1, 2, 3]])])
+    assert two_triangles.top_dimension == 2
+
+
 # -- Rips
 
 
@@ -308,7 +330,7 @@ def test_threshold() -> None:
 
 def test_points_instead_of_distances() -> None:
     """The most likely mistake: it is said what is wanted, and how to get it."""
-    with pytest.raises(ValueError, match=r"^distances\b.*cdist"):
+    with pytest.raises(ValueError, match=r"^distances\b.*Rips\.from_points\(points\)"):
         tl.Rips(torch.rand(10, 2))
 
 

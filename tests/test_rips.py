@@ -13,7 +13,7 @@ import topolayer as tl
 
 from .comparing import found
 from .families import rips_family
-from .problems import SQUARE, WIDE
+from .problems import DTYPES, SQUARE, WIDE
 
 pytestmark = pytest.mark.native
 BACKENDS = ["native", "gudhi", "ripser"]
@@ -68,7 +68,7 @@ def test_what_stands_below_the_diagonal_is_not_read(backend: str) -> None:
     """Within rounding: the other triangle may order the edges otherwise."""
     matrix = torch.ones(4, 4, dtype=torch.float64)
     order = torch.tensor([[0, 1, 2, 3], [6, 0, 4, 5], [5, 4, 0, 6], [3, 2, 1, 0]]).double()
-    matrix = matrix + 1e-9 * order
+    matrix = (matrix + 1e-9 * order).fill_diagonal_(0)
     upper = matrix.triu(1) + matrix.triu(1).mT
     a = tl.persistence(tl.Rips(matrix), _dims(backend), backend=backend)
     b = tl.persistence(tl.Rips(upper), _dims(backend), backend=backend)
@@ -82,8 +82,8 @@ def test_what_stands_below_the_diagonal_is_not_read(backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("diagonal", [0.0, -0.0, 7.0, -3.0, 5e-4, math.nan, math.inf, -math.inf])
-def test_whatever_the_diagonal_holds(backend: str, diagonal: float) -> None:
+@pytest.mark.parametrize("diagonal", [0.0, -0.0, 5e-4, -5e-4, 0.14])
+def test_whatever_is_small_on_the_diagonal(backend: str, diagonal: float) -> None:
     """A vertex is born at exactly 0, with zero gradient."""
     matrix = _distances()
     expected = tl.persistence(tl.Rips(matrix), _dims(backend), backend=backend)
@@ -106,7 +106,7 @@ def test_whatever_the_diagonal_holds(backend: str, diagonal: float) -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_component_whose_oldest_vertex_has_the_larger_index_dies(backend: str) -> None:
     """{0, 3} and {1, 2} form first; 0 is older than 1, so the latter dies, under the name of vertex 1."""
-    matrix = torch.full((4, 4), 5.0)
+    matrix = torch.full((4, 4), 5.0).fill_diagonal_(0)
     matrix[0, 3] = matrix[3, 0] = 1.0
     matrix[1, 2] = matrix[2, 1] = 2.0
     barcode = tl.persistence(tl.Rips(matrix), backend=backend)
@@ -122,6 +122,93 @@ def test_coincident_points(backend: str) -> None:
     assert barcode.pairs.tolist() == [[10, 2]]
     assert barcode.essential.indices.tolist() == [0]
     assert barcode.ranks.tolist() == [1]
+
+
+def _with_diagonal(*entries: float) -> torch.Tensor:
+    """Of distances from 1 to 2."""
+    matrix = _distances(len(entries))
+    matrix[0, 1] = matrix[1, 0] = 1.0
+    matrix.diagonal().copy_(torch.tensor(entries))
+    return matrix
+
+
+@pytest.mark.parametrize("diagonal", [0.15, -0.15, 7.0, math.nan, math.inf, -math.inf])
+def test_a_diagonal_that_shows_rounding_is_refused(diagonal: float) -> None:
+    """Its square is more than 0.02 of that of the smallest distance: small distances may be anything."""
+    matrix = _with_diagonal(0, 0, diagonal, 0)
+    for values in (matrix, torch.stack([_distances(4), matrix]), matrix.float()):
+        with pytest.raises(ValueError, match=rf"^distances\b.*diagonal.*{abs(diagonal):.4g}.*from_points"):
+            tl.Rips(values)
+
+
+def test_a_diagonal_beside_equal_points_is_refused() -> None:
+    """Unless it is rounding of the largest entry: 64 eps of it."""
+    matrix = torch.tensor([[0.0, 0, 1], [0, 0, 1], [1, 1, 0]])
+    matrix[2, 2] = 60 * torch.finfo(torch.float32).eps
+    assert len(tl.persistence(tl.Rips(matrix))) == 1
+    matrix[2, 2] = 70 * torch.finfo(torch.float32).eps
+    with pytest.raises(ValueError, match=r"^distances\b.*from_points"):
+        tl.Rips(matrix)
+
+
+def test_a_single_point_has_a_diagonal_too() -> None:
+    assert len(tl.persistence(tl.Rips(torch.tensor([[3.0]]))).essential) == 1
+    for bad in (math.nan, math.inf):
+        with pytest.raises(ValueError, match=r"^distances\b"):
+            tl.Rips(torch.tensor([[[0.0]], [[bad]]]))
+
+
+# -- rounding of the input's dtype
+
+
+def _cosine_distances(dtype: torch.dtype, seed: int) -> torch.Tensor:
+    """Of ten vectors and the same once more, with rounding of two units."""
+    generator = torch.Generator().manual_seed(seed)
+    vectors = torch.randn(10, 16, dtype=torch.float64, generator=generator).repeat(2, 1)
+    unit = torch.nn.functional.normalize(vectors, dim=1)
+    rounding = torch.randint(-2, 3, (20, 20), generator=generator) * torch.finfo(dtype).eps
+    return (1 - unit @ unit.T + rounding).to(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_negative_by_rounding_counts_as_zero(dtype: torch.dtype) -> None:
+    negative = 0
+    for seed in range(20):
+        matrix = _cosine_distances(dtype, seed).requires_grad_()
+        negative += bool((matrix < 0).any())
+        filtration = tl.Rips(matrix)
+        assert (filtration.values >= 0).all()
+        assert len(tl.persistence(filtration).essential) == 1
+        filtration.values.sum().backward()
+        assert not matrix.grad[matrix < 0].any()
+    assert negative > 10
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_more_than_rounding_is_refused(dtype: torch.dtype) -> None:
+    """The tolerance is a share of the largest entry of the same matrix, here 2, and of another one's not."""
+    matrix = torch.tensor([[0.0, 2, 1], [2, 0, 1], [1, 1, 0]], dtype=dtype)
+    rounding = 64 * torch.finfo(dtype).eps * 2
+    for share, refused in ((-0.9, False), (-1.1, True)):
+        matrix[0, 2] = matrix[2, 0] = share * rounding
+        for values in (matrix, torch.stack([matrix, matrix.abs() * 100])):
+            if not refused:
+                assert tl.Rips(values).values.amin() == 0
+                continue
+            with pytest.raises(ValueError, match=r"^distances\b.*>= 0.*-.*\(.*0, 2\).*clamp"):
+                tl.Rips(values)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_asymmetry_by_rounding_to_half_precision(dtype: torch.dtype) -> None:
+    """One unit in the last place, as two roundings of one number leave it."""
+    matrix = _distances(dtype=torch.float32).to(dtype)
+    upper = torch.nextafter(matrix, torch.full_like(matrix, 9)).triu(1)
+    barcode = tl.persistence(tl.Rips(upper + matrix.tril(-1)))
+    assert barcode.deaths.tolist() == tl.persistence(tl.Rips(upper + upper.mT)).deaths.tolist()
+    matrix[0, 1] *= 3
+    with pytest.raises(ValueError, match=r"^distances\b.*symmetric"):
+        tl.Rips(matrix)
 
 
 # -- threshold
@@ -169,17 +256,26 @@ def test_ties_at_the_threshold(backend: str) -> None:
 def test_the_rounding_of_cdist_is_accepted(dtype: torch.dtype, n: int) -> None:
     points = torch.randn(n, 3, generator=torch.Generator().manual_seed(0), dtype=dtype)
     for mode in ("use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist"):
-        for x in (points, points + 30):
-            barcode = tl.persistence(tl.Rips(torch.cdist(x, x, compute_mode=mode)))
-            assert len(barcode) == n - 1
+        barcode = tl.persistence(tl.Rips(torch.cdist(points, points, compute_mode=mode)))
+        assert len(barcode) == n - 1
 
 
-def test_coincident_points_by_cdist() -> None:
+@pytest.mark.parametrize(("offset", "scale"), [(2996.0, 2.0), (100.0, 1.0), (5.0, 0.01)])
+def test_cdist_far_from_the_origin_is_refused(offset: float, scale: float) -> None:
+    """It multiplies matrices, and small distances are lost: up to 39 of 39 bars."""
+    points = offset + scale * torch.rand(40, 2, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match=r"^distances\b.*diagonal.*from_points"):
+        tl.Rips(torch.cdist(points, points))
+    assert len(tl.persistence(tl.Rips.from_points(points))) == 39
+
+
+def test_coincident_points_by_cdist_are_refused() -> None:
     """Two equal points come out at a distance of some 1e-3 in float32, otherwise on either side of the diagonal."""
     points = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)) + 5
     points = torch.cat([points, points])
-    barcode = tl.persistence(tl.Rips(torch.cdist(points, points)))
-    assert len(barcode) >= 39
+    with pytest.raises(ValueError, match=r"^distances\b.*from_points"):
+        tl.Rips(torch.cdist(points, points))
+    assert len(tl.persistence(tl.Rips.from_points(points))) == 39
 
 
 @pytest.mark.parametrize("difference", [1e-3, 0.1, 5.0])
@@ -261,10 +357,10 @@ def test_ripser_refuses_more_ranks_than_float32_holds() -> None:
 
 def test_attributes() -> None:
     matrix = torch.tensor(SQUARE)
-    matrix.diagonal().fill_(3.0)
+    matrix.diagonal().fill_(0.1)
     filtration = tl.Rips(matrix, threshold=1.25)
     assert filtration.threshold == 1.25
     assert filtration.values.diagonal().tolist() == [0] * 4
     assert filtration.batch_shape == ()
-    assert matrix.diagonal().tolist() == [3] * 4  # the input is left alone
+    assert (matrix.diagonal() > 0).all()  # the input is left alone
     assert tl.Rips(matrix).threshold == math.inf

@@ -54,6 +54,8 @@ LOSSES: dict[str, tuple[Loss, Tensor]] = {
     "Cubical": (lambda v: squares(tl.persistence(tl.Cubical(v, ndim=3, construction="T"), (0, 1, 2))), VOLUME),
     "LowerStar": (lambda v: squares(tl.persistence(tl.LowerStar(v, RING), (0, 1))), CLOUD.T),
     "Rips": (lambda v: squares(tl.persistence(tl.Rips(distances(v)), (0, 1))), CLOUD),
+    "from_points": (lambda v: squares(tl.persistence(tl.Rips.from_points(v), (0, 1))), CLOUD),
+    "from_points, p=3": (lambda v: squares(tl.persistence(tl.Rips.from_points(v, p=3))), CLOUD),
     "Alpha": (lambda v: squares(tl.persistence(tl.Alpha(v), (0, 1))), CLOUD),
     "few_maxima": (lambda v: tl.few_maxima(v[None], k=1).sum(), GRID),
     "few_maxima, region": (lambda v: tl.few_maxima(v[None], k=1, gradient="region").sum(), GRID),

@@ -39,6 +39,7 @@ class Barcode(Bars):
         grid_shape: the grid of one sample, None if the filtration has none.
         superlevel: whether high values come first.
         entries: how many filtration values there are in all samples; indices are below it.
+        input_dtype: of the tensor that the filtration was made from; numbers are rounded to it before a comparison.
 
     Example:
         >>> import torch, topolayer as tl
@@ -60,6 +61,7 @@ class Barcode(Bars):
     essential: EssentialBars
     superlevel: bool
     entries: int
+    input_dtype: torch.dtype
     _whole: tuple[Barcode, Tensor] | None = None  # what this was selected from by a mask, and which of its bars
 
     @property  # not cached: what is first read under no_grad would stay off the graph
@@ -256,7 +258,7 @@ class Barcode(Bars):
             raise ValueError(
                 "barcode: expected one off the autograd graph to be copied or pickled, got one on it; take detach()"
             )
-        metadata = {name: getattr(whole, name) for name in (*_OF_FILTRATION, "superlevel", "entries")}
+        metadata = {name: getattr(whole, name) for name in (*_OF_FILTRATION, "superlevel", "entries", "input_dtype")}
         return metadata | {"tensors": pack(tensors if kept is None else [*tensors, kept])}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

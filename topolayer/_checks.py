@@ -122,6 +122,22 @@ def came(thing: object) -> str:
     return f"{kind} {thing}" if isinstance(thing, numbers.Number) else kind
 
 
+def check_threshold(threshold: object, dtype: torch.dtype) -> float:
+    """The threshold as `as_compared` with values of this dtype."""
+    remedy = "0 lets nothing through but what has no length, and inf everything"
+    return as_compared(check_number("threshold", threshold, least=0, infinite=True, remedy=remedy), dtype)
+
+
+def as_compared(number: float, dtype: torch.dtype) -> float:
+    """The number that torch takes in its place when a tensor of this dtype is compared with it.
+
+    Half precision is raised to float32 here, where 0.1 of the tensor and 0.1 of Python would be different numbers.
+    """
+    if dtype not in (torch.float16, torch.bfloat16):
+        return number
+    return torch.tensor(number, dtype=dtype, device="cpu").item()
+
+
 def raise_memory_error(error: RuntimeError, what: str) -> NoReturn:
     """MemoryError if torch found no memory on the CPU: it has no class for that, as it has for an accelerator's."""
     if "DefaultCPUAllocator" not in str(error):
@@ -152,6 +168,30 @@ def check_finite(name: str, tensor: Tensor, remedy: str = "replace them, for ins
     )
 
 
+def check_complex(simplices: object, *, vertices: int) -> tuple[Tensor, ...]:
+    """The simplices as one tensor or several, each (m, d + 1)."""
+    given = [simplices] if isinstance(simplices, Tensor) else simplices
+    if not isinstance(given, (list, tuple)):
+        raise TypeError(
+            "simplices: expected an integer tensor of shape (m, d + 1), or a tuple or list of such, got "
+            f"{type(given).__name__}; convert it with torch.as_tensor"
+        )
+    if not given:
+        raise ValueError(
+            "simplices: expected at least one tensor of shape (m, d + 1), got none; vertices without simplices are "
+            "torch.empty(0, 1, dtype=torch.int64)"
+        )
+    if isinstance(simplices, Tensor) and simplices.ndim == 2 and simplices.shape[0] == 2 and simplices.shape[1] > 2:
+        raise ValueError(
+            f"simplices: expected shape (m, d + 1), a row for each simplex, got {tuple(simplices.shape)}, the shape of "
+            "an edge_index of PyTorch Geometric; transpose it with simplices.mT, or give two simplices in a list, "
+            "[simplices]"
+        )
+    for rows in given:
+        check_simplices(rows, vertices=vertices)
+    return tuple(given)
+
+
 def check_simplices(simplices: object, *, vertices: int) -> None:
     if not isinstance(simplices, Tensor):
         raise TypeError(
@@ -174,25 +214,88 @@ def check_simplices(simplices: object, *, vertices: int) -> None:
     repeated = (ordered[:, 1:] == ordered[:, :-1]).any(dim=1)
     if bool(repeated.any()):
         row = int(repeated.nonzero()[0])
+        transposed = (
+            "; edges in two rows are transposed with simplices.mT" if len(simplices) == 2 < ordered.shape[1] else ""
+        )
         raise ValueError(
             f"simplices: expected distinct vertices in each simplex, got {simplices[row].tolist()} in row {row}; "
-            "drop the repetition, or the row"
+            f"drop the repetition, or the row{transposed}"
         )
 
 
-def check_distances(distances: Tensor) -> None:
+def check_points(points: object) -> Tensor:
+    """The clouds (*batch, n, d), half precision raised to float32."""
+    if isinstance(points, (list, tuple)) and any(isinstance(cloud, Tensor) for cloud in points):
+        raise TypeError(
+            "points: expected one tensor of shape (*batch, n, d), got several; clouds of one size are put together by "
+            "torch.stack, of those that differ in size each gets a filtration of its own"
+        )
+    clouds = floating("points", points)
+    if clouds.ndim < 2 or 0 in clouds.shape[-2:]:
+        raise ValueError(
+            f"points: expected shape (*batch, n, d), n and d >= 1, got {tuple(clouds.shape)}; numbers on a line are "
+            "points[:, None]"
+        )
+    return clouds
+
+
+def check_distances(distances: Tensor, dtype: torch.dtype) -> None:
+    """Of (*batch, n, n) matrices, off the graph, with the diagonal; `dtype` is the one they came in, before raising."""
+    count = distances.shape[-1]
+    if count == 1:
+        check_finite("distances", distances, remedy="the distance of a point to itself is 0")
+    if count == 1 or distances.numel() == 0:
+        return
+    # Without every (n + 1)-th entry, and without a copy.
+    others = distances.flatten(-2)[..., 1:].view(*distances.shape[:-2], count - 1, count + 1)[..., :-1]
+    smallest, largest = others.amin(dim=(-2, -1)), others.amax(dim=(-2, -1))
+    share = 64 * torch.finfo(dtype).eps
+    rounding = share * largest
+    # What rounding did to the diagonal it did to the others, too: in squares, as much as the square of the diagonal.
+    diagonal = distances.diagonal(dim1=-2, dim2=-1).abs().amax(dim=-1)
+    exact = diagonal <= torch.maximum(rounding, math.sqrt(0.02) * smallest)
+    # float64 gets float32's tolerance: it may come from there.
+    symmetric = (distances - distances.mT).amax(dim=(-2, -1)) <= max(1e-6, share) * largest
+    if bool(((smallest >= -rounding) & (largest < math.inf) & exact & symmetric).all()):
+        return
     missing = "an edge that is missing gets a large finite distance, with a threshold below it"
-    check_finite("distances", distances, remedy=missing)
-    if bool((distances < 0).any()):
-        first = tuple((distances < 0).nonzero()[0].tolist())
-        raise ValueError(f"distances: expected numbers >= 0, got {float(distances[first])} at index {first}")
-    if distances.numel() == 0:
-        return
-    # Rounding in squared distances, as torch.cdist makes it, is amplified by the square root near 0: compare squares,
-    # relative to the largest entry, so that none overflows. float64 gets float32's tolerance: it may come from there.
-    largest = distances.amax(dim=(-2, -1), keepdim=True)
-    if bool(((distances - distances.mT).abs() <= 1e-6 * largest).all()):
-        return
+    check_finite("distances", _without_diagonal(distances), remedy=missing)
+    if bool((smallest < -rounding).any()):
+        _refuse_negative(distances, rounding)
+    if not bool(exact.all()):
+        _refuse_diagonal(diagonal, smallest, exact)
+    _check_squares(distances, largest[..., None, None])
+
+
+def _without_diagonal(distances: Tensor) -> Tensor:
+    diagonal = torch.eye(distances.shape[-1], dtype=torch.bool, device=distances.device)
+    return distances.masked_fill(diagonal, 0)
+
+
+def _refuse_negative(distances: Tensor, rounding: Tensor) -> NoReturn:
+    distances = _without_diagonal(distances)
+    first = tuple((distances < -rounding[..., None, None]).nonzero()[0].tolist())
+    raise ValueError(
+        f"distances: expected numbers >= 0, up to rounding, got {float(distances[first])} at index {first}; "
+        "where rounding alone makes them negative, distances.clamp(min=0) mends that"
+    )
+
+
+def _refuse_diagonal(diagonal: Tensor, smallest: Tensor, exact: Tensor) -> NoReturn:
+    first = tuple((~exact).nonzero()[0].tolist())
+    where = f" in matrix {first}" if first else ""
+    raise ValueError(
+        f"distances: expected a diagonal of zeros, up to rounding, got {float(diagonal[first])}{where}, where the "
+        f"smallest distance is {float(smallest[first])}. Rounding on that scale, as torch.cdist has it from 26 points "
+        "on, changes the bars: give the points to Rips.from_points(points), which computes exact distances. A diagonal "
+        "that is no distance is to be 0"
+    )
+
+
+def _check_squares(distances: Tensor, largest: Tensor) -> None:
+    """Rounding in squared distances, as torch.cdist makes it, is amplified by the square root near 0: compares squares,
+    relative to the largest entry, so that none overflows.
+    """
     relative = distances / largest.where(largest > 0, 1)
     asymmetric = (relative - relative.mT).abs() * (relative + relative.mT) > 1e-5
     if bool(asymmetric.any()):

@@ -205,7 +205,7 @@ def _circumspheres(corners: Tensor) -> tuple[Tensor, NDArray[np.float64], NDArra
     diagonal = torch.linalg.qr(edges.detach(), mode="r").R.diagonal(dim1=1, dim2=2).abs()
     flat = diagonal.amin(dim=1) <= 1e-10 * diagonal.amax(dim=1)
     # Any simplex with volume stands in for a flat one, so that neither values nor gradients are infinite.
-    stand_in = torch.eye(dimension, k, dtype=edges.dtype)
+    stand_in = torch.eye(dimension, k, dtype=edges.dtype, device=edges.device)
     q, r = torch.linalg.qr(torch.where(flat[:, None, None], stand_in, edges))
     # The center c, from the origin: c . edge = |edge|^2 / 2 for every edge, c in their span.
     coordinates = torch.linalg.solve_triangular(r.mT, half_squares[:, :, None], upper=False)

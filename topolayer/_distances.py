@@ -140,7 +140,7 @@ def sliced_wasserstein(first: Barcode, second: Barcode, *, directions: int = 50,
     """
     directions = check_integer("directions", directions, least=1, remedy="50 is the default")
     two = _two(first, second, dim)
-    angles = torch.arange(directions, dtype=torch.float64) * (math.pi / directions) - math.pi / 2
+    angles = torch.arange(directions, dtype=torch.float64, device="cpu") * (math.pi / directions) - math.pi / 2
     cosines, sines = (each[:, None].to(two.first.ends) for each in (angles.cos(), angles.sin()))
     projected, middles = [], []
     for side in (two.first, two.second):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,15 +12,19 @@ import torch
 from torch import Tensor
 
 from topolayer._checks import (
+    NonFiniteError,
+    check_complex,
     check_distances,
     check_finite,
     check_ndim,
-    check_simplices,
+    check_number,
+    check_points,
     check_superlevel,
+    check_threshold,
     floating,
-    to_float,
 )
 from topolayer._complexes import Simplices, alpha_values, delaunay, freudenthal_simplices, with_faces
+from topolayer._point_distances import point_distances
 from topolayer._transforms import refuse_vmap, to_numpy
 
 Kind = TypeVar("Kind", bound="Filtration")
@@ -40,6 +43,8 @@ class Filtration:
     Attributes:
         values: float32 or float64, the batch axes first, then the axes of one sample. Indices of bars are flat into it.
         superlevel: whether high values come first.
+        input_dtype: of the tensor that it was made from, before half precision was raised. Where a number is compared
+            with values or lengths, it is rounded to this, as torch does in comparisons.
 
     Example:
         >>> import torch, topolayer as tl
@@ -50,6 +55,13 @@ class Filtration:
 
     values: Tensor
     superlevel: bool = False
+    input_dtype: torch.dtype
+
+    def _take(self, name: str, tensor: object) -> Tensor:
+        """The tensor if it is a floating-point one, half precision raised to float32; keeps the dtype that it had."""
+        raised = floating(name, tensor)
+        object.__setattr__(self, "input_dtype", tensor.dtype)  # type: ignore[attr-defined]
+        return raised
 
     @property
     def value_axes(self) -> int:
@@ -100,7 +112,7 @@ class _Grid(Filtration):
     ndim: int = field(default=2, kw_only=True)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "values", floating("values", self.values))
+        object.__setattr__(self, "values", self._take("values", self.values))
         object.__setattr__(self, "ndim", check_ndim(self.ndim))
         check_superlevel(self.superlevel)
         if self.values.ndim < self.ndim:
@@ -197,13 +209,15 @@ class LowerStar(Filtration):
 
     Args:
         values: floating-point tensor `(*batch, vertices)`, the function.
-        simplices: integer tensor (m, d + 1), or a sequence of such with any d: the simplices' vertices.
-            Maximal ones suffice; every vertex is present, used or not.
+        simplices: integer tensor (m, d + 1), or a sequence of such with any d: the simplices' vertices, a row for each.
+            Maximal ones suffice; every vertex is present, used or not. PyTorch Geometric's `edge_index` is transposed:
+            `edge_index.mT`.
         superlevel: sweep from high values to low ones.
 
     Raises:
         TypeError, ValueError: `values` is no floating-point tensor or has no vertex; `simplices` is no
-            integer tensor of two axes, names a vertex that is not there, or one twice in a simplex.
+            integer tensor of two axes, names a vertex that is not there, or one twice in a simplex; or it is a
+            single tensor (2, E) with E >= 3, which may be edges or two simplices: give these in a list.
 
     Example:
         >>> import torch, topolayer as tl
@@ -217,26 +231,14 @@ class LowerStar(Filtration):
     superlevel: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "values", floating("values", self.values))
+        object.__setattr__(self, "values", self._take("values", self.values))
         check_superlevel(self.superlevel)
         if self.values.ndim < 1 or self.values.shape[-1] == 0:
             raise ValueError(
                 f"values: expected shape (*batch, vertices) with at least one vertex, got {tuple(self.values.shape)}"
             )
-        given = [self.simplices] if isinstance(self.simplices, Tensor) else self.simplices
-        if not isinstance(given, (list, tuple)):
-            raise TypeError(
-                "simplices: expected an integer tensor of shape (m, d + 1), or a tuple or list of such, got "
-                f"{type(given).__name__}; convert it with torch.as_tensor"
-            )
-        if not given:
-            raise ValueError(
-                "simplices: expected at least one tensor of shape (m, d + 1), got none; vertices without simplices are "
-                "torch.empty(0, 1, dtype=torch.int64)"
-            )
-        for simplices in given:
-            check_simplices(simplices, vertices=self.values.shape[-1])
-        object.__setattr__(self, "simplices", tuple(given))
+        simplices = check_complex(self.simplices, vertices=self.values.shape[-1])
+        object.__setattr__(self, "simplices", simplices)
 
     @property
     def top_dimension(self) -> int:
@@ -253,17 +255,18 @@ class Rips(Filtration):
 
     Args:
         distances: floating-point tensor `(*batch, n, n)`. Entries (i, j) with i < j are read; those with i > j
-            only to see whether the matrix is symmetric up to rounding; the diagonal not at all.
+            and the diagonal only to see whether the matrix is symmetric, and its diagonal 0, up to rounding. Entries
+            that are negative by rounding count as 0. Of points take `Rips.from_points`.
         threshold: longest edge there is, inclusive. Bars that are alive at it are essential.
 
     Raises:
         TypeError, ValueError: `distances` is no floating-point tensor, not square, not symmetric, negative or
-            not finite; `threshold` is negative or NaN.
+            not finite; its diagonal shows that small distances are lost to rounding; `threshold` is negative or NaN.
 
     Example:
         >>> import torch, topolayer as tl
-        >>> points = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 3.0]])
-        >>> tl.persistence(tl.Rips(torch.cdist(points, points))).deaths
+        >>> distances = torch.tensor([[0.0, 1.0, 3.0], [1.0, 0.0, 3.5], [3.0, 3.5, 0.0]])
+        >>> tl.persistence(tl.Rips(distances)).deaths
         tensor([1., 3.])
     """
 
@@ -272,22 +275,58 @@ class Rips(Filtration):
     values: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
-        distances = floating("distances", self.distances)
+        distances = self._take("distances", self.distances)
         refuse_vmap(distances)
         shape = tuple(distances.shape)
         if len(shape) < 2 or shape[-1] != shape[-2] or shape[-1] == 0:
             raise ValueError(
                 f"distances: expected square matrices of shape (*batch, n, n), got {shape}; "
-                "of points they are torch.cdist(points, points)"
+                "points are given to Rips.from_points(points)"
             )
-        if isinstance(self.threshold, bool) or not isinstance(self.threshold, numbers.Real):
-            raise TypeError(f"threshold: expected a number, got {type(self.threshold).__name__}")
-        if not self.threshold >= 0:
-            raise ValueError(f"threshold: expected a number >= 0, got {self.threshold}")
-        object.__setattr__(self, "threshold", to_float(self.threshold))
+        object.__setattr__(self, "threshold", check_threshold(self.threshold, self.input_dtype))
+        check_distances(distances.detach(), self.input_dtype)
         diagonal = torch.eye(shape[-1], dtype=torch.bool, device=distances.device)
-        object.__setattr__(self, "values", distances.masked_fill(diagonal, 0))
-        check_distances(self.values.detach())
+        object.__setattr__(self, "values", distances.masked_fill(diagonal | (distances < 0), 0))
+
+    @classmethod
+    def from_points(cls, points: Tensor, *, p: float = 2.0, threshold: float = math.inf) -> Self:
+        """The filtration of points, by exact distances: from differences of coordinates, in O(n²) memory.
+
+        `torch.cdist` by itself multiplies matrices from 26 points on, which loses small distances far from the origin.
+
+        Args:
+            points: floating-point tensor `(*batch, n, d)`; half precision is raised to float32.
+            p: of which p-norm, >= 1; `math.inf` is the largest difference of coordinates.
+            threshold: as in `Rips`.
+
+        Returns:
+            A filtration whose `distances` are symmetric and 0 on the diagonal. The gradient goes to the points, and is
+            0 between equal ones. Where a norm has a kink it is a subgradient: that of p = 1 is 0 for a coordinate that
+            two points share, that of `math.inf` is spread evenly over the coordinates that differ most.
+
+        Raises:
+            TypeError, ValueError: `points` is no floating-point tensor, has fewer than two axes, no point or no
+                coordinate, or is not finite; distances leave the range of the dtype; `p` or `threshold` does its own.
+
+        Example:
+            >>> import torch, topolayer as tl
+            >>> points = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 3.0]])
+            >>> tl.persistence(tl.Rips.from_points(points)).deaths
+            tensor([1., 3.])
+        """
+        clouds = check_points(points)
+        refuse_vmap(clouds)
+        p = check_number("p", p, least=1, infinite=True, remedy="2 is Euclid's norm")
+        threshold = check_threshold(threshold, points.dtype)
+        check_finite("points", clouds)
+        try:
+            rips = cls(point_distances(clouds, p), threshold=threshold)
+        except NonFiniteError as error:
+            raise ValueError(
+                f"points: their distances leave the range of {clouds.dtype}; rescale them, for instance to [0, 1]"
+            ) from error
+        object.__setattr__(rips, "input_dtype", points.dtype)
+        return rips
 
     @property
     def value_axes(self) -> int:
@@ -330,7 +369,7 @@ class Alpha(Filtration):
     simplices: tuple[Tensor, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        points = floating("points", self.points)
+        points = self._take("points", self.points)
         refuse_vmap(points)
         if points.ndim != 2 or 0 in points.shape:
             raise ValueError(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from topolayer._barcode import Barcode
-from topolayer._checks import came, check_integer, check_number, raise_memory_error
+from topolayer._checks import as_compared, came, check_integer, check_number, raise_memory_error
 from topolayer._order import counts, first_places, places
 
 
@@ -169,7 +169,7 @@ def longer_than(barcode: Barcode, epsilon: float, *, softness: float = 0.0) -> T
     softness = check_number("softness", softness, least=0, remedy="0 is the hard threshold")
     lengths = barcode.lengths
     if softness == 0:
-        return (lengths > epsilon).to(lengths.dtype)
+        return (lengths > as_compared(epsilon, barcode.input_dtype)).to(lengths.dtype)
     return ((lengths - epsilon) / max(softness, torch.finfo(lengths.dtype).tiny)).sigmoid()
 
 

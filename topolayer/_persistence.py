@@ -172,7 +172,7 @@ def _check_dims(dims: object, filtration: Filtration) -> tuple[int, ...]:
 
 
 def _no_pairs() -> IndexPairs:
-    none = torch.empty(0, dtype=torch.int64)
+    none = torch.empty(0, dtype=torch.int64, device="cpu")
     return IndexPairs(none.reshape(0, 2), none, none, none, none, none, canonical=True)
 
 
@@ -249,4 +249,5 @@ def _gather(pairs: IndexPairs, filtration: Filtration, dims: tuple[int, ...]) ->
         ),
         superlevel=filtration.superlevel,
         entries=values.numel(),
+        input_dtype=filtration.input_dtype,
     )

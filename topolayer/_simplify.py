@@ -10,7 +10,7 @@ from torch import Tensor
 from torch._compile import _disable_dynamo  # the public torch.compiler.disable loads the compiler at once
 
 from topolayer._backends import Backend, choose_backend
-from topolayer._checks import came, check_integer, check_number, raise_memory_error
+from topolayer._checks import came, check_integer, check_threshold, raise_memory_error
 from topolayer._filtrations import Cubical, Filtration, Freudenthal, LowerStar, with_values
 from topolayer._persistence import grid_of, is_traceable, operands
 from topolayer._transforms import below_transforms, transforms_are_active
@@ -61,7 +61,7 @@ def simplify(
             "filtration: expected a Freudenthal, Cubical or LowerStar filtration, whose values are a function on its "
             f"vertices or cells, got {came(filtration)}; wrap a tensor in one of them"
         )
-    kept = _check_kept(k, threshold)
+    kept = _check_kept(k, threshold, filtration.input_dtype)
     try:
         if torch.compiler.is_compiling():
             if filtration.samples == 0:  # the compiler has no gather from nothing
@@ -74,7 +74,7 @@ def simplify(
         raise_memory_error(error, repr(filtration))
 
 
-def _check_kept(k: int | None, threshold: float | None) -> tuple[int, float]:
+def _check_kept(k: int | None, threshold: float | None, dtype: torch.dtype) -> tuple[int, float]:
     """How many bars are kept, and how long they are at least: of the two, one limits nothing."""
     if (k is None) == (threshold is None):
         got = "neither" if k is None else "both"
@@ -85,7 +85,7 @@ def _check_kept(k: int | None, threshold: float | None) -> tuple[int, float]:
     if threshold is None:
         k = check_integer("k", k, least=1, remedy="k=1 keeps the component that never dies alone")
         return min(k, sys.maxsize), 0.0
-    return sys.maxsize, check_number("threshold", threshold, least=0, infinite=True, remedy="0 keeps every bar")
+    return sys.maxsize, check_threshold(threshold, dtype)
 
 
 def _indices(filtration: Filtration, k: int, threshold: float, backend: str | Backend | None) -> Tensor:

@@ -148,6 +148,8 @@ def betti_numbers(barcode: Barcode, levels: float | Tensor, *, dim: int | None =
     shape = levels.shape
     levels = _points("levels", levels[None] if levels.ndim == 0 else levels, barcode)
     softness = check_number("softness", softness, least=0, remedy="0 counts whole bars")
+    if not shape and softness == 0:
+        levels = levels.to(barcode.input_dtype).to(levels.dtype)  # as torch compares a number with a tensor
     numbers = _soft_counts(bars, levels, softness) if softness > 0 else _counts(bars, levels)
     return numbers.reshape((*bars.batch_shape, *shape))
 

@@ -335,7 +335,7 @@ def superlevel_sets(
     row[0].imshow(pixels, cmap="gray", interpolation="nearest")
     row[0].set_title("$f$")
     for ax, level in zip(row[1:], levels, strict=True):
-        inside = pixels >= level if superlevel else pixels <= level
+        inside = _drawing.numpy(image >= level if superlevel else image <= level)
         if pixels.size <= _LARGEST_COMPLEX:
             _drawing.freudenthal(ax, inside)
         else:

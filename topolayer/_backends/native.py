@@ -67,7 +67,7 @@ class NativeBackend:
     def simplified(self, filtration: Filtration, k: int, threshold: float) -> Tensor:
         values = _to_numpy(filtration.values.reshape(filtration.samples, -1))
         narrow = values.size <= 2**31  # half the memory to go through
-        indices = torch.empty(values.size, dtype=torch.int32 if narrow else torch.int64)
+        indices = torch.empty(values.size, dtype=torch.int32 if narrow else torch.int64, device="cpu")
         kept = min(k, sys.maxsize), threshold
         threads = torch.get_num_threads()
         if isinstance(filtration, LowerStar):

@@ -141,8 +141,8 @@ def _order(filtration: Filtration) -> Tensor:
     values = filtration.values.cpu().reshape(filtration.samples, -1) + 0.0  # +0.0 for -0.0: no sort may tell them apart
     if isinstance(filtration, Rips):
         points = filtration.sample_shape[0]
-        entry = torch.arange(points * points).reshape(points, points)
-        row, column = torch.triu_indices(points, points, offset=1)
+        entry = torch.arange(points * points, device=values.device).reshape(points, points)
+        row, column = torch.triu_indices(points, points, offset=1, device=values.device)
         edge = entry[row, column]
         edges = edge[values[:, edge].argsort(dim=1, stable=True)]
         return torch.cat([entry.diagonal().expand(len(values), -1), edges], dim=1)
@@ -153,8 +153,8 @@ def _ranks(filtration: Filtration, order: Tensor) -> Ranks:
     """(samples, values) the rank of every entry, inf for those that are not in the filtration."""
     samples, count = order.shape
     size = math.prod(filtration.sample_shape)
-    place = torch.arange(count, dtype=torch.float64).expand(samples, -1)
-    ranks = torch.full((samples, size), math.inf, dtype=torch.float64).scatter(1, order, place)
+    place = torch.arange(count, dtype=torch.float64, device=order.device).expand(samples, -1)
+    ranks = place.new_full((samples, size), math.inf).scatter(1, order, place)
     if isinstance(filtration, Rips):
         ranks.masked_fill_(filtration.values.cpu().reshape(samples, size) > filtration.threshold, math.inf)
         square = ranks.reshape(samples, *filtration.sample_shape)
