@@ -96,7 +96,7 @@ def test_components_of_masks_against_scipy(shape: tuple[int, ...]) -> None:
 def test_agreement_with_masks() -> None:
     masks = blobs(1, 2, 3, 5)
     table = tl.probe(
-        Shows(same=lambda x: x, more=lambda x: torch.cat([x, x], dim=-1), fewer=lambda x: -x, one=lambda x: 0 * x),
+        Shows(same=lambda x: x, more=lambda x: torch.cat([x, x], dim=-1).repeat_interleave(2, -2), fewer=lambda x: -x, one=lambda x: 0 * x),
         [masks[:, None]],
         [masks],
     )

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from topolayer._layouts import LAYOUT_REMEDY
+
 Cell = str | int | float | None
+
+_USUAL_K = 8  # the default of few_maxima
 
 _COLUMNS = {  # of `rows`: the heading, and how a number is written
     "layer": ("layer", "{}"),
@@ -22,14 +26,23 @@ _COLUMNS = {  # of `rows`: the heading, and how a number is written
     "correlation": ("correlation", "{:.2f}"),
     "off_by": ("off by", "{:.2f}"),
     "rank": ("rank", "{}"),
+    "why_not": ("why not", "{}"),
+}
+
+_WHY_NOT = {
+    "frozen": "nothing that the activation depends on requires grad, so a penalty would train nothing",
+    "few maxima": "at most k maxima in more than half of the images, so the penalty would be zero there",
+    "constant": "the number of prominent maxima, or that of components, is the same for all images",
+    "chance": "a correlation that does not beat chance",
 }
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LayerTable:
-    """What `probe` found: one row per layer, in the order in which the layers return, and a recommendation.
+    """What `probe` found: one row per layer, and a recommendation.
 
-    Printed it is a table; `rows` is the same as plain data.
+    Printed it is a table of the ten best layers, by rank and correlation or, without masks, by the number of maxima;
+    `to_string` has more. `rows` is all of it as plain data, in the order in which the layers return.
 
     Attributes:
         rows: one dict per layer. Means are over all images, and over all runs of a layer that runs several times.
@@ -46,6 +59,9 @@ class LayerTable:
               images. None without masks.
             * `off_by`: mean absolute difference of the two numbers. None without masks.
             * `rank`: 1 for the recommended layer; None without masks or where the layer is not eligible.
+            * `why_not`: why the layer is not eligible, else None: ``"frozen"`` if its activation does not require
+              grad, ``"few maxima"`` if at least half of the images have no more than k, ``"constant"`` if there is
+              no correlation, ``"chance"`` if it does not beat chance. Without masks only the first can be told.
         skipped: layers without a row, and why.
         images: how many were seen.
         batch_size: that of the first batch, to which the times belong.
@@ -54,6 +70,8 @@ class LayerTable:
         k: the recommended number of maxima to spare, likewise.
         counts: of each layer with a row, (images,) how many prominent bars each image has.
         components: (images,) how many components each mask has; None without masks.
+        chance: the correlation that the best of so many unrelated layers would reach by chance, about
+            √(2 ln layers / (images - 1)); None without masks. Layers that are frozen or have few maxima do not count.
 
     Example:
         >>> import torch, topolayer as tl
@@ -72,32 +90,93 @@ class LayerTable:
     layer: str | None = None
     k: int | None = None
     components: Tensor | None = None
+    chance: float | None = None
+
+    def to_string(self, most: int | None = 10) -> str:
+        """The table as text.
+
+        Args:
+            most: how many layers it has at most. None is all of them, also those with so few pixels that they cannot
+                have more than k maxima, or more than 8 without masks.
+
+        Raises:
+            TypeError, ValueError: `most` is no int, or less than 1.
+
+        Example:
+            >>> import torch, topolayer as tl
+            >>> table = tl.probe(torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3)), [torch.rand(8, 1, 24, 32)])
+            >>> print(table.to_string(most=None))  # doctest: +SKIP
+        """
+        if most is not None and (isinstance(most, bool) or not isinstance(most, int)):
+            raise TypeError(f"most: expected an int or None, got {most!r}; None shows all layers")
+        if most is not None and most < 1:
+            raise ValueError(f"most: expected an int >= 1 or None, got {most}; None shows all layers")
+        rows = sorted(self.rows, key=self._place)
+        large = rows if most is None else [row for row in rows if _most_maxima(row) > (self.k or _USUAL_K)]
+        shown = large[:most]
+        return "\n".join([*self._lines(shown), *self._notes(shown, len(large), len(rows) - len(large))])
 
     def __str__(self) -> str:
-        left_out = {"runs"} if all(row["runs"] == 1 for row in self.rows) else set()
-        left_out |= {"correlation", "off_by", "rank"} if self.components is None else set()
-        columns = {key: shown for key, shown in _COLUMNS.items() if key not in left_out}
-        lines = [[heading for heading, _ in columns.values()]]
-        for row in self.rows:
-            lines.append(["" if row[key] is None else form.format(row[key]) for key, (_, form) in columns.items()])
-            lines[-1][0] = row["layer"] or "(the model)"  # type: ignore[assignment]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        table = [
-            "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines
-        ]
-        table.append(
-            f"{self.images} images. Prominent: longer than {self.prominence:g} of the range of the image. "
-            f"ms: few_maxima and its gradient, batch of {self.batch_size}."
-        )
-        if self.layer is not None:
-            best = max(float(row["correlation"] or 0) for row in self.rows if row["rank"])
-            chance = math.sqrt(2 * math.log(max(len(self.rows), 2)) / max(self.images - 1, 1))
-            table.append(
-                f"Recommended: layer {self.layer!r} with k = {self.k}. Best correlation: {best:.2f}; "
-                f"of {len(self.rows)} unrelated layers the best would reach {min(chance, 1):.2f} by chance."
-            )
-        elif self.components is not None:
-            table.append("Nothing is recommended: no layer with enough maxima follows the masks.")
-        return "\n".join(table)
+        return self.to_string()
 
     __repr__ = __str__
+
+    def _place(self, row: Mapping[str, Cell]) -> tuple[float, ...]:
+        if self.components is None:
+            return row["why_not"] is not None, -float(row["maxima"] or 0)
+        correlation = float(row["correlation"] or 0)
+        return (
+            float(row["rank"] or math.inf),
+            row["why_not"] == "frozen",
+            0 if math.isnan(correlation) else -correlation,
+        )
+
+    def _lines(self, rows: list[dict[str, Cell]]) -> list[str]:
+        left_out = {"runs"} if all(row["runs"] == 1 for row in rows) else set()
+        left_out |= {"correlation", "off_by", "rank"} if self.components is None else set()
+        left_out |= {"why_not"} if all(row["why_not"] is None for row in rows) else set()
+        columns = {key: shown for key, shown in _COLUMNS.items() if key not in left_out}
+        cells = [[heading for heading, _ in columns.values()]]
+        for row in rows:
+            cells.append(["" if row[key] is None else form.format(row[key]) for key, (_, form) in columns.items()])
+            cells[-1][0] = str(row["layer"]) or "(the model)"
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        return ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in cells]
+
+    def _notes(self, shown: list[dict[str, Cell]], large: int, small: int) -> list[str]:
+        """What is said below the rows: what the columns mean, what is not shown, what is recommended."""
+        notes = [
+            f"{self.images} images. Prominent: longer than {self.prominence:g} of the range of the image. "
+            f"ms: few_maxima and its gradient, batch of {self.batch_size}."
+        ]
+        notes += [f"{reason}: {_WHY_NOT[str(reason)]}." for reason in {row["why_not"]: 0 for row in shown} if reason]
+        if small:
+            notes.append(
+                f"{small} more have so few pixels that they cannot have more than {self.k or _USUAL_K} maxima."
+            )
+        if large > len(shown):
+            notes.append(f"{large - len(shown)} more are not shown: print(table.to_string(None)) has all.")
+        unclear = sum(LAYOUT_REMEDY in reason for reason in self.skipped.values())
+        if unclear:
+            notes.append(f"{unclear} have no row because they do not look like grids: see table.skipped, and grids=.")
+        return notes if self.components is None else [*notes, self._recommendation()]
+
+    def _recommendation(self) -> str:
+        compared = [float(row["correlation"] or 0) for row in self.rows if row["why_not"] in (None, "chance")]
+        if not compared:
+            return (
+                "Nothing is recommended: no layer with enough maxima, of those that can be trained, follows the masks."
+            )
+        reached = f"the best of {len(compared)} unrelated layers would reach {self.chance:.2f} by chance"
+        if self.layer is None:
+            return (
+                f"Nothing is recommended. Best correlation: {max(compared):.2f}; {reached}. Take more images, with "
+                "different numbers of components."
+            )
+        return f"Recommended: layer {self.layer!r} with k = {self.k}. Best correlation: {max(compared):.2f}; {reached}."
+
+
+def _most_maxima(row: Mapping[str, Cell]) -> int:
+    """A path through all pixels, one next to the other, has a maximum at no more than every second one."""
+    pixels = math.prod(int(side) for side in str(row["resolution"]).split("x"))
+    return (pixels + 1) // 2

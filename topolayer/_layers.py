@@ -45,12 +45,7 @@ def outputs(
 
     handles = [layer.register_forward_hook(partial(keep, name)) for name, layer in layers.items()]
     try:
-        if isinstance(batch, tuple):
-            model(*batch)
-        elif isinstance(batch, Mapping):
-            model(**batch)
-        else:
-            model(batch)
+        run(model, batch)
     finally:
         for handle in handles:
             handle.remove()
@@ -71,6 +66,16 @@ def outputs(
             problems[name] = f"its activation is that of {', '.join(map(repr, sorted(others)))}"
             del of_layer[name]
     return of_layer, problems
+
+
+def run(model: nn.Module, batch: object) -> None:
+    """One forward: a tuple holds positional arguments, a mapping keyword arguments, anything else is the only one."""
+    if isinstance(batch, tuple):
+        model(*batch)
+    elif isinstance(batch, Mapping):
+        model(**batch)
+    else:
+        model(batch)
 
 
 def _depth(name: str) -> float:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor, nn
 
 from topolayer._activations import channel_norm, few_maxima
+from topolayer._batches import check_several, explain, hint, images_of, paired
 from topolayer._filtrations import Freudenthal
 from topolayer._layer_table import Cell, LayerTable
-from topolayer._layers import as_found, bare_model, batch_size, named_layers, outputs
+from topolayer._layers import as_found, bare_model, named_layers, outputs
+from topolayer._layouts import LAYOUT_REMEDY, Layouts
 from topolayer._persistence import persistence
+from topolayer._rehearsal import Rehearsal, rehearse
 
 ToGrid = Callable[[Tensor], Tensor]
+Grids = ToGrid | Callable[[Tensor, str], Tensor]
 
 # Of the masks, this share has no more components than the recommended k: a few shattered masks do not raise it.
 _SHARE_OF_MASKS = 0.95
@@ -32,7 +38,7 @@ def probe(
     masks: Iterable[Tensor] | None = None,
     *,
     layers: Iterable[str] | None = None,
-    grids: ToGrid | None = None,
+    grids: Grids | None = None,
     prominence: float = 0.25,
     repeats: int = 5,
 ) -> LayerTable:
@@ -99,20 +105,31 @@ def probe(
     found: dict[str, _Layer] = {}
     problems: dict[str, str] = {}
     images, first, components = 0, 0, []
+    rehearsal, remedy = Rehearsal(), ""
     with torch.inference_mode(False), torch.no_grad(), as_found(bare):
-        for batch, mask in _paired(batches, masks):
+        for batch, mask in paired(batches, masks):
             if mask is not None:
                 components.append(_components(mask))
-            size = _images(batch, mask)
+            size = images_of(batch, mask)
             if not size:
                 continue
-            activations, new = outputs(bare, batch, {name: named[name] for name in named if name not in problems})
+            if not images:
+                rehearsal, remedy = rehearse(bare, batch, named), hint(batch) if isinstance(batch, Tensor) else ""
+                problems |= rehearsal.refused
+            layouts = Layouts(batch, mask)
+            try:
+                with layouts.watching(bare):
+                    activations, new = outputs(bare, batch, {n: named[n] for n in named if n not in problems})
+            except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+                explain(batch, error)
+                raise
             problems |= new
             for name, runs in activations.items():
+                to_grid = _of_layer(grids, name)
                 try:
-                    found.setdefault(name, _Layer()).add([_grid(h, size, grids) for h in runs], prominence)
+                    found.setdefault(name, _Layer()).add([_grid(h, size, to_grid, layouts) for h in runs], prominence)
                     if not images:
-                        times = [_milliseconds(h, grids, repeats) for h in runs]
+                        times = [_milliseconds(h, to_grid, repeats) for h in runs]
                         found[name].milliseconds = sum(map(statistics.median, times))
                         found[name].fastest = sum(map(min, times))
                 except (TypeError, ValueError) as error:
@@ -120,19 +137,22 @@ def probe(
             images += size
             first = first or size
     if not images:
-        raise ValueError("batches: expected at least one batch with an image in it, got none")
+        raise ValueError("batches: expected at least one batch with an image in it, got none; is the loader used up?")
     for name in named:
         seen = found[name].images if name in found else 0
         if name not in problems and seen != images:
             problems[name] = f"it ran on {seen} of {images} images" if seen else "it did not run"
+        elif name not in problems and rehearsal.ran is not None and name not in rehearsal.ran:
+            problems[name] = "it does not run in train()"
     found = {name: layer for name, layer in found.items() if name not in problems}
     if not found:
         reasons = "; ".join(f"{name!r}: {problem}" for name, problem in list(problems.items())[:5])
         raise ValueError(
             "model: expected a layer whose activation is a grid (B, C, H, W) or (B, C, D, H, W), got none "
             f"({reasons}); for tokens (B, N, C) pass a function as grids, see topolayer.tokens_to_grid"
+            + (f"; {remedy}" if remedy else "")
         )
-    rows = tuple(layer.row(name) for name, layer in found.items())
+    rows = tuple(layer.row(name, "frozen" if name in rehearsal.frozen else None) for name, layer in found.items())
     counts = {name: torch.cat(layer.prominent) for name, layer in found.items()}
     table = LayerTable(rows, problems, images, first, prominence, counts)
     return _ranked(table, found, torch.cat(components)) if components else table
@@ -164,7 +184,7 @@ class _Layer:
     def images(self) -> int:
         return sum(map(len, self.maxima))
 
-    def row(self, name: str) -> dict[str, Cell]:
+    def row(self, name: str, why_not: str | None) -> dict[str, Cell]:
         return {
             "layer": name,
             "runs": self.runs,
@@ -177,18 +197,39 @@ class _Layer:
             "correlation": None,
             "off_by": None,
             "rank": None,
+            "why_not": why_not,
         }
 
 
-def _grid(activation: Tensor, images: int, grids: ToGrid | None) -> Tensor:
+def _needed(grids: Callable[..., Tensor]) -> int:
+    """How many arguments a function cannot do without."""
+    try:
+        parameters = inspect.signature(grids).parameters.values()
+    except ValueError:  # written in C, with no signature
+        return 1
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(p.default is p.empty and p.kind in positional for p in parameters)
+
+
+def _of_layer(grids: Callable[..., Tensor] | None, name: str) -> ToGrid | None:
+    """The function of an activation that remains when the name of its layer is given."""
+    if grids is None or _needed(grids) < 2:
+        return grids
+    return lambda h: grids(h, name)
+
+
+def _grid(activation: Tensor, images: int, to_grid: ToGrid | None, layouts: Layouts) -> Tensor:
     """What `few_maxima` is given, or an error that says why it could not be."""
-    h = activation if grids is None else grids(activation)
+    h = activation if to_grid is None else to_grid(activation)
     if not isinstance(h, Tensor):
         raise TypeError(f"grids returns a {type(h).__name__}, not a tensor")
     if h.ndim not in (4, 5) or 0 in h.shape[1:]:
         raise ValueError(f"shape {tuple(h.shape)} is no grid of channels, (B, C, H, W) or (B, C, D, H, W)")
     if len(h) != images:
         raise ValueError(f"the first axis of shape {tuple(h.shape)} is not that of the {images} images of the batch")
+    problem = layouts.problem(h) if h is activation else None
+    if problem is not None:
+        raise ValueError(f"{problem}; {LAYOUT_REMEDY}")
     return h
 
 
@@ -242,18 +283,24 @@ def _components(mask: Tensor) -> Tensor:
 def _ranked(table: LayerTable, found: Mapping[str, _Layer], components: Tensor) -> LayerTable:
     """The table with correlations, ranks and a recommendation."""
     k = max(1, int(components.sort().values[math.ceil(_SHARE_OF_MASKS * len(components)) - 1]))
-    correlations, off_by, eligible = {}, {}, []
+    correlations = {name: _spearman(table.counts[name], components) for name in found}
+    why_not = {str(row["layer"]): row["why_not"] for row in table.rows}
     for name, layer in found.items():
-        correlations[name] = _spearman(table.counts[name], components)
-        off_by[name] = float((table.counts[name] - components).abs().mean())
-        if correlations[name] > 0 and (torch.cat(layer.maxima) > k).double().mean() >= 0.5:
-            eligible.append(name)
-    order = _order({name: correlations[name] for name in eligible}, found, len(components))
+        if (torch.cat(layer.maxima) > k).double().mean() < 0.5:
+            why_not[name] = why_not[name] or "few maxima"
+        elif math.isnan(correlations[name]):
+            why_not[name] = why_not[name] or "constant"
+    compared = [name for name in found if why_not[name] is None]
+    chance = min(1.0, math.sqrt(2 * math.log(max(len(compared), 2)) / max(len(components) - 1, 1)))
+    why_not |= {name: "chance" for name in compared if correlations[name] <= chance}
+    order = _order({name: correlations[name] for name in compared if why_not[name] is None}, found, len(components))
     ranks = {name: rank for rank, name in enumerate(order, 1)}
     rows = []
     for name, row in zip(found, table.rows, strict=True):
-        rows.append(row | {"correlation": correlations[name], "off_by": off_by[name], "rank": ranks.get(name)})
-    table = replace(table, rows=tuple(rows), components=components)
+        off_by = float((table.counts[name] - components).abs().mean())
+        agreement = {"correlation": correlations[name], "off_by": off_by}
+        rows.append(row | agreement | {"rank": ranks.get(name), "why_not": why_not[name]})
+    table = replace(table, rows=tuple(rows), components=components, chance=chance)
     return replace(table, layer=order[0], k=k) if order else table
 
 
@@ -289,42 +336,26 @@ def _spearman(first: Tensor, second: Tensor) -> float:
 # -- arguments
 
 
-def _paired(batches: Iterable[object], masks: Iterable[Tensor] | None) -> Iterator[tuple[object, Tensor | None]]:
-    if masks is None:
-        for batch in batches:
-            yield batch, None
-        return
-    try:
-        yield from zip(batches, masks, strict=True)
-    except ValueError as error:
-        if "zip()" not in str(error):
-            raise
-        raise ValueError("masks: expected as many as batches, got more or fewer") from error
-
-
-def _images(batch: object, mask: Tensor | None) -> int:
-    size = batch_size(batch)
-    if mask is not None and size not in (None, len(mask)):
-        raise ValueError(f"masks: expected one for each of {size} images of a batch, got {len(mask)}")
-    if mask is None and size is None:
-        raise TypeError(f"batches: expected tensors, tuples, mappings or lists of them, got {type(batch).__name__}")
-    return len(mask) if mask is not None else size or 0
-
-
 def _check(batches: object, masks: object, grids: object, prominence: object, repeats: object) -> None:
-    for name, argument in (("batches", batches), ("masks", masks)):
-        if isinstance(argument, Tensor) or (argument is not None and not isinstance(argument, Iterable)):
-            raise TypeError(
-                f"{name}: expected several batches, such as a list of tensors, got {type(argument).__name__}; "
-                f"a single batch is [{name}]"
-            )
+    check_several("batches", batches, axes=3)
+    if masks is not None:
+        check_several("masks", masks, axes=2)
     if grids is not None and not callable(grids):
-        raise TypeError(f"grids: expected a function, got {type(grids).__name__}")
-    if isinstance(prominence, bool) or not isinstance(prominence, (int, float)):
-        raise TypeError(f"prominence: expected a number, got {type(prominence).__name__}")
-    if not 0 <= prominence < 1:
-        raise ValueError(f"prominence: expected a share of the range, >= 0 and < 1, got {prominence}")
-    if isinstance(repeats, bool) or not isinstance(repeats, int):
-        raise TypeError(f"repeats: expected an int, got {type(repeats).__name__}")
+        raise TypeError(
+            f"grids: expected a function, got {type(grids).__name__}; such as lambda h, name: h.movedim(-1, 1)"
+        )
+    if callable(grids) and _needed(grids) > 2:
+        raise TypeError(
+            "grids: expected a function of an activation, or of it and the name of its layer, got one that needs "
+            f"{_needed(grids)} arguments; give the others by functools.partial"
+        )
+    if isinstance(prominence, bool) or not isinstance(prominence, Real):
+        raise TypeError(f"prominence: expected a number, got {type(prominence).__name__}; 0.25 is usual")
+    if not 0 <= float(prominence) < 1:
+        raise ValueError(
+            f"prominence: expected a share of the range, >= 0 and < 1, got {prominence}; divide a percentage by 100"
+        )
+    if isinstance(repeats, bool) or not isinstance(repeats, Integral):
+        raise TypeError(f"repeats: expected an int, got {type(repeats).__name__}; int(...) makes one")
     if repeats < 1:
-        raise ValueError(f"repeats: expected an int >= 1, got {repeats}")
+        raise ValueError(f"repeats: expected an int >= 1, got {repeats}; the penalty must be timed once")
