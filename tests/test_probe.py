@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-from typing import Any
 
 import numpy as np
 import pytest
@@ -96,7 +95,12 @@ def test_components_of_masks_against_scipy(shape: tuple[int, ...]) -> None:
 def test_agreement_with_masks() -> None:
     masks = blobs(1, 2, 3, 5)
     table = tl.probe(
-        Shows(same=lambda x: x, more=lambda x: torch.cat([x, x], dim=-1).repeat_interleave(2, -2), fewer=lambda x: -x, one=lambda x: 0 * x),
+        Shows(
+            same=lambda x: x,
+            more=lambda x: torch.cat([x, x], dim=-1).repeat_interleave(2, -2),
+            fewer=lambda x: -x,
+            one=lambda x: 0 * x,
+        ),
         [masks[:, None]],
         [masks],
     )
@@ -237,60 +241,7 @@ def test_rows_are_plain_data() -> None:
     assert {type(cell) for found in table.rows for cell in found.values()} <= {str, int, float, type(None)}
 
 
-@pytest.mark.parametrize("with_masks", [False, True])
-def test_it_prints_as_a_table(with_masks: bool) -> None:
-    masks = blobs(1, 2, 3)
-    table = tl.probe(Net(), [masks[:, None]], [masks] if with_masks else None)
-    lines = str(table).splitlines()
-    assert lines[0].split()[:3] == ["layer", "resolution", "channels"]
-    assert ("correlation" in lines[0]) == ("ecommended" in lines[-1]) == with_masks
-    assert [line.split("  ")[0] for line in lines[1:6]] == ["enc.0", "enc", "dec.0", "dec", "(the model)"]
-    assert len({line.index("16x16") for line in lines[1:6]}) == 1
-    assert repr(table) == str(table)
-
-
 def test_it_is_frozen() -> None:
     table = tl.probe(Net(), [torch.rand(2, 1, 8, 8)])
     with pytest.raises(AttributeError):
         table.k = 3  # type: ignore[misc]
-
-
-# -- bad input
-
-X = torch.rand(2, 1, 8, 8)
-
-
-@pytest.mark.parametrize(
-    ("changes", "error", "message"),
-    [
-        ({"model": "net"}, TypeError, "model: expected a torch.nn.Module, got str"),
-        ({"batches": X}, TypeError, r"batches: .* got Tensor; a single batch is \[batches\]"),
-        ({"batches": 3}, TypeError, "batches: .* got int"),
-        ({"batches": []}, ValueError, "batches: expected at least one batch"),
-        ({"batches": [X[:0]]}, ValueError, "batches: expected at least one batch with an image"),
-        ({"batches": [7]}, TypeError, "batches: expected tensors, .* got int"),
-        ({"masks": blobs(1, 2)}, TypeError, r"masks: .* got Tensor"),
-        ({"masks": []}, ValueError, "masks: expected as many as batches"),
-        ({"masks": [blobs(1, 2)] * 2}, ValueError, "masks: expected as many as batches"),
-        ({"masks": [blobs(1, 2, 3)]}, ValueError, "masks: expected one for each of 2 images of a batch, got 3"),
-        ({"masks": [np.zeros((2, 8, 8))]}, TypeError, "masks: expected a tensor for each batch, got ndarray"),
-        ({"masks": [torch.zeros(2, 3, 8, 8)]}, ValueError, r"masks: expected shape .* got \(2, 3, 8, 8\)"),
-        ({"masks": [torch.zeros(2, 8)]}, ValueError, r"masks: expected shape .* got \(2, 8\)"),
-        ({"masks": [torch.full((2, 8, 8), 255)]}, ValueError, "masks: expected bool, or zeros and ones"),
-        ({"masks": [torch.full((2, 8, 8), torch.nan)]}, ValueError, "masks: expected bool, or zeros and ones"),
-        ({"layers": "dec"}, TypeError, r"layers: expected several names, got one string; use \['dec'\]"),
-        ({"layers": ["decoder"]}, ValueError, "layers: the model has no layer 'decoder'; the nearest .*'dec'"),
-        ({"layers": [3]}, ValueError, "layers: the model has no layer 3"),
-        ({"grids": 3}, TypeError, "grids: expected a function, got int"),
-        ({"grids": lambda h: (h,)}, ValueError, "grids returns a tuple, not a tensor"),
-        ({"prominence": "0.1"}, TypeError, "prominence: expected a number, got str"),
-        ({"prominence": 1.0}, ValueError, "prominence: expected a share of the range, >= 0 and < 1, got 1.0"),
-        ({"prominence": math.nan}, ValueError, "prominence: .* got nan"),
-        ({"repeats": 0}, ValueError, "repeats: expected an int >= 1, got 0"),
-        ({"repeats": 1.0}, TypeError, "repeats: expected an int, got float"),
-    ],
-)
-def test_bad_input(changes: dict[str, Any], error: type[Exception], message: str) -> None:
-    arguments: dict[str, Any] = {"model": Net(), "batches": [X], "masks": None} | changes
-    with pytest.raises(error, match=message):
-        tl.probe(**arguments)

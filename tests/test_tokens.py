@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -29,6 +30,12 @@ def test_a_square_needs_no_grid() -> None:
     assert tl.tokens_to_grid(torch.rand(2, 17, 3, dtype=torch.float16), class_tokens=1).shape == (2, 3, 4, 4)
 
 
+def test_numbers_of_numpy_are_numbers() -> None:
+    """As a shape computed with NumPy has them."""
+    grid, one = tuple(np.array([3, 5])), np.int64(1)
+    assert tl.tokens_to_grid(torch.rand(2, 16, 7), grid=grid, class_tokens=one).shape == (2, 7, 3, 5)  # type: ignore[arg-type]
+
+
 def test_gradients_go_back_to_the_tokens() -> None:
     tokens = torch.rand(2, 10, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda h: tl.few_maxima(tl.tokens_to_grid(h, class_tokens=1), k=1), tokens)
@@ -41,9 +48,37 @@ X = torch.zeros(2, 17, 3)
     ("h", "options", "error", "message"),
     [
         ([[0.0]], {}, TypeError, "h: expected a torch.Tensor, got list"),
-        (X[0], {}, ValueError, r"h: expected tokens of shape \(B, N, C\), got \(17, 3\)"),
+        (X[0], {}, ValueError, r"h: expected tokens of shape \(B, N, C\), got \(17, 3\); .*h\[None\]"),
+        (X[:, 1:].unflatten(1, (4, 4)), {}, ValueError, r"got \(2, 4, 4, 3\); .* channels last .* h.movedim\(-1, 1\)"),
         (X, {}, ValueError, "17 tokens .* got 4 x 4; .* class_tokens=1: the other 16 tokens make a square"),
-        (X[:, 2:], {}, ValueError, r"15 tokens \(0 of 15 left out\), got 3 x 3; give grid=\(H, W\)$"),
+        (
+            X[:, 2:],
+            {},
+            ValueError,
+            r"15 tokens \(0 of 15 left out\), got 3 x 3; give grid=\(H, W\) or, .*, \(D, H, W\)$",
+        ),
+        (
+            torch.zeros(2, 261, 3),
+            {},
+            ValueError,
+            r"class_tokens=5 \(a class and register tokens\): the other 256 .* square",
+        ),
+        (torch.zeros(2, 20, 3), {}, ValueError, r"class_tokens=4 \(a class and register tokens\): the other 16"),
+        (torch.zeros(2, 53, 3), {"grid": (6, 8)}, ValueError, "class_tokens=5 .*: the other 48 tokens make 6 x 8"),
+        (
+            torch.zeros(2, 29, 3),
+            {"grid": (2, 3, 4)},
+            ValueError,
+            "class_tokens=5 .*: the other 24 tokens make 2 x 3 x 4",
+        ),
+        (torch.zeros(2, 16, 3), {"class_tokens": 1}, ValueError, "class_tokens=0: the other 16 tokens make a square"),
+        (
+            torch.zeros(2, 27, 3),
+            {},
+            ValueError,
+            r"got 5 x 5; .*\(D, H, W\), such as \(3, 3, 3\), as 27 tokens make a cube",
+        ),
+        (torch.zeros(2, 217, 3), {"class_tokens": 1}, ValueError, r"\(6, 6, 6\), as 216 tokens make a cube$"),
         (X, {"grid": (4, 4)}, ValueError, "class_tokens=1: the other 16"),
         (X, {"grid": (4, 5), "class_tokens": 1}, ValueError, r"16 tokens \(1 of 17 left out\), got 4 x 5"),
         (X, {"grid": (17,)}, ValueError, r"grid: expected \(H, W\) .* got \(17,\)"),

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from topolayer._layers import batch_size
 
-_PAIRS = "of pairs (x, y) pass the images alone, [x for x, y in loader], and the masks as masks=[y for x, y in loader]"
+_PAIRS = "of pairs (x, y) pass the images alone, and the masks as masks: images, masks = zip(*loader)"
 _NO_BATCH_AXIS = "a single image (C, H, W) gets its batch axis by image[None]"
 
 
@@ -68,8 +68,9 @@ def explain(batch: object, error: Exception) -> None:
     """Raises the error of a model that was given this batch once more, with the remedy if there is a likely one."""
     likely = hint(batch)
     if likely and not isinstance(error, torch.cuda.OutOfMemoryError):
+        (reason, *_) = str(error).splitlines() or [type(error).__name__]
         raise ValueError(
-            f"batches: expected what the model takes, got {_described(batch)}, on which it fails ({error}); {likely}"
+            f"batches: expected what the model takes, got {_described(batch)}, on which it fails ({reason}); {likely}"
         ) from error
 
 

@@ -55,8 +55,9 @@ def probe(
 
     * k is the smallest number that at least 95 % of the masks do not exceed, so that the penalty spares what is
       truly there.
-    * Eligible are layers whose correlation is positive, and which have more than k maxima in at least half of the
-      images: elsewhere the penalty would be zero.
+    * Eligible are layers that can be trained, whose parameters or those before are not all frozen; which have more
+      than k maxima in at least half of the images, as the penalty would be zero elsewhere; and whose correlation is
+      more than that which the best of so many unrelated layers would reach by chance, √(2 ln layers / (images - 1)).
     * First come the layers about as good as the best, the cheapest first; then the others by correlation. The first
       one is recommended. "About as good" is within 0.05 of the best correlation r, or within its standard error,
       (1 - r²) / √(images - 1), if that is more. The cost is that of the fastest of all timed runs of layers of
@@ -67,7 +68,9 @@ def probe(
 
     The model runs uncompiled, in ``eval()`` and without gradients; its mode, its hooks, its gradients and PyTorch's
     random state (of the CPU, and of the GPUs that the model is on) are left as they were, also when something fails.
-    All activations of one batch are held in memory.
+    All activations of one batch are held in memory. What `Regularizer` would meet in a training step is seen in one
+    forward pass of a *copy* of the model, in ``train()`` and with gradients, on the first batch: which layers are
+    frozen, return no tensor there, or have their activation changed in place.
 
     Args:
         model: any model, bare or wrapped by ``DistributedDataParallel`` or ``torch.compile``.
@@ -76,9 +79,14 @@ def probe(
         masks: for each batch a tensor (B, H, W) or (B, 1, H, W), for volumes (B, 1, D, H, W), of bool or of zeros and
             ones; any resolution. Components are those of the Freudenthal triangulation.
         layers: names of the layers to table; None is all.
-        grids: applied to every activation before it is looked at; returns (B, C, H, W) or (B, C, D, H, W). For token
-            sequences see `tokens_to_grid`; channels that come last, which no shape tells, are moved by it too.
-            Whatever it does, the penalty given to `Regularizer` must do as well.
+        grids: applied to every activation before it is looked at; returns (B, C, H, W) or (B, C, D, H, W). A function
+            of the activation, or of the activation and the name of its layer, as one model may mix several layouts.
+            For token sequences see `tokens_to_grid`; ``h.movedim(-1, 1)`` moves channels that come last. Whatever it
+            does, the penalty given to `Regularizer` must do as well.
+
+            An activation that `grids` leaves alone is no grid if it looks otherwise: if its proportions are not those
+            of the images, if a `Linear` or `LayerNorm` returns its shape (channels last), or if it is heads or weights
+            of attention. What `grids` returns, be it ``h[:]``, is taken at its word.
         prominence: from which share of the range on a bar is prominent, 0 <= prominence < 1.
         repeats: how often the penalty is timed, after one run that is not.
 
@@ -86,11 +94,12 @@ def probe(
         The table. Rows are for layers that return *one tensor* that is a grid of floating-point numbers with the
         images on its first axis, which is what `Regularizer` and `few_maxima` take; from a layer that returns a
         tuple or dict take a layer inside it. A tensor that several layers return, such as a block and its last
-        layer, gets the outermost name. `skipped` has all other layers, and why.
+        layer, gets the outermost name that `Regularizer` can take in training. `skipped` has all other layers, and why.
 
     Raises:
-        TypeError, ValueError: an argument of the wrong kind; no batch; no layer that is a grid; not as many masks as
-            batches, or as images; masks with other numbers than zero and one.
+        TypeError, ValueError: an argument of the wrong kind; no batch, or one that the model fails on and that looks
+            like (x, y) or like a single image; no layer that is a grid; not as many masks as batches, or as images;
+            masks with other numbers than zero and one.
 
     Example:
         >>> import torch, topolayer as tl
@@ -101,61 +110,87 @@ def probe(
     """
     _check(batches, masks, grids, prominence, repeats)
     bare = bare_model(model)
-    named = named_layers(bare, layers)
-    found: dict[str, _Layer] = {}
-    problems: dict[str, str] = {}
-    images, first, components = 0, 0, []
-    rehearsal, remedy = Rehearsal(), ""
+    seen = _Seen(named_layers(bare, layers), grids, prominence, repeats)
     with torch.inference_mode(False), torch.no_grad(), as_found(bare):
         for batch, mask in paired(batches, masks):
-            if mask is not None:
-                components.append(_components(mask))
-            size = images_of(batch, mask)
-            if not size:
-                continue
-            if not images:
-                rehearsal, remedy = rehearse(bare, batch, named), hint(batch) if isinstance(batch, Tensor) else ""
-                problems |= rehearsal.refused
-            layouts = Layouts(batch, mask)
+            seen.add(bare, batch, mask)
+    return seen.table()
+
+
+@dataclass
+class _Seen:
+    """What is known of all layers so far."""
+
+    named: Mapping[str, nn.Module]
+    grids: Grids | None
+    prominence: float
+    repeats: int
+    layers: dict[str, _Layer] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    components: list[Tensor] = field(default_factory=list)
+    images: int = 0
+    first: int = 0  # images of the first batch
+    rehearsal: Rehearsal = field(default_factory=Rehearsal)
+    remedy: str = ""
+
+    def add(self, model: nn.Module, batch: object, mask: Tensor | None) -> None:
+        if mask is not None:
+            self.components.append(_components(mask))
+        size = images_of(batch, mask)
+        if not size:
+            return
+        if not self.images:
+            self.rehearsal = rehearse(model, batch, self.named)
+            self.problems |= self.rehearsal.refused
+            self.remedy = hint(batch) if isinstance(batch, Tensor) else ""
+        layouts = Layouts(batch, mask)
+        try:
+            with layouts.watching(model):
+                left = {name: layer for name, layer in self.named.items() if name not in self.problems}
+                activations, problems = outputs(model, batch, left)
+        except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+            explain(batch, error)
+            raise
+        self.problems |= problems
+        for name, runs in activations.items():
             try:
-                with layouts.watching(bare):
-                    activations, new = outputs(bare, batch, {n: named[n] for n in named if n not in problems})
-            except (TypeError, ValueError, RuntimeError, AttributeError) as error:
-                explain(batch, error)
-                raise
-            problems |= new
-            for name, runs in activations.items():
-                to_grid = _of_layer(grids, name)
-                try:
-                    found.setdefault(name, _Layer()).add([_grid(h, size, to_grid, layouts) for h in runs], prominence)
-                    if not images:
-                        times = [_milliseconds(h, to_grid, repeats) for h in runs]
-                        found[name].milliseconds = sum(map(statistics.median, times))
-                        found[name].fastest = sum(map(min, times))
-                except (TypeError, ValueError) as error:
-                    problems[name] = str(error)
-            images += size
-            first = first or size
-    if not images:
-        raise ValueError("batches: expected at least one batch with an image in it, got none; is the loader used up?")
-    for name in named:
-        seen = found[name].images if name in found else 0
-        if name not in problems and seen != images:
-            problems[name] = f"it ran on {seen} of {images} images" if seen else "it did not run"
-        elif name not in problems and rehearsal.ran is not None and name not in rehearsal.ran:
-            problems[name] = "it does not run in train()"
-    found = {name: layer for name, layer in found.items() if name not in problems}
-    if not found:
-        reasons = "; ".join(f"{name!r}: {problem}" for name, problem in list(problems.items())[:5])
-        raise ValueError(
-            "model: expected a layer whose activation is a grid (B, C, H, W) or (B, C, D, H, W), got none "
-            f"({reasons}); for tokens (B, N, C) pass a function as grids, see topolayer.tokens_to_grid"
-            + (f"; {remedy}" if remedy else "")
-        )
-    rows = tuple(layer.row(name, "frozen" if name in rehearsal.frozen else None) for name, layer in found.items())
-    counts = {name: torch.cat(layer.prominent) for name, layer in found.items()}
-    table = LayerTable(rows, problems, images, first, prominence, counts)
-    return _ranked(table, found, torch.cat(components)) if components else table
+                self._add_layer(name, runs, size, layouts)
+            except (TypeError, ValueError) as error:
+                self.problems[name] = str(error)
+        self.images += size
+        self.first = self.first or size
+
+    def _add_layer(self, name: str, runs: list[Tensor], size: int, layouts: Layouts) -> None:
+        to_grid = _of_layer(self.grids, name)
+        layer = self.layers.setdefault(name, _Layer())
+        layer.add([_grid(h, size, to_grid, layouts) for h in runs], self.prominence)
+        if not self.images:
+            times = [_milliseconds(h, to_grid, self.repeats) for h in runs]
+            layer.milliseconds = sum(map(statistics.median, times))
+            layer.fastest = sum(map(min, times))
+
+    def table(self) -> LayerTable:
+        if not self.images:
+            raise ValueError("batches: expected at least one batch with an image in it, got none; is it used up?")
+        for name in self.named:
+            seen = self.layers[name].images if name in self.layers else 0
+            if name not in self.problems and seen != self.images:
+                self.problems[name] = f"it ran on {seen} of {self.images} images" if seen else "it did not run"
+            elif name not in self.problems and self.rehearsal.ran is not None and name not in self.rehearsal.ran:
+                self.problems[name] = "it does not run in train()"
+        found = {name: layer for name, layer in self.layers.items() if name not in self.problems}
+        if not found:
+            reasons = "; ".join(f"{name!r}: {problem}" for name, problem in list(self.problems.items())[:5])
+            raise ValueError(
+                "model: expected a layer whose activation is a grid (B, C, H, W) or (B, C, D, H, W), got none "
+                f"({reasons}); for tokens (B, N, C) pass a function as grids, see topolayer.tokens_to_grid"
+                + (f"; {self.remedy}" if self.remedy else "")
+            )
+        frozen = self.rehearsal.frozen
+        rows = tuple(layer.row(name, "frozen" if name in frozen else None) for name, layer in found.items())
+        counts = {name: torch.cat(layer.prominent) for name, layer in found.items()}
+        table = LayerTable(rows, self.problems, self.images, self.first, self.prominence, counts)
+        return _ranked(table, found, torch.cat(self.components)) if self.components else table
 
 
 @dataclass
@@ -270,7 +305,7 @@ def _components(mask: Tensor) -> Tensor:
     if not bool(((values == 0) | (values == 1)).all()):
         raise ValueError(
             f"masks: expected bool, or zeros and ones, got other numbers, such as {float(values.max()):g}; "
-            "mask > 0.5 makes a mask of probabilities, mask == c or mask > 0 one of class labels"
+            "mask > 0.5 makes a mask of probabilities, mask == c the mask of one class"
         )
     barcode = persistence(Freudenthal(values.float(), ndim=values.ndim - 1, superlevel=True))
     # A component of the foreground is born at 1. The bar of an image without foreground is born at 0.
