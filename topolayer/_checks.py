@@ -122,9 +122,8 @@ def came(thing: object) -> str:
     return f"{kind} {thing}" if isinstance(thing, numbers.Number) else kind
 
 
-def check_threshold(threshold: object, dtype: torch.dtype) -> float:
+def check_threshold(threshold: object, dtype: torch.dtype, *, remedy: str) -> float:
     """The threshold as `as_compared` with values of this dtype."""
-    remedy = "0 lets nothing through but what has no length, and inf everything"
     return as_compared(check_number("threshold", threshold, least=0, infinite=True, remedy=remedy), dtype)
 
 

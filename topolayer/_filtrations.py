@@ -29,6 +29,8 @@ from topolayer._transforms import refuse_vmap, to_numpy
 
 Kind = TypeVar("Kind", bound="Filtration")
 
+_NO_LIMIT = "math.inf lets all edges in"
+
 
 def with_values(filtration: Kind, values: Tensor) -> Kind:
     """The same filtration with other values, which are not checked."""
@@ -283,7 +285,7 @@ class Rips(Filtration):
                 f"distances: expected square matrices of shape (*batch, n, n), got {shape}; "
                 "points are given to Rips.from_points(points)"
             )
-        object.__setattr__(self, "threshold", check_threshold(self.threshold, self.input_dtype))
+        object.__setattr__(self, "threshold", check_threshold(self.threshold, self.input_dtype, remedy=_NO_LIMIT))
         check_distances(distances.detach(), self.input_dtype)
         diagonal = torch.eye(shape[-1], dtype=torch.bool, device=distances.device)
         object.__setattr__(self, "values", distances.masked_fill(diagonal | (distances < 0), 0))
@@ -317,7 +319,7 @@ class Rips(Filtration):
         clouds = check_points(points)
         refuse_vmap(clouds)
         p = check_number("p", p, least=1, infinite=True, remedy="2 is Euclid's norm")
-        threshold = check_threshold(threshold, points.dtype)
+        threshold = check_threshold(threshold, points.dtype, remedy=_NO_LIMIT)
         check_finite("points", clouds)
         try:
             rips = cls(point_distances(clouds, p), threshold=threshold)

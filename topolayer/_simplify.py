@@ -85,7 +85,7 @@ def _check_kept(k: int | None, threshold: float | None, dtype: torch.dtype) -> t
     if threshold is None:
         k = check_integer("k", k, least=1, remedy="k=1 keeps the component that never dies alone")
         return min(k, sys.maxsize), 0.0
-    return sys.maxsize, check_threshold(threshold, dtype)
+    return sys.maxsize, check_threshold(threshold, dtype, remedy="0 keeps every bar")
 
 
 def _indices(filtration: Filtration, k: int, threshold: float, backend: str | Backend | None) -> Tensor:
