@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from topolayer._transforms import below_transforms, transforms_are_active
+from topolayer._transforms import below_transforms, transforms_are_active, writes_a_graph
 
 
 def lexsort(keys: Sequence[Tensor]) -> Tensor:
@@ -40,7 +40,7 @@ def rows(terms: Tensor, group: Tensor, groups: int, *, fill: float) -> tuple[Ten
 
 def places(lengths: Tensor, births: Tensor, pairs: Tensor, group: Tensor, groups: int, superlevel: bool) -> Tensor:
     """(bars,) int64: place by length within the group; of equal lengths the earlier birth comes first, then death."""
-    if torch.compiler.is_compiling():
+    if writes_a_graph():
         place_in_graph: Tensor = _places_op(lengths, births, pairs, group, groups, superlevel)
         return place_in_graph
     row, mask = rows(lengths, group, groups, fill=0)  # no bar has length 0
@@ -57,11 +57,11 @@ def first_places(
     lengths: Tensor, births: Tensor, pairs: Tensor, group: Tensor, first: Tensor, superlevel: bool
 ) -> Tensor:
     """(bars,) bool: the `first[i]` longest bars of each group i, those whose `places` are below that."""
-    if torch.compiler.is_compiling():
+    if transforms_are_active() and not torch.compiler.is_compiling():
+        return below_transforms(partial(first_places, superlevel=superlevel), lengths, births, pairs, group, first)
+    if writes_a_graph():
         first_in_graph: Tensor = _first_places_op(lengths, births, pairs, group, first, superlevel)
         return first_in_graph
-    if transforms_are_active():
-        return below_transforms(partial(first_places, superlevel=superlevel), lengths, births, pairs, group, first)
     if lengths.device.type == "cpu":
         longest = _longest(lengths.numpy(), group.numpy(), first.numpy())
         if longest is not None:

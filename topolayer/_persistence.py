@@ -15,7 +15,14 @@ from topolayer._bars import EssentialBars
 from topolayer._checks import came, check_integer, raise_memory_error
 from topolayer._filtrations import Cubical, Filtration, Freudenthal, with_values
 from topolayer._order import lexsort
-from topolayer._transforms import below_transforms, transforms_are_active
+from topolayer._transforms import (
+    below_transforms,
+    named,
+    refuse_jit_trace,
+    refuse_whole_graph,
+    transforms_are_active,
+    writes_a_graph,
+)
 
 
 def persistence(
@@ -39,7 +46,7 @@ def persistence(
     Raises:
         TypeError: `filtration` or `dims` is of another type.
         ValueError: a dimension that the filtration does not have; values that are not finite; a backend that
-            is unknown or cannot do it.
+            is unknown or cannot do it; under `torch.jit.trace`, which would repeat the bars of its example.
         MemoryError: there is not enough memory.
 
     Example:
@@ -59,9 +66,11 @@ def persistence(
         )
     wanted = _check_dims(dims, filtration)
     if torch.compiler.is_compiling():
-        return _gather(_compiled_index_pairs(filtration, wanted, backend), filtration, wanted)
+        return _gather(_index_pairs_in_graph(filtration, wanted, backend), filtration, wanted)
+    refuse_jit_trace()
     try:
-        return _gather(_index_pairs(filtration, wanted, backend), filtration, wanted)
+        with named("topolayer::persistence"):
+            return _gather(_index_pairs(filtration, wanted, backend), filtration, wanted)
     except RuntimeError as error:
         raise_memory_error(error, repr(filtration))
 
@@ -73,6 +82,8 @@ def _index_pairs(filtration: Filtration, dims: tuple[int, ...], backend: str | B
             lambda values: _tensors(_index_pairs(with_values(filtration, values), dims, backend)), filtration.values
         )
         return IndexPairs(*found, canonical=True)
+    if writes_a_graph():
+        return _index_pairs_in_graph(filtration, dims, backend)
     chosen = choose_backend(backend, filtration, dims)
     detached = filtration.detach()
     with torch.no_grad():
@@ -90,9 +101,10 @@ def _index_pairs(filtration: Filtration, dims: tuple[int, ...], backend: str | B
 _untraced_index_pairs = _disable_dynamo(_index_pairs)
 
 
-def _compiled_index_pairs(filtration: Filtration, dims: tuple[int, ...], backend: str | Backend | None) -> IndexPairs:
-    """As torch.compile gets it: of grids one operation in the graph, of all else a break between two graphs."""
+def _index_pairs_in_graph(filtration: Filtration, dims: tuple[int, ...], backend: str | Backend | None) -> IndexPairs:
+    """Of grids one operation in the graph; of all else a break between two graphs, where there may be one."""
     if not is_traceable(filtration, backend):
+        refuse_whole_graph()
         return _untraced_index_pairs(filtration, dims, backend)
     if filtration.samples == 0:  # the compiler has no gather from nothing
         return _no_pairs()

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import difflib
 import functools
-import sys
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch._compile import _disable_dynamo  # the public torch.compiler.disable loads the compiler at once
 
-from topolayer._models import find_layer, layer_names, unwrapped, version_of
-from topolayer._transforms import requires_grad_tells
+from topolayer._hook_guards import watch_hooks
+from topolayer._models import find_layer, layer_names, runs, unwrapped, version_of
+from topolayer._transforms import is_traced, requires_grad_tells
 
 Penalty = Callable[[Tensor], Tensor]
+Select = Callable[[Any], Tensor]
 
 _MANY = 100  # recorded activations of a layer at which forgotten calls become likely
 _SUCH_AS = "such as {'decoder.dec4': topolayer.few_maxima}"
@@ -29,11 +30,13 @@ class Regularizer:
     returns the sum over layers of the mean over *all* samples recorded since the last call.
 
     * **Steps.** A call ends a step: the forwards between two calls belong to the later one. With ``every=n`` the first
-      step is due, then every n-th; the others record nothing, cost nothing and return zero.
+      step is due, then every n-th; the others record nothing, cost nothing and return zero. What counts is calls, not
+      steps of the optimizer.
     * **Gradient accumulation.** For the mean over ``m`` batches of equal size, call once per batch and divide by ``m``
       as for the loss (each batch is then a step), or call once after ``m`` forwards.
     * **Recorded** are the forwards of a model in training mode (its own flag, not the layer's: a frozen batch norm
-      counts), each time a layer runs, but not inside a backward pass (recomputation by activation checkpointing).
+      counts), each time a layer runs, but not inside a backward pass (recomputation by activation checkpointing), nor
+      under a tracer (``torch.export``, ``torch.jit.trace`` and others) or ``FlopCounterMode``.
       A call that fails drops the records and leaves the step due. After a step that failed before its call, drop
       them with :meth:`clear`.
     * **The penalties run** in the call, under its autocast and grad mode. Under ``DistributedDataParallel`` each
@@ -41,22 +44,28 @@ class Regularizer:
       the backward pass.
     * **Compiled models.** A hook breaks the graph behind its layer, so ``fullgraph=True`` is out. Code compiled
       earlier would not see the hooks, so creating a regularizer discards all compiled code of the process; it is
-      compiled again when called. Create the regularizer once, before the training loop.
-    * **Copies** of the model (``deepcopy``, ``pickle``) made meanwhile have inert hooks and no records.
+      compiled again when called. Create the regularizer once, before the training loop. Until it is removed,
+      ``torch._dynamo.config.skip_nnmodule_hook_guards`` is False.
+    * **Copies** of the model (``deepcopy``, ``pickle``) made meanwhile have inert hooks and no records. What replaces
+      layers comes first: conversion to ``SyncBatchNorm``, quantization, adapters.
 
     Args:
-        model: the model, bare or wrapped by ``DistributedDataParallel``, ``torch.compile`` or both.
-        penalties: what to apply to which layer. Names are those of ``model.named_modules()``, where the ``module.``
-            and ``_orig_mod.`` of wrappers may be left out; ``""`` is the model itself. A penalty is any differentiable
-            function of an activation, batch first, to one number per sample: ``(B, ...) -> (B,)``.
+        model: the model, bare or wrapped by ``DistributedDataParallel``, FSDP, ``torch.compile``, Lightning Fabric or
+            several of them.
+        penalties: what to apply to which layer. Names are those of ``model.named_modules()``, where the ``module.``,
+            ``_orig_mod.`` and so on of wrappers may be left out; ``""`` is the model itself. A penalty is any
+            differentiable function of an activation, batch first, to one number per sample: ``(B, ...) -> (B,)``. For
+            a layer that returns something else than a tensor give a pair ``(select, penalty)``, where ``select`` takes
+            what the layer returns and picks the tensor.
         every: penalize every n-th step only.
 
     Raises:
-        TypeError: an argument of the wrong kind; later, a layer or a penalty that returns no tensor.
-        ValueError: no penalties, an unknown layer (the nearest names are listed), ``every`` below 1; in the call, a
-            penalty that does not return one floating-point number per sample.
-        RuntimeError: in the call, a layer without records, an activation that was changed in place or, while
-            gradients are enabled, does not require grad; any use after :meth:`remove`.
+        TypeError: an argument of the wrong kind; later, a layer, ``select`` or a penalty that returns no tensor.
+        ValueError: no penalties, an unknown layer (the nearest names are listed), one that never runs itself or is
+            scripted, ``every`` below 1; in the call, a penalty that does not return one floating-point number per
+            sample.
+        RuntimeError: in the call, a layer without records or that was replaced, an activation that was changed in
+            place or, while gradients are enabled, does not require grad; any use after :meth:`remove` or of a copy.
 
     Example:
         >>> import torch
@@ -71,22 +80,19 @@ class Regularizer:
         ['0', '2']
     """
 
-    def __init__(self, model: nn.Module, penalties: Mapping[str, Penalty], *, every: int = 1) -> None:
+    def __init__(
+        self, model: nn.Module, penalties: Mapping[str, Penalty | tuple[Select, Penalty]], *, every: int = 1
+    ) -> None:
         layers = _check(model, penalties, every)
         self._model = unwrapped(model)
-        self._penalties = dict(penalties)
+        self._penalties = {name: _pair(penalty) for name, penalty in penalties.items()}
         self._every = every
         self._step = 0
         self._last: dict[str, Tensor] = {}
         self.clear()
-        # Dynamo compiles the absence of hooks in and does not look again: what was compiled before would run past
-        # the hooks. (torch.compiler.reset() would do too, but it also switches compiled autograd off, for one.)
-        dynamo = sys.modules.get("torch._dynamo")
-        if dynamo is not None:
-            dynamo.reset_code_caches()
-        self._handles = [
-            layer.register_forward_hook(functools.partial(self._record, name)) for name, layer in layers.items()
-        ]
+        self._undo = [watch_hooks(self)]
+        self._hooks = {name: functools.partial(self._record, name) for name in layers}
+        self._undo += [layer.register_forward_hook(self._hooks[name]).remove for name, layer in layers.items()]
 
     @property
     def last(self) -> dict[str, Tensor]:
@@ -105,18 +111,20 @@ class Regularizer:
         self._check_attached()
         if self._step % self._every:
             self._step += 1
-            zero = torch.zeros_like(next(iter(self._last.values())))  # never empty: the first step was due
+            zero = self._zero()
             # So that backward() works in every step.
             return zero.requires_grad_(torch.is_grad_enabled()) if requires_grad_tells() else zero
         records = self._records
         self.clear()
+        self._check_not_replaced()
         missing = [name for name, record in records.items() if not record]
         if missing:
             raise RuntimeError(
                 f"nothing was recorded since the last call from layer {', '.join(map(repr, missing))}. Was the model "
-                "in eval()? Only model.train() records. Was it run, and the layer in it, as layer(x), not .forward(x)?"
+                "in eval()? Only model.train() records. Was it run, and the layer in it, as layer(x), not .forward(x)? "
+                "Under a tracer or FlopCounterMode nothing is recorded." + "".join(map(self._hint, missing))
             )
-        means = {name: _mean(name, self._penalties[name], record) for name, record in records.items()}
+        means = {name: _mean(name, self._penalties[name][1], record) for name, record in records.items()}
         self._step += 1
         self._last = {name: mean.detach() for name, mean in means.items()}
         device = next(iter(means.values())).device  # the layers may live on several
@@ -128,10 +136,24 @@ class Regularizer:
 
     def remove(self) -> None:
         """Takes the hooks off the model and forgets the records. The end of the ``with`` block does so too."""
-        for handle in self._handles:
-            handle.remove()
-        self._handles = []
+        for undo in self._undo:
+            undo()
+        self._undo = []
         self.clear()
+
+    def state_dict(self) -> dict[str, int]:
+        """How many steps there were, for a training that is resumed: with ``every=n`` they say which are due."""
+        return {"step": self._step}
+
+    def load_state_dict(self, state_dict: Mapping[str, int]) -> None:
+        """Goes on counting steps from what :meth:`state_dict` returned."""
+        step = state_dict.get("step") if isinstance(state_dict, Mapping) else None
+        if not isinstance(step, int) or isinstance(step, bool) or step < 0:
+            raise ValueError(
+                "state_dict: expected what Regularizer.state_dict() returned, such as {'step': 12}, "
+                f"got {state_dict!r}"
+            )
+        self._step = step
 
     def __enter__(self) -> Self:
         self._check_attached()
@@ -140,35 +162,91 @@ class Regularizer:
     def __exit__(self, *exception: object) -> None:
         self.remove()
 
+    def __repr__(self) -> str:
+        penalties = ", ".join(f"{name!r}: {_name(penalty)}" for name, (_, penalty) in self._penalties.items())
+        recorded = sum(map(len, self._records.values()))
+        state = f"step {self._step}, {recorded} activations recorded" if self._undo else "removed"
+        return f"<Regularizer {{{penalties}}}, every={self._every}: {state}>"
+
     def __getstate__(self) -> dict[str, object]:
         """The hooks of a copied model hold a copy of the regularizer. It is a removed one, so they do nothing."""
-        return {"_handles": [], "_penalties": {}, "_records": {}, "_last": {}}
+        inert: dict[str, object] = {"_undo": [], "_penalties": {}, "_records": {}, "_last": {}}
+        return inert | {"_step": self._step, "_every": self._every}
 
     def _check_attached(self) -> None:
-        if not self._handles:
+        if not self._undo:
             raise RuntimeError(
-                "this regularizer was removed from its model, by remove() or the end of its `with` block: "
-                "create a new one"
+                "this regularizer was removed from its model, by remove() or the end of its `with` block, or it is a "
+                "copy, as of a model that was pickled for another process: create a new one, there (in Lightning, in "
+                "setup(), not in __init__)"
             )
+
+    def _check_not_replaced(self) -> None:
+        for name, hook in self._hooks.items():
+            layer = find_layer(self._model, name)
+            if layer is None or not any(hook is other for other in layer._forward_hooks.values()):
+                raise RuntimeError(
+                    f"layer {name!r} is not the one that it was when the regularizer was created. Conversion to "
+                    "SyncBatchNorm, quantization and adapters replace layers: create the regularizer after that"
+                )
+
+    def _hint(self, name: str) -> str:
+        layer = find_layer(self._model, name)
+        if not isinstance(layer, nn.Sequential) or not len(layer):
+            return ""
+        last = f"{name}.{list(layer._modules)[-1]}".removeprefix(".")
+        return (
+            f" {name!r} is a Sequential: where its children are run one by one (checkpoint_sequential, timm's "
+            f"set_grad_checkpointing), name its last one, {last!r}."
+        )
+
+    def _zero(self) -> Tensor:
+        """Like the other results; before there is one, when a training was resumed, like the model."""
+        if self._last:
+            return torch.zeros_like(next(iter(self._last.values())))
+        floats = (parameter for parameter in self._model.parameters() if parameter.is_floating_point())
+        like = next(floats, torch.zeros(()))
+        return torch.zeros((), dtype=torch.promote_types(like.dtype, torch.float32), device=like.device)
 
     @_disable_dynamo  # traced, the conditions below would become constants
     def _record(self, name: str, layer: nn.Module, args: object, output: object) -> None:
-        if not self._handles or not self._model.training or self._step % self._every:
+        if not self._undo or not self._model.training or self._step % self._every:
             return
         if torch._C._current_graph_task_id() != -1:  # inside a backward pass, for whatever reason
             return
-        if not isinstance(output, Tensor):
-            raise TypeError(
-                f"layer {name!r} must return one tensor to be penalized, not a {type(output).__name__}: name a layer "
-                "inside it, or send the tensor you mean through an nn.Identity and name that"
-            )
-        self._records[name].append((output, version_of(output)))
+        if is_traced():
+            return
+        activation = _picked(name, self._penalties[name][0], output)
+        self._records[name].append((activation, version_of(activation)))
         if len(self._records[name]) == _MANY:
             warnings.warn(
                 f"layer {name!r} ran {_MANY} times since the regularizer was last called. Each activation is kept with "
                 "its graph until the next call: call the regularizer in every step, or drop the records with clear()",
                 stacklevel=2,
             )
+
+
+def _picked(name: str, select: Select | None, output: object) -> Tensor:
+    """The tensor to be penalized, of all that a layer has returned."""
+    if select is None:
+        if not isinstance(output, Tensor):
+            raise TypeError(
+                f"layer {name!r} must return one tensor to be penalized, not a {type(output).__name__}: give a pair of "
+                f"functions, of which the first picks the tensor, such as {{{name!r}: (lambda output: output[0], "
+                "topolayer.few_maxima)}, or name a layer inside it"
+            )
+        return output
+    try:
+        picked = select(output)
+    except Exception as error:
+        error.add_note(f"in the function that picks a tensor from the {type(output).__name__} of layer {name!r}")
+        raise
+    if not isinstance(picked, Tensor):
+        raise TypeError(
+            f"the function that picks a tensor from the output of layer {name!r} must return one, "
+            f"not a {type(picked).__name__}"
+        )
+    return picked
 
 
 def _mean(name: str, penalty: Penalty, record: list[tuple[Tensor, int]]) -> Tensor:
@@ -181,7 +259,8 @@ def _mean(name: str, penalty: Penalty, record: list[tuple[Tensor, int]]) -> Tens
             raise RuntimeError(
                 f"the activation of layer {name!r} does not require grad: its penalty would train nothing. Activation "
                 "checkpointing? Pass use_reentrant=False. A forward under no_grad? Drop its records with clear(). "
-                "Everything frozen up to this layer? Name a later one. To measure only, call under no_grad."
+                "Everything frozen up to this layer? Name a later one. torch.jit.trace? "
+                "Its check is a plain forward: pass check_trace=False. To measure only, call under no_grad."
             )
         if version_of(activation) != version:
             raise RuntimeError(
@@ -229,8 +308,11 @@ def _check(model: object, penalties: object, every: object) -> dict[str, nn.Modu
     for name, penalty in penalties.items():
         if not isinstance(name, str):
             raise TypeError(f"penalties: expected the name of a layer, a str, got {name!r}")
-        if not callable(penalty):
-            raise TypeError(f"penalties: expected a function for layer {name!r}, got {penalty!r}")
+        if not all(map(callable, penalty if isinstance(penalty, tuple) and len(penalty) == 2 else [penalty])):
+            raise TypeError(
+                f"penalties: expected a function for layer {name!r}, got {penalty!r}; a pair is (select, penalty), two "
+                "functions"
+            )
         layer = find_layer(model, name)
         if layer is None:
             nearest = ", ".join(map(repr, difflib.get_close_matches(name, layer_names(model), n=5, cutoff=0.0)))
@@ -238,5 +320,27 @@ def _check(model: object, penalties: object, every: object) -> dict[str, nn.Modu
                 f"penalties: the model has no layer {name!r}; the nearest names are {nearest or 'none'}, and "
                 "model.named_modules() has all of them"
             )
+        _check_runs(name, layer)
         layers[name] = layer
     return layers
+
+
+def _check_runs(name: str, layer: nn.Module) -> None:
+    if isinstance(layer, torch.jit.RecursiveScriptModule):  # type: ignore[attr-defined]
+        raise ValueError(
+            f"penalties: layer {name!r} is scripted, and takes no hooks: take the model before torch.jit.script, and "
+            "script it after the training"
+        )
+    if not runs(layer):
+        inside = [f"{name}.{child}".removeprefix(".") for child in layer._modules]
+        remedy = f"name one of its layers, such as {inside[-1]!r}" if inside else "it holds no layers"
+        raise ValueError(f"penalties: layer {name!r} is a {type(layer).__name__}, which never runs itself: {remedy}")
+
+
+def _pair(penalty: Any) -> tuple[Select | None, Penalty]:
+    """Who picks the tensor, and the penalty."""
+    return penalty if isinstance(penalty, tuple) else (None, penalty)
+
+
+def _name(penalty: Penalty) -> str:
+    return getattr(penalty, "__name__", repr(penalty))

@@ -13,7 +13,14 @@ from topolayer._backends import Backend, choose_backend
 from topolayer._checks import came, check_integer, check_threshold, raise_memory_error
 from topolayer._filtrations import Cubical, Filtration, Freudenthal, LowerStar, with_values
 from topolayer._persistence import grid_of, is_traceable, operands
-from topolayer._transforms import below_transforms, transforms_are_active
+from topolayer._transforms import (
+    below_transforms,
+    named,
+    refuse_jit_trace,
+    refuse_whole_graph,
+    transforms_are_active,
+    writes_a_graph,
+)
 
 
 def simplify(
@@ -45,7 +52,7 @@ def simplify(
     Raises:
         TypeError: an argument is of another type, or there is not exactly one of `k` and `threshold`.
         ValueError: `k` is below 1, `threshold` negative or NaN; values that are not finite; a backend that is
-            unknown or cannot do it.
+            unknown or cannot do it; under `torch.jit.trace`, which would repeat the pixels of its example.
         MemoryError: there is not enough memory.
 
     Example:
@@ -62,16 +69,20 @@ def simplify(
             f"vertices or cells, got {came(filtration)}; wrap a tensor in one of them"
         )
     kept = _check_kept(k, threshold, filtration.input_dtype)
+    if torch.compiler.is_compiling():
+        if filtration.samples == 0:  # the compiler has no gather from nothing
+            return filtration.values.clone()
+        return _gather(filtration, _indices_in_graph(filtration, *kept, backend))
+    refuse_jit_trace()
     try:
-        if torch.compiler.is_compiling():
-            if filtration.samples == 0:  # the compiler has no gather from nothing
-                return filtration.values.clone()
-            indices = _compiled_indices(filtration, *kept, backend)
-        else:
-            indices = _indices(filtration, *kept, backend)
-        return filtration.values.flatten().index_select(0, indices.flatten()).reshape(filtration.values.shape)
+        with named("topolayer::simplify"):
+            return _gather(filtration, _indices(filtration, *kept, backend))
     except RuntimeError as error:
         raise_memory_error(error, repr(filtration))
+
+
+def _gather(filtration: Filtration, indices: Tensor) -> Tensor:
+    return filtration.values.flatten().index_select(0, indices.flatten()).reshape(filtration.values.shape)
 
 
 def _check_kept(k: int | None, threshold: float | None, dtype: torch.dtype) -> tuple[int, float]:
@@ -95,6 +106,8 @@ def _indices(filtration: Filtration, k: int, threshold: float, backend: str | Ba
             lambda values: _indices(with_values(filtration, values), k, threshold, backend), filtration.values
         )
         return indices.long()  # torch 2.4 cannot batch a gather by int32
+    if writes_a_graph():
+        return _indices_in_graph(filtration, k, threshold, backend)
     chosen = choose_backend(backend, filtration, (0,), to_simplify=True)
     if filtration.samples == 0:
         return torch.empty_like(filtration.values, dtype=torch.int64)
@@ -117,9 +130,10 @@ def _indices(filtration: Filtration, k: int, threshold: float, backend: str | Ba
 _untraced_indices = _disable_dynamo(_indices)
 
 
-def _compiled_indices(filtration: Filtration, k: int, threshold: float, backend: str | Backend | None) -> Tensor:
-    """As torch.compile gets it: of grids one operation in the graph, of all else a break between two graphs."""
+def _indices_in_graph(filtration: Filtration, k: int, threshold: float, backend: str | Backend | None) -> Tensor:
+    """Of grids one operation in the graph; of all else a break between two graphs, where there may be one."""
     if not is_traceable(filtration, backend):
+        refuse_whole_graph()
         return _untraced_indices(filtration, k, threshold, backend)
     name = getattr(backend, "name", backend)
     indices: Tensor = _simplified_op(*operands(filtration), k, threshold, name)

@@ -1,4 +1,4 @@
-"""What looks at numbers, below the transforms of torch.func, whose tensors have no storage to look at."""
+"""Transforms of torch.func, whose tensors have no storage to look at; tracers; the profiler."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
+
+_PROXY = torch._C._TorchDispatchModeKey.PROXY
+# By name: the modules of some would have to be loaded for this.
+_TRACING_MODES = {"FakeTensorMode", "FunctionalTensorMode", "FlopCounterMode", "_FlopCounterMode"}
 
 Tensors = TypeVar("Tensors")  # a tensor or a tuple of tensors
 
@@ -47,6 +52,47 @@ def refuse_vmap(tensor: Tensor) -> None:
 def requires_grad_tells() -> bool:
     """Whether `requires_grad` says what has a derivative. In forward mode, and inside of torch.func, it does not."""
     return not transforms_are_active() and forward_ad._current_level < 0
+
+
+def writes_a_graph() -> bool:
+    """Whether torch.compile, torch.export or make_fx takes down the operations, to be repeated on other numbers."""
+    return torch.compiler.is_compiling() or (
+        torch._C._get_dispatch_mode(_PROXY) is not None
+        or torch._ops._get_dispatch_mode_pre_dispatch(_PROXY) is not None  # type: ignore[no-untyped-call]
+    )
+
+
+def is_traced() -> bool:
+    """Whether code runs for what it does, not for its result: under a tracer, on fake tensors, to count operations."""
+    return (
+        writes_a_graph()
+        or torch._C._is_tracing()
+        or torch.fx._symbolic_trace._is_fx_tracing_flag
+        or any(type(mode).__name__ in _TRACING_MODES for mode in _get_current_dispatch_mode_stack())
+    )
+
+
+def refuse_jit_trace() -> None:
+    """For what the trace would take for constants."""
+    if torch._C._is_tracing():
+        raise ValueError(
+            "torch.jit.trace: the bars of the example would be those of every input. Use torch.export.export, which "
+            "takes barcodes and simplifications of grids (Freudenthal, Cubical); others have to stay outside of it"
+        )
+
+
+def refuse_whole_graph() -> None:
+    """For what torch.compile computes between two graphs."""
+    if not torch.compiler.is_dynamo_compiling():
+        raise ValueError(
+            "torch.export, make_fx: a graph holds only barcodes and simplifications of grids (Freudenthal, Cubical), "
+            "by a backend that has a name; compute this one outside of it"
+        )
+
+
+def named(name: str) -> Any:
+    """A context that torch.profiler shows by this name. It costs a quarter of a microsecond when there is none."""
+    return torch._C._profiler._RecordFunctionFast(name)
 
 
 class _Below(torch.autograd.Function):
