@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import weakref
+from typing import Any
 
 import pytest
 import torch
@@ -223,3 +226,53 @@ def test_gradient_accumulation_gives_the_gradient_of_the_whole_batch_either_way(
         torch.testing.assert_close({n: p.grad for n, p in net.named_parameters()}, expected)
         losses = [net(part).mean() for part in parts]  # one call for all
         torch.testing.assert_close(gradients(net, sum(losses) / len(parts) + 0.1 * regularizer()), expected)
+
+
+def test_a_resumed_training_goes_on_with_the_count(net: Net) -> None:
+    with tl.Regularizer(net, {"enc": energy}, every=3) as regularizer:
+        for _ in range(4):
+            net(samples(2))
+            regularizer()
+        state = regularizer.state_dict()
+    assert state == {"step": 4}
+    resumed_net = net.double()
+    with tl.Regularizer(resumed_net, {"enc": energy}, every=3) as resumed:
+        resumed.load_state_dict(copy.deepcopy(state))
+        values = []
+        for _ in range(3):
+            resumed_net(samples(2).double())
+            values.append(resumed())
+    assert [bool(value > 0) for value in values] == [False, False, True]
+    assert {value.dtype for value in values} == {torch.float64} and all(value.requires_grad for value in values)
+    values[0].backward()
+
+
+@pytest.mark.parametrize("state", [{}, {"step": -1}, {"step": 1.5}, {"step": True}, {"step": "3"}, 3, None])
+def test_what_is_no_state_is_refused(net: Net, state: Any) -> None:
+    with tl.Regularizer(net, {"enc": energy}) as regularizer:
+        with pytest.raises(ValueError, match=r"^state_dict: expected what Regularizer\.state_dict"):
+            regularizer.load_state_dict(state)
+        assert regularizer.state_dict() == {"step": 0}
+
+
+def test_clear_in_place_of_a_call_counts_steps_of_an_optimizer_that_runs_the_model_twice(net: Net) -> None:
+    """As sharpness-aware minimization does, whose second gradient is the one that counts."""
+    seen: list[tuple[int, ...]] = []
+    with tl.Regularizer(net, {"enc": shapes(seen)}) as regularizer:
+        for step in range(4):
+            for forward in (1, 2):
+                net(samples(10 * step + forward))
+                regularizer() if step % 2 == 0 else regularizer.clear()
+    assert seen == [(1, 6), (2, 6), (21, 6), (22, 6)]
+
+
+def test_its_text_says_what_is_penalized_and_how_far_it_is(net: Net) -> None:
+    second = functools.partial(tl.few_maxima, k=4)
+    regularizer = tl.Regularizer(net, {"enc": energy, "dec.0": (lambda h: h, second)}, every=2)
+    expected = f"<Regularizer {{'enc': energy, 'dec.0': {second!r}}}, every=2: "
+    assert repr(regularizer) == expected + "step 0, 0 activations recorded>"
+    net(samples(2))
+    assert repr(regularizer) == expected + "step 0, 2 activations recorded>"
+    regularizer.remove()
+    assert repr(regularizer) == expected + "removed>"
+    assert repr(copy.deepcopy(regularizer)) == "<Regularizer {}, every=2: removed>"

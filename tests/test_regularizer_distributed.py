@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed.fsdp
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
@@ -117,6 +118,36 @@ def one_step(wrap: Callable[[Net], nn.Module]) -> float:
     return difference(net, alone)
 
 
+def sharded(net: Net) -> nn.Module:
+    """FSDP2."""
+    mesh = torch.distributed.init_device_mesh("cpu", (WORLD,))
+    for module in (net.dec, net):
+        torch.distributed.fsdp.fully_shard(module, mesh=mesh)
+    return net
+
+
+class SideBranch(Net):
+    """A branch that is penalized and returned, without which it would be unused to DistributedDataParallel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.side = nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        h = self.enc(x)
+        return self.head(h), self.side(h)
+
+
+def side_branch() -> float:
+    torch.manual_seed(0)
+    net = SideBranch()
+    alone = copy.deepcopy(net)
+    for model, x in ((alone, whole()), (DistributedDataParallel(net, find_unused_parameters=True), part())):
+        with tl.Regularizer(model, {"side": energy}) as regularizer:
+            (model(x)[0].mean() + regularizer()).backward()
+    return difference(net, alone)
+
+
 def accumulated() -> float:
     """Two batches for one step of the optimizer, the first without communication, then a skipped step."""
     torch.manual_seed(0)
@@ -149,16 +180,24 @@ def skipped() -> float:
 
 def difference(net: nn.Module, alone: nn.Module) -> float:
     pairs = zip(net.parameters(), alone.parameters(), strict=True)
-    differences = [(p.grad - q.grad).abs().max() for p, q in pairs if p.grad is not None and q.grad is not None]
+    differences = [(full(p.grad) - q.grad).abs().max() for p, q in pairs if p.grad is not None and q.grad is not None]
     assert len(differences) == 6
     return float(torch.stack(differences).max())
 
 
+def full(gradient: Tensor) -> Tensor:
+    """Put together from the shares of all processes, where it was sharded."""
+    return gradient.full_tensor() if hasattr(gradient, "full_tensor") else gradient
+
+
 SCENARIOS: dict[str, Callable[[], float]] = {
     **{way.__name__: lambda way=way: one_step(way) for way in WAYS},
+    "side_branch": side_branch,
     "accumulated": accumulated,
     "skipped": skipped,
 }
+if hasattr(torch.distributed.fsdp, "fully_shard"):  # from torch 2.6 on
+    SCENARIOS["sharded"] = lambda: one_step(sharded)
 
 
 def work(rank: int, folder: Path) -> None:

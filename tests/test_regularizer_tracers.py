@@ -66,7 +66,7 @@ def test_a_tracer_leaves_no_records(net: Net, tracer: str) -> None:
 def test_the_check_of_jit_trace_is_a_plain_forward_and_the_message_says_so(net: Net) -> None:
     with tl.Regularizer(net, {"enc": energy}) as regularizer:
         torch.jit.trace(net, samples(3))
-        with pytest.raises(RuntimeError, match="does not require grad.*check_trace=False"):
+        with pytest.raises(RuntimeError, match=r"does not require grad.*check_trace=False"):
             regularizer()
 
 
