@@ -126,7 +126,7 @@ BARCODES = [
     Bad("total_persistence", lambda: tl.total_persistence(BARS, p="2"), T, "p", "a finite number", "str '2'", "float("),
     Bad("total_persistence", lambda: tl.total_persistence(BARS, k=-1), V, "k", ">= 0", "-1", "k=0 spares none"),
     Bad("persistent_entropy", lambda: tl.persistent_entropy([BARS]), T, "barcode", "a Barcode", "list", MAKE_ONE),
-    Bad("persistent_entropy", lambda: tl.persistent_entropy(BARS, normalized=1), T, "normalized", "bool", "1", "True"),
+    Bad("persistent_entropy", lambda: tl.persistent_entropy(H0, normalized=1), T, "normalized", "bool", "int", "bool"),
     Bad("longer_than", lambda: tl.longer_than(BARS, -0.5), V, "epsilon", ">= 0", "-0.5", "longer than 0"),
     Bad("longer_than", lambda: tl.longer_than(BARS, 1, softness=math.nan), V, "softness", "finite", "nan", "0 is"),
     Bad("longest", lambda: tl.longest(BARS, 3), V, "dim", "(0, 1)", "None", "pass dim=..."),

@@ -106,7 +106,7 @@ BAD: dict[str, tuple[type[Exception], str, Callable[[], object]]] = {
     "no barcode": (TypeError, "barcode: expected a Barcode, got Tensor", lambda: plot.diagram(IMAGE)),
     "k of another type": (TypeError, "k: expected an int", lambda: plot.barcode(bars_of(), k=2.0)),
     "k is a bool": (TypeError, "k: expected an int", lambda: plot.diagram(bars_of(), k=True)),
-    "negative k": (ValueError, "k: expected a number >= 0", lambda: plot.pairs(IMAGE, bars_of(), k=-1)),
+    "negative k": (ValueError, "k: expected an int >= 0", lambda: plot.pairs(IMAGE, bars_of(), k=-1)),
     "no axes": (TypeError, "ax: expected matplotlib's Axes or None, got tuple", lambda: ONE["diagram"](ax=(1, 2))),
     "image of another type": (TypeError, "image: .*torch.as_tensor", lambda: plot.pairs(IMAGE.numpy(), bars_of())),
     "image of another size": (ValueError, r"image: expected shape \(3, 3\)", lambda: plot.pairs(BATCH, bars_of())),
