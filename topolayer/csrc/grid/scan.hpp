@@ -40,7 +40,7 @@ public:
     bool all_finite = true;
 
     struct Task {
-        const Sample<Value>& sample;
+        Sample<Value> sample;
         const Grid& grid;
         bool reversed;  // the last in the order of the filtration is the first, and the outside of the grid is before all
         std::int64_t begin_row, end_row;
