@@ -99,11 +99,14 @@ clean:
 
 $(VENV)/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'
+	@echo "Setting up $(VENV), once: two to five minutes, most of them for downloads. (1/3) The environment"
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
 # torch goes first and pinned: no later requirement can then pull in another build of it.
 $(VENV)/installed-%: $(BUILD_INPUTS) | $(VENV)/created
-	$(BIN)/python -m pip install --quiet torch
-	$(BIN)/python -m pip install --quiet --editable ".[$*]"
+	@echo "(2/3) torch, the largest download"
+	$(BIN)/python -m pip install torch
+	@echo "(3/3) topolayer, which is compiled here for a minute, and what \"$*\" needs"
+	$(BIN)/python -m pip install --editable ".[$*]"
 	touch $@

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +28,10 @@ from experiments.images import ImageSet
 
 YEARS = ("2014", "2017", "")
 
+FARTHEST = 1e5  # pixels: pycocotools walks along every edge, out of an image too
+
 Crowd = Literal["include", "exclude"]
+Outline = list[list[float]] | np.ndarray  # polygons, or run lengths
 
 
 def load_persons(
@@ -44,18 +48,29 @@ def load_persons(
 
     Crowd annotations (`iscrowd`, a region filled with people that nobody outlined one by one) count as person by
     default: their pixels are people, and leaving them out would teach that they are background. Images that cannot
-    be read are named, skipped and counted.
+    be read are named, skipped and counted; so are outlines that enclose nothing, which are not named.
     """
     annotation_file, folder = _find(root, split)
     coco = _read(annotation_file)
     persons = coco.getCatIds(catNms=["person"])
     annotations = coco.loadAnns(coco.getAnnIds(catIds=persons, iscrowd=None)) if persons else []
-    people: dict[int, list[dict[str, Any]]] = {}
+    annotations = [annotation for annotation in annotations if annotation["image_id"] in coco.imgs]
+    people: dict[int, list[Outline]] = {}
+    faulty: list[int] = []  # how many outlines of each annotation
     for annotation in annotations:
-        if crowd == "include" or not annotation["iscrowd"]:
-            people.setdefault(annotation["image_id"], []).append(annotation)
-    shown = {annotation["image_id"] for annotation in annotations}  # crowds are people, whatever becomes of them
-    ids = sorted(set(people) & set(coco.imgs) if people_shown else set(coco.imgs) - shown)[: limit or None]
+        if crowd == "include" or not annotation.get("iscrowd"):
+            outline, dropped = _usable(annotation.get("segmentation"), coco.imgs[annotation["image_id"]])
+            faulty += [dropped] if dropped else []
+            if outline is not None:
+                people.setdefault(annotation["image_id"], []).append(outline)
+    if faulty:
+        log.warning(
+            "%s: %d outlines of people skipped, in %d of %d annotations: they are empty, have fewer than three points, "
+            "enclose nothing, or are run lengths that do not fill their image",
+            annotation_file, sum(faulty), len(faulty), len(annotations),
+        )  # fmt: skip
+    shown = {annotation["image_id"] for annotation in annotations}  # people, whatever becomes of crowds and outlines
+    ids = sorted(people if people_shown else set(coco.imgs) - shown)[: limit or None]
     if not ids and people_shown:
         raise UserError(f"{annotation_file} has no image with people in it: is it COCO's instances file?")
     if not ids:
@@ -116,18 +131,60 @@ def _read(annotation_file: Path) -> COCO:
             raise UserError(f"{annotation_file} is not a COCO annotation file: {error!r}") from error
 
 
-def _union(annotations: list[dict[str, Any]], height: int, width: int) -> np.ndarray:
-    """The pixels of any of these annotations, be they polygons or run lengths."""
-    mask = np.zeros((height, width), dtype=np.uint8)
-    for annotation in annotations:
-        outline = annotation["segmentation"]
+def _usable(segmentation: Any, record: dict[str, Any]) -> tuple[Outline | None, int]:
+    """What of an annotation's `segmentation` encloses pixels of its image, and how many outlines do not."""
+    if isinstance(segmentation, list):
+        polygons = [polygon for polygon in segmentation if _encloses(polygon)]
+        return polygons or None, max(len(segmentation), 1) - len(polygons)
+    shape = (record["height"], record["width"])
+    try:
+        lengths = segmentation["counts"]
+        lengths = np.asarray(_decoded(lengths) if isinstance(lengths, str | bytes) else lengths, dtype=np.int64)
+        fills = tuple(segmentation["size"]) == shape and lengths.ndim == 1 and lengths.sum() == shape[0] * shape[1]
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None, 1
+    return (lengths, 0) if fills and lengths.min() >= 0 and lengths[1::2].any() else (None, 1)
+
+
+def _encloses(polygon: Any) -> bool:
+    """Whether x, y, x, y, ... are at least three points that do not lie on a line."""
+    try:
+        points = np.asarray(polygon, dtype=float)
+    except (TypeError, ValueError):
+        return False
+    if points.ndim != 1 or len(points) < 6 or len(points) % 2 or not (np.abs(points) < FARTHEST).all():
+        return False
+    away = points.reshape(-1, 2) - points[:2]
+    farthest = away[np.square(away).sum(1).argmax()]
+    return bool((away[:, 0] * farthest[1] != away[:, 1] * farthest[0]).any())
+
+
+def _decoded(text: str | bytes) -> list[int]:
+    """The run lengths in COCO's compressed form.
+
+    Five bits a character; from the fourth number on, each is a difference to the last but one.
+    pycocotools decodes them too, but leaves memory as it was where they do not fill the image.
+    """
+    lengths: list[int] = []
+    number = shift = 0
+    for character in text.encode() if isinstance(text, str) else text:
+        number |= (character - 48 & 0x1F) << shift
+        shift += 5
+        if not character - 48 & 0x20:
+            negative = character - 48 & 0x10
+            lengths.append(number - (1 << shift if negative else 0) + (lengths[-2] if len(lengths) > 2 else 0))
+            number = shift = 0
+    return lengths
+
+
+def _union(outlines: Sequence[Outline], height: int, width: int) -> np.ndarray:
+    """The pixels of any of these outlines."""
+    mask = np.zeros((height, width), dtype=bool)
+    for outline in outlines:
         if isinstance(outline, list):
-            encoded = rle.merge(rle.frPyObjects(outline, height, width))
-        elif isinstance(outline["counts"], list):
-            encoded = rle.frPyObjects(outline, height, width)
-        else:
-            encoded = outline
-        mask |= rle.decode(encoded)
+            mask |= rle.decode(rle.merge(rle.frPyObjects(outline, height, width))).astype(bool)
+        else:  # column by column, beginning with the background
+            mask |= np.repeat(np.arange(len(outline)) % 2 == 1, outline).reshape(width, height).T
     return mask * np.uint8(255)
 
 

@@ -7,13 +7,14 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 log = logging.getLogger("experiments")
 console = Console()
@@ -29,9 +30,7 @@ class Interrupted(Exception):
 
 def run(main: Callable[[], None]) -> None:
     """Run a command's main function and turn what users can mend into one line and an exit status."""
-    handler = RichHandler(console=console, show_path=False, show_level=False, omit_repeated_times=False)
-    handler.setFormatter(logging.Formatter("%(message)s", datefmt="%H:%M:%S"))
-    log.handlers = [handler]
+    log.handlers = [_handler()]
     first = os.environ.get("RANK", "0") == "0"  # of several processes one speaks
     log.setLevel(logging.INFO if first else logging.ERROR)
     log.propagate = False
@@ -48,6 +47,17 @@ def run(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         log.warning("interrupted; runs go on from their last checkpoint with --resume")
         sys.exit(130)
+
+
+def _handler() -> logging.Handler:
+    """Messages keep clear of the progress bar on a terminal; elsewhere each has a line of its own, however long."""
+    if console.is_terminal:
+        rich = RichHandler(console=console, show_path=False, show_level=False, omit_repeated_times=False)
+        rich.setFormatter(logging.Formatter("%(message)s", datefmt="%H:%M:%S"))
+        return rich
+    plain = logging.StreamHandler(sys.stdout)
+    plain.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    return plain
 
 
 def leave_processes() -> None:
@@ -82,23 +92,22 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
 
 
 class Meter:
-    """A progress bar over all steps of a command, with time left and the current losses.
-
-    Where the output is no terminal (a log file, a test) there is no bar; the epochs' log lines tell how far it is.
-    """
+    """How far a command is: a progress bar over all its steps on a terminal, and lines of a log elsewhere."""
 
     def __init__(self, total: float, *, enabled: bool = True) -> None:
+        self.run = ""
+        """what is being done, such as "run 2 of 6, seed 0, topology"; in front of everything that is said of it"""
+        self._total, self._done, self._worked, self._began = total, 0.0, 0.0, time.monotonic()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=8),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(compact=True),
-            TextColumn("left  {task.fields[losses]}"),
+            TextColumn("{task.fields[left]}"),
+            TextColumn("{task.fields[losses]}"),
             console=console,
             disable=not (enabled and console.is_terminal),
         )
-        self.live = not self._progress.disable
-        self._task = self._progress.add_task("", total=total, losses="")
+        self._speaks = enabled and self._progress.disable
+        self._task = self._progress.add_task("", total=total, left="", losses="")
 
     def __enter__(self) -> Meter:
         self._progress.start()
@@ -107,6 +116,45 @@ class Meter:
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
 
+    def skip(self, steps: float) -> None:
+        """These steps were done by an earlier command."""
+        self._done += steps
+        self._progress.update(self._task, completed=self._done)
+
     def advance(self, steps: float, name: str = "", losses: dict[str, float] | None = None) -> None:
+        """These steps were done now, `name` says what they belong to."""
+        self._done += steps
+        self._worked += steps
         text = "  ".join(f"{key} {value:.3g}" for key, value in (losses or {}).items())
-        self._progress.update(self._task, advance=steps, description=name, losses=text)
+        self._progress.update(
+            self._task, completed=self._done, description=self._line(name), left=self._left(), losses=text
+        )
+
+    def tell(self, name: str) -> None:
+        """Log in one line where the command stands, unless a bar shows it."""
+        if self._speaks:
+            log.info("%s", ", ".join(filter(None, (self._line(name), self._left()))))
+
+    def _line(self, name: str) -> str:
+        return ": ".join(filter(None, (self.run, name)))
+
+    def _left(self) -> str:
+        if not self._worked or self._done >= self._total:
+            return ""
+        seconds = (time.monotonic() - self._began) / self._worked * (self._total - self._done)
+        return f"{about(seconds)} left"
+
+
+def about(seconds: float) -> str:
+    """A duration as one says it.
+
+    >>> [about(seconds) for seconds in (20, 170, 3600, 5000, 200_000)]
+    ['less than a minute', 'about 3 min', 'about 1 h', 'about 1 h 23 min', 'about 56 h']
+    """
+    minutes = round(seconds / 60)
+    hours, rest = divmod(minutes, 60)
+    if seconds < 60:
+        return "less than a minute"
+    if hours >= 10:
+        return f"about {round(minutes / 60)} h"
+    return " ".join(["about", *[f"{hours} h"] * (hours > 0), *[f"{rest} min"] * (rest > 0)])

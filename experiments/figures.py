@@ -46,7 +46,6 @@ RESPONSES = (
     ("betti_error", "betti_error_sd", "Betti error"),
     ("val_speckle", "", "speckle of the layer"),
 )
-CURVES = {"miou": "validation mIoU (%)", "person_iou": "person IoU (%)", "val_mse": "validation loss (MSE)"}
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,8 @@ def showcase(folder: Path, models: Mapping[str, nn.Module], val: ImageSet, *, la
         for place, i in enumerate(chosen)
     ]
     examples(folder / "examples.png", found, layer=layer, k=k)
-    layers(folder / "layers.png", found[0], shown, k=k)
+    first = found[0]
+    layers(folder / "layers.png", first.title, first.image, first.mask, shown, k=k, layer=layer)
 
 
 def _presentable(val: ImageSet) -> list[int]:
@@ -102,9 +102,7 @@ def _presentable(val: ImageSet) -> list[int]:
     return sorted(range(len(val)), key=rank)
 
 
-def convergence(
-    path: Path, histories: Mapping[str, Sequence[Sequence[Row]]], curves: Mapping[str, str] = CURVES
-) -> None:
+def convergence(path: Path, histories: Mapping[str, Sequence[Sequence[Row]]], curves: Mapping[str, str]) -> None:
     """Figures 4 and 6: scores over the epochs, the mean over seeds and a band of one standard deviation, per arm."""
     figure = Figure(figsize=(4 * len(curves), 3.6), layout="constrained")
     for axes, (column, label) in zip(figure.subplots(1, len(curves)), curves.items(), strict=True):
@@ -226,7 +224,7 @@ def examples(path: Path, shown: Sequence[Example], *, layer: str, k: int) -> Non
         left = grid[:, 0].subgridspec(3, 1)
         _picture(part.add_subplot(left[0]), example.image, "image")
         _picture(part.add_subplot(left[1]), example.mask, "mask", cmap="gray")
-        diagram(part.add_subplot(left[2]), example.mask.float(), _components(example.mask), k=k)
+        of_mask(part.add_subplot(left[2]), example.mask, k=k)
         for row, panel in enumerate(example.panels):
             first = row == 0
             prediction = part.add_subplot(grid[row, 1])
@@ -238,38 +236,63 @@ def examples(path: Path, shown: Sequence[Example], *, layer: str, k: int) -> Non
     save(figure, path)
 
 
-def layers(path: Path, example: Example, magnitudes: Mapping[str, Tensor], *, k: int) -> None:
-    """Figure 3: an image, its mask and the mask's diagram; every layer's magnitude and, below it, its diagram."""
+def layers(
+    path: Path,
+    title: str,
+    image: Tensor,
+    mask: Tensor | None,
+    phases: Mapping[str, Tensor],
+    *,
+    k: int,
+    layer: str,
+) -> None:
+    """Figure 3: an image, its mask and the mask's diagram; below them every phase's magnitude and its diagram.
+
+    `phases` are magnitudes (h, w) by the names of the layers, the last one being the network's output; of `layer` the k
+    longest bars are shown on it, too.
+    """
     columns = 7
-    figure = Figure(figsize=(2 * columns, 10), layout="constrained")
-    grid = figure.add_gridspec(5, columns)
-    _picture(figure.add_subplot(grid[0, 0]), example.image, "image")
-    _picture(figure.add_subplot(grid[0, 1]), example.mask, "mask", cmap="gray")
-    diagram(figure.add_subplot(grid[0, 2]), example.mask.float(), _components(example.mask), k=k)
-    for number, (name, magnitude) in enumerate(magnitudes.items()):
-        row, column = divmod(number, columns)
-        _picture(figure.add_subplot(grid[2 * row + 1, column]), magnitude, name, cmap="viridis")
-        diagram(figure.add_subplot(grid[2 * row + 2, column]), magnitude, "", k=k)
-    figure.suptitle(example.title, fontsize=9)
+    rows = 2 * -(-len(phases) // columns)
+    figure = Figure(figsize=(2.1 * columns, 2.3 * (1 + rows)), layout="constrained")
+    axes = figure.subplots(1 + rows, columns)
+    spare = list(axes[0])
+    _picture(spare.pop(0), image, "image")
+    if mask is not None:
+        _picture(spare.pop(0), mask, "mask", cmap="gray", top=1.0)
+        of_mask(spare.pop(0), mask, k=k)
+    _picture(spare.pop(0), phases["output"], "output", cmap="gray", top=1.0)
+    pairs = spare.pop(0)
+    bars = tl.persistence(tl.Freudenthal(phases[layer], superlevel=True))
+    plot.pairs(phases[layer], bars, k=k, legend=False, ax=pairs)
+    pairs.set_title(f"{layer}, {k} longest bars", fontsize=8)
+    first, *others = spare
+    first.legend(*pairs.get_legend_handles_labels(), loc="center left", frameon=False)
+    first.set_axis_off()
+    for ax in others:
+        ax.remove()
+    plot.activations(phases, k=k, axes=axes[1:])
+    figure.suptitle(title, fontsize=9)
     save(figure, path)
 
 
 def diagram(axes: Axes, magnitude: Tensor, title: str, *, k: int) -> None:
     """The superlevel persistence diagram (H0): k components are filled, those that the penalty sees are hollow."""
-    axes.set_title(title, fontsize=8)
     if torch.isfinite(magnitude).all():
         barcode = tl.persistence(tl.Freudenthal(magnitude.float(), superlevel=True))
         plot.diagram(barcode, k=k, legend=False, ax=axes)
     else:
         axes.text(0.5, 0.5, "not finite", ha="center", transform=axes.transAxes, fontsize=7)
+    axes.set_title(title, fontsize=8)
     axes.tick_params(which="both", labelsize=6)
-    axes.set(xlabel="", ylabel="")
+    axes.set_xlabel("birth", fontsize=7, labelpad=1)
+    axes.set_ylabel("death", fontsize=7, labelpad=1)
 
 
-def _components(mask: Tensor) -> str:
-    """All bars of a mask are equal and drawn over one another: say how many there are."""
+def of_mask(axes: Axes, mask: Tensor, *, k: int) -> None:
+    """The diagram of a mask, whose title says how many components it has."""
     barcode = tl.persistence(tl.Freudenthal(mask.float(), superlevel=True))
-    return f"mask: {len(barcode) + len(barcode.essential)} component(s)"
+    count = len(barcode) + len(barcode.essential) if mask.any() else 0
+    diagram(axes, mask.float(), f"mask: {count} component{'s' * (count != 1)}", k=k)
 
 
 def _picture(axes: Axes, picture: Tensor, title: str, cmap: str | None = None, top: float | None = None) -> None:

@@ -14,8 +14,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 Row = dict[str, float]
 
 
@@ -54,6 +52,8 @@ PACKAGES = ("torch", "topolayer", "lightning-fabric", "torchmetrics", "pycocotoo
 
 def environment(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
     """The command, the code and the machine, as far as they matter to the numbers."""
+    import torch
+
     return {
         "command": sys.argv,
         "commit": _commit(),

@@ -1,6 +1,7 @@
 """The scores of Section 4: intersection over union, from one confusion matrix of the whole validation set.
 
-And scores that need no threshold, from such a matrix for each of many.
+And scores that need no threshold, from such a matrix for each of many. A pixel is foreground where its probability is
+at least the threshold, as in a superlevel set and in `topolayer.betti_error`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,11 @@ from torchmetrics.classification import BinaryAveragePrecision, BinaryConfusionM
 THRESHOLD = 0.5
 
 
+def foreground(probabilities: Tensor) -> Tensor:
+    """Where a prediction says person; NaN says nothing."""
+    return probabilities >= THRESHOLD
+
+
 class SegmentationScore:
     """Counts pixels over any number of batches, then gives the scores.
 
@@ -24,11 +30,11 @@ class SegmentationScore:
     """
 
     def __init__(self, device: torch.device) -> None:
-        # torchmetrics takes values outside [0, 1] for logits; ours are probabilities, so nothing is transformed.
-        self._matrix = BinaryConfusionMatrix(threshold=THRESHOLD, validate_args=False).to(device)
+        self._matrix = BinaryConfusionMatrix(validate_args=False).to(device)
 
     def update(self, probabilities: Tensor, masks: Tensor) -> None:
-        self._matrix.update(probabilities.float(), masks.int())
+        # Cut here, for torchmetrics cuts probabilities above its threshold in this matrix, and from it on in curves.
+        self._matrix.update(foreground(probabilities).int(), masks.int())
 
     def compute(self) -> dict[str, float]:
         return scores(self._matrix.compute().cpu())

@@ -24,9 +24,7 @@ from typing import Any
 
 import tyro
 from rich.table import Table
-from scipy.stats import t as student_t
 
-from experiments import figures
 from experiments.console import UserError, console, log, run
 from experiments.files import Row, read_csv, write_atomically, write_csv
 
@@ -57,7 +55,7 @@ SEGMENTATION = Scores(
             ("betti_error", "Betti error{}"),
         )
     },
-    figures.CURVES,
+    {"miou": "validation mIoU (%)", "person_iou": "person IoU (%)", "val_mse": "validation loss (MSE)"},
     digits=2,
     goal="miou",
 )
@@ -143,6 +141,8 @@ def confidence(values: Sequence[float], level: float = 0.95) -> tuple[float, flo
     >>> [round(value, 4) for value in confidence([1.0, 2.0, 3.0])]
     [2.0, 2.4841]
     """
+    from scipy.stats import t as student_t
+
     mean = statistics.fmean(values)
     if len(values) < 2:
         return mean, math.nan
@@ -254,6 +254,8 @@ def last_epochs_of(folder: Path) -> int:
 
 def write(folder: Path) -> list[dict[str, Any]]:
     """Write ``results.md``, ``results.csv`` and ``convergence.png`` into `folder`, print the table, return its rows."""
+    from experiments import figures
+
     last_epochs = last_epochs_of(folder)
     runs = finished_runs(folder, last_epochs)
     if not runs:
@@ -311,6 +313,8 @@ def main(folders: tyro.conf.Positional[tuple[Path, ...]], /) -> None:
 
 
 def write_all(folders: Sequence[Path]) -> None:
+    from experiments import figures
+
     if not folders:
         raise UserError("name at least one folder with runs")
     names = [folder.name for folder in folders]

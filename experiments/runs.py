@@ -5,14 +5,13 @@ An experiment brings its options (a subclass of `Options`), its arms, and a func
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from lightning_fabric import Fabric
@@ -23,125 +22,24 @@ from torch.optim.lr_scheduler import LRScheduler
 from experiments import report
 from experiments.console import Meter, UserError, log, stop_requests
 from experiments.files import Row, environment, write_json
+from experiments.lock import held
+from experiments.options import Options, check_folders, processes, run_folder, shared
 from experiments.training import Task, Trainer, read_checkpoint, steps_per_epoch
 
 Model = TypeVar("Model", bound=nn.Module)
-Settings = TypeVar("Settings", bound="Options")
-
-# What may differ between two commands that fill the same folder: which runs, where, and how they are computed.
-FREE = (
-    "arms",
-    "seeds",
-    "root",
-    "cache",
-    "name",
-    "runs",
-    "resume",
-    "accelerator",
-    "threads",
-    "checkpoint_steps",
-    "demo",
-)
+Settings = TypeVar("Settings", bound=Options)
 
 
-@dataclass(frozen=True)
-class Options:
-    """What every experiment that trains is told."""
-
-    free: ClassVar[tuple[str, ...]] = FREE
-
-    arms: tuple[Any, ...] = ("none",)
-    """which regularizers to compare"""
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    """one run per arm and seed; a seed determines initial weights and batches in all arms"""
-    name: str = ""
-    """name of the results' folder below --runs; empty: that of the experiment and its data"""
-    runs: Path = Path("runs")
-    """where results go"""
-    resume: bool = False
-    """go on with unfinished runs; without it an unfinished run is refused (finished runs are kept as they are)"""
-
-    epochs: int = 1
-    """how often every training image is seen"""
-    batch_size: int = 16
-    """images per step, over all processes"""
-    train_images: int = 0
-    """number of training images (0: all there are; 400 scenes)"""
-    val_images: int = 0
-    """number of validation images (0: all there are; 100 scenes)"""
-    val_every: int = 1
-    """validate (and write a checkpoint) after every so many epochs and after the last one"""
-    last_epochs: int = 1
-    """the reported scores are means over so many validations at the end"""
-
-    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
-    """where to train"""
-    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
-    """of the network's arithmetic; the penalties are always computed in float32"""
-    threads: int = 0
-    """threads per process (0: PyTorch's choice); another number gives other last bits"""
-    checkpoint_steps: int = 0
-    """also write a checkpoint every so many steps, beside those at the end of each epoch"""
-    demo: bool = False
-    """a small preset on the embedded scenes: all arms, two seeds, some minutes on two cores"""
-
-    @property
-    def default_name(self) -> str:
-        raise NotImplementedError
-
-    @property
-    def folder(self) -> Path:
-        return self.runs / (self.name or self.default_name)
-
-
-def shared(options: Options) -> dict[str, Any]:
-    """The options that all runs in a folder have in common, ready for JSON."""
-    common = {key: value for key, value in dataclasses.asdict(options).items() if key not in options.free}
-    return dict(json.loads(json.dumps(common, default=str)))
-
-
-def run_folder(options: Options, seed: int, arm: str) -> Path:
-    return options.folder / f"seed{seed}-{arm}"
-
-
-def processes() -> int:
-    """How many processes torchrun started, together."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-# --- before anything is computed --------------------------------------------------------------------------------
-
-
-def check(options: Options, *, from_one: Sequence[str] = (), from_zero: Sequence[str] = ()) -> None:
-    """Refuse what cannot work: also numbers below 1 in the options of `from_one`, below 0 in those of `from_zero`."""
+@contextmanager
+def prepared(options: Options) -> Iterator[Fabric]:
+    """The device to train on. Meanwhile the folder, in which nothing forbids these options, belongs to this command."""
     if options.accelerator == "cuda" and not torch.cuda.is_available():
         raise UserError("--accelerator cuda: PyTorch finds no GPU here; leave the option out to train on the CPU")
-    if options.batch_size % processes():
-        raise UserError(f"--batch-size {options.batch_size} cannot be shared evenly by {processes()} processes")
-    for option in ("epochs", "batch_size", "val_every", "last_epochs", *from_one):
-        if getattr(options, option) < 1:
-            raise UserError(f"--{option.replace('_', '-')} must be at least 1, got {getattr(options, option)}")
-    for option in from_zero:
-        if not 0 <= getattr(options, option) < math.inf:
-            raise UserError(f"--{option.replace('_', '-')} must be a number from 0, got {getattr(options, option)}")
-
-
-def check_folders(options: Options) -> None:
-    """Refuse to mix options in one folder, and to touch unfinished runs unasked."""
-    noted = options.folder / "config.json"
-    if noted.exists():
-        now = shared(options)
-        before = shared(type(options)()) | json.loads(noted.read_text())  # an option it does not know had its default
-        differ = [f"{key} {before[key]} there, {now[key]} here" for key in now if before[key] != now[key]]
-        if differ:
-            raise UserError(
-                f"{options.folder} holds runs with other options ({'; '.join(differ)}): choose another --name"
-            )
-    for seed in options.seeds:
-        for arm in options.arms:
-            folder = run_folder(options, seed, arm)
-            if folder.exists() and not (folder / "summary.json").exists() and not options.resume:
-                raise UserError(f"{folder} holds an unfinished run: give --resume to go on with it, or another --name")
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    with held(options.folder):
+        check_folders(options)
+        yield make_fabric(options)
 
 
 def make_fabric(options: Options) -> Fabric:
@@ -210,7 +108,7 @@ class Run(Generic[Settings]):
         identity = {"arm": self.arm, "seed": self.seed}
         if trainer.checkpoint.exists():
             trainer.load()
-            self.meter.advance(trainer.steps_done)
+            self.meter.skip(trainer.steps_done)
             log.info("%s: going on after %d of %d epochs", folder, trainer.epoch, options.epochs)
             _warn_of_other_bits(folder / "config.json")
         elif fabric.is_global_zero:
@@ -229,19 +127,25 @@ class Run(Generic[Settings]):
 
 def train_all(options: Settings, fabric: Fabric, examples: int, train_one: Callable[[Run[Settings]], None]) -> None:
     """Call `train_one` for every run that is not finished; `examples` is the number of training images."""
+    steps = options.epochs * steps_per_epoch(examples, options.batch_size)
+    every = [(seed, arm) for seed in dict.fromkeys(options.seeds) for arm in dict.fromkeys(options.arms)]
+    todo = [run for run in every if not (run_folder(options, *run) / "summary.json").exists()]
+    fabric.barrier()
     if fabric.is_global_zero:
         write_json(options.folder / "config.json", shared(options))
-    todo = [
-        (seed, arm)
-        for seed in options.seeds
-        for arm in options.arms
-        if not (run_folder(options, seed, arm) / "summary.json").exists()
-    ]
-    fabric.barrier()
-    steps = options.epochs * steps_per_epoch(examples, options.batch_size)
+    if not todo:
+        log.info(
+            "nothing was trained: all %d runs in %s were finished before; to train them again delete the folder, or "
+            "give another --name",
+            len(every), options.folder,
+        )  # fmt: skip
+    elif len(todo) < len(every):
+        log.info("%d of %d runs were finished before and stay as they are", len(every) - len(todo), len(every))
     with stop_requests() as stop, Meter(len(todo) * steps, enabled=fabric.is_global_zero) as meter:
-        for seed, arm in todo:
-            train_one(Run(options, arm, seed, fabric, meter, stop))
+        for number, (seed, arm) in enumerate(every, 1):
+            if (seed, arm) in todo:
+                meter.run = f"run {number} of {len(every)}, seed {seed}, {arm}"
+                train_one(Run(options, arm, seed, fabric, meter, stop))
 
 
 def _warn_of_other_bits(noted: Path) -> None:

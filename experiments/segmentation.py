@@ -29,27 +29,23 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-import torch
 import tyro
 
-import topolayer as tl
-from experiments import console, figures, report, runs
-from experiments.coco import load_persons
+from experiments import console
 from experiments.console import UserError, log
-from experiments.files import Row
-from experiments.images import ImageSet
-from experiments.penalties import Penalty, Regularization, after_normalization, total_variation
-from experiments.runs import Run
-from experiments.scenes import scenes
-from experiments.task import Arm, Segmentation
-from experiments.training import halvings, steps_per_epoch
-from experiments.unet import DECODER, LAYERS, UNet, check_sides, side_of
+from experiments.options import Options, check, check_data, processes
+
+if TYPE_CHECKING:
+    from experiments.penalties import Penalty, Regularization
+
+Reduction = Literal["mean", "sum"]
+Arm = Literal["none", "topology", "tv"]
 
 
 @dataclass(frozen=True)
-class Config(runs.Options):
+class Config(Options):
     """Section 4 of the paper: binary segmentation with a U-Net, with and without regularization."""
 
     arms: tuple[Arm, ...] = ("none", "topology", "tv")
@@ -68,7 +64,7 @@ class Config(runs.Options):
     more, which is every 4 epochs, as in the paper"""
     momentum: float = 0.0
     """of SGD; the paper does not mention any"""
-    reduction: Literal["mean", "sum"] = "mean"
+    reduction: Reduction = "mean"
     """of the squared error over the pixels of an image; eq. (2) is a sum, under which lr = 0.01 diverges"""
 
     size: int = 256
@@ -111,6 +107,9 @@ class Config(runs.Options):
 
     def regularization(self, arm: Arm) -> Regularization | None:
         """What distinguishes the arms, all of it."""
+        import topolayer as tl
+        from experiments.penalties import Regularization, after_normalization, total_variation
+
         if arm == "none":
             return None
         penalty: Penalty = total_variation if arm == "tv" else partial(tl.few_maxima, k=self.k, gradient=self.gradient)
@@ -144,84 +143,14 @@ DEMO = Config(
 )
 
 WEIGHTS = ("topology_lambda", "tv_lambda")
-DISTURBED_SCORES = ("miou", "person_iou", "betti_error")
-
-
-# --- runs -------------------------------------------------------------------------------------------------------
-
-
-def load_training(config: Config) -> ImageSet:
-    if config.data == "scenes":
-        return scenes(config.train_images or 400, config.size, seed=1)
-    return load_photographs(config, "train", config.train_images)
-
-
-def load_validation(config: Config) -> ImageSet:
-    if config.data == "scenes":
-        return scenes(config.val_images or 100, config.size, seed=2)
-    return load_photographs(config, "val", config.val_images)
-
-
-def load_photographs(config: Config, split: str, limit: int) -> ImageSet:
-    if config.root is None:
-        raise UserError("--data coco needs --root DIR, the folder that holds COCO's annotations/ and images")
-    threads = config.threads or torch.get_num_threads()
-    return load_persons(config.root, split, config.size, crowd=config.crowd, limit=limit, threads=threads)
-
-
-def disturbed(config: Config, val: ImageSet) -> dict[str, ImageSet]:
-    """The validation images under what the options ask for."""
-    found = {}
-    if config.noise:
-        found["noise"] = val.noisy(config.noise)
-    if config.blur:
-        found["blur"] = val.blurred(config.blur)
-    return found
-
-
-def train_run(run: Run[Config], data: tuple[ImageSet, ImageSet]) -> None:
-    """Train one run to its end, on training and validation images."""
-    config, fabric = run.options, run.fabric
-    train, val = data[0].share(config.train_share, seed=run.seed), data[1]
-    bare = initial_model(config, run.seed, prior=float(train.masks.float().mean()))
-    task = Segmentation(
-        fabric,
-        bare,
-        train,
-        val,
-        config.regularization(run.arm),
-        watched=config.layer,
-        k=config.k,
-        reduction=config.reduction,
-        batch_size=config.batch_size,
-    )
-    sgd = torch.optim.SGD(bare.parameters(), lr=config.lr, momentum=config.momentum)
-    steps = steps_per_epoch(len(train), config.batch_size)
-    epochs = config.twelve_halvings
-    schedule = torch.optim.lr_scheduler.LambdaLR(sgd, lambda step: 0.5 ** halvings(step, steps=steps, epochs=epochs))
-    task.model, optimizer = fabric.setup(bare, sgd)
-
-    def closing() -> Row:
-        scores = {name: task.scores(images) for name, images in disturbed(config, val).items()}
-        return {f"{score}_{name}": row[score] for name, row in scores.items() for score in DISTURBED_SCORES}
-
-    run.finish(task, model=bare, optimizer=optimizer, schedule=schedule, examples=len(train), closing=closing)
-
-
-def initial_model(config: Config, seed: int, *, prior: float = 0.5) -> UNet:
-    """The network that every arm of a seed starts from; `prior` is the share of person pixels in training."""
-    torch.manual_seed(seed)
-    # On the CPU, training in channels-last layout is 1.2 to 1.6 times as fast.
-    model = UNet(config.width, prior=min(max(prior, 0.01), 0.99))
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return model
-
-
-# --- the command ------------------------------------------------------------------------------------------------
+READERS = {"root": ("coco",), "crowd": ("coco",)}  # which --data reads an option
 
 
 def settle(config: Settings) -> Settings:
     """Refuse what cannot work, choose the layer where that was left to us, warn of what can hardly be meant."""
+    from experiments.unet import DECODER, LAYERS, check_sides, side_of
+
+    check_data(config, READERS)
     if config.layer == "auto":
         fitting = [layer for layer in DECODER if side_of(layer, config.size) >= 32]
         config = dataclasses.replace(config, layer=fitting[-1] if fitting else DECODER[0])
@@ -229,10 +158,10 @@ def settle(config: Settings) -> Settings:
     for option, layer in (("--layer", config.layer), ("--tv-layer", config.tv_layer)):
         if layer not in LAYERS:
             raise UserError(f"{option} {layer}: there is no such layer; the U-Net has {', '.join(LAYERS)}")
-    runs.check(config, from_one=("size", "width"), from_zero=("k", *WEIGHTS, "lr", "halving_epochs", "noise", "blur"))
+    check(config, from_one=("size", "width"), from_zero=("k", *WEIGHTS, "lr", "halving_epochs", "noise", "blur"))
     if not 0 < config.train_share <= 1:
         raise UserError(f"--train-share must be above 0 and at most 1, got {config.train_share}")
-    each = config.batch_size // runs.processes()
+    each = config.batch_size // processes()
     try:
         check_sides(config.size, config.size, each, training=True)
     except ValueError as error:
@@ -248,20 +177,18 @@ def settle(config: Settings) -> Settings:
 
 
 def main(config: Config) -> None:
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    config = settle(config)
-    runs.check_folders(config)
-    fabric = runs.make_fabric(config)
-    data = load_training(config), load_validation(config)
-    log.info("%d training and %d validation images, %d px", len(data[0]), len(data[1]), config.size)
+    from experiments import figures, report, runs, task
 
-    examples = round(config.train_share * len(data[0]))
-    runs.train_all(config, fabric, examples, lambda run: train_run(run, data))
-    if fabric.is_global_zero:
-        models = runs.trained_models(config, lambda seed: initial_model(config, seed))
-        figures.showcase(config.folder, models, data[1], layer=config.layer, k=config.k)
-        report.write(config.folder)
+    config = settle(config)
+    with runs.prepared(config) as fabric:
+        data = task.load_training(config), task.load_validation(config)
+        log.info("%d training and %d validation images, %d px", len(data[0]), len(data[1]), config.size)
+        examples = round(config.train_share * len(data[0]))
+        runs.train_all(config, fabric, examples, lambda run: task.train_run(run, data))
+        if fabric.is_global_zero:
+            models = runs.trained_models(config, lambda seed: task.initial_model(config, seed))
+            figures.showcase(config.folder, models, data[1], layer=config.layer, k=config.k)
+            report.write(config.folder)
 
 
 def cli() -> None:

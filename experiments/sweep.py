@@ -21,19 +21,18 @@ import dataclasses
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import torch
 import tyro
 
-from experiments import console, figures, report, runs
+from experiments import console, report
 from experiments.console import Meter, UserError, log, stop_requests
 from experiments.files import write_atomically, write_csv, write_json
-from experiments.images import ImageSet
-from experiments.runs import Run
-from experiments.segmentation import Config, load_training, load_validation, settle, train_run
-from experiments.task import Arm
-from experiments.training import steps_per_epoch
+from experiments.options import FREE, processes, shared
+from experiments.segmentation import Arm, Config, settle
+
+if TYPE_CHECKING:
+    from experiments.images import ImageSet
 
 VARIED = ("lambda", "gradient", "layer", "k")  # columns of the table that say what was tried
 
@@ -44,7 +43,7 @@ class Sweep(Config):
 
     # What the names of the settings' folders say may differ, but for layer and k: of these the speckle is scored.
     free: ClassVar[tuple[str, ...]] = (
-        *runs.FREE, "lambdas", "gradients", "ks", "layers", "tv_lambdas", "topology_lambda", "gradient", "tv_lambda",
+        *FREE, "lambdas", "gradients", "ks", "layers", "tv_lambdas", "topology_lambda", "gradient", "tv_lambda",
     )  # fmt: skip
 
     arms: tuple[Arm, ...] = ("none", "topology")
@@ -116,9 +115,13 @@ def settings(sweep: Sweep) -> list[Setting]:
 
 def split(sweep: Sweep) -> tuple[ImageSet, ImageSet]:
     """The images to train on, and those to score."""
-    train = load_training(sweep)
+    import torch
+
+    from experiments import task
+
+    train = task.load_training(sweep)
     if not sweep.held_out:
-        return train, load_validation(sweep)
+        return train, task.load_validation(sweep)
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0)).tolist()
     number = round(sweep.held_out * len(train))
     if not 0 < number < len(train):
@@ -154,6 +157,8 @@ def finished(sweep: Sweep, setting: Setting, seed: int) -> bool:
 
 def write(sweep: Sweep, tried: Sequence[Setting]) -> None:
     """The table and the curves of what is finished."""
+    from experiments import figures
+
     rows = table(sweep, tried)
     write_csv(sweep.folder / "sweep.csv", rows)
     scores = [name for name in report.SEGMENTATION.titles if name in rows[0]]
@@ -179,30 +184,31 @@ def write(sweep: Sweep, tried: Sequence[Setting]) -> None:
 
 
 def main(sweep: Sweep) -> None:
-    if runs.processes() != 1:
+    from experiments import runs, task
+    from experiments.training import steps_per_epoch
+
+    if processes() != 1:
         raise UserError("the sweep runs in one process: start it without torchrun")
     if not 0 <= sweep.held_out < 1:
         raise UserError(f"--held-out must be at least 0 and below 1, got {sweep.held_out}")
-    if not sweep.seeds:
-        raise UserError("--seeds: expected at least one")
     sweep = settle(sweep)
     tried = settings(sweep)
-    runs.check_folders(sweep)
-    if sweep.threads:
-        torch.set_num_threads(sweep.threads)
-    write_json(sweep.folder / "config.json", runs.shared(sweep))
-    data = split(sweep)
-    fabric = runs.make_fabric(sweep)
-    todo = {seed: [setting for setting in tried if not finished(sweep, setting, seed)] for seed in sweep.seeds}
-    number = sum(map(len, todo.values()))
-    log.info("%d settings, %d runs to go", len(tried), number)
-    steps = sweep.epochs * steps_per_epoch(round(sweep.train_share * len(data[0])), sweep.batch_size)
-    with stop_requests() as stop, Meter(number * steps) as meter:
-        for seed, unfinished in todo.items():
-            for setting in unfinished:
-                config = dataclasses.replace(setting.config, name=f"{sweep.name or sweep.default_name}/{setting.name}")
-                train_run(Run(config, setting.arm, seed, fabric, meter, stop), data)
-            write(sweep, tried)
+    with runs.prepared(sweep) as fabric, stop_requests() as stop:
+        data = split(sweep)
+        steps = sweep.epochs * steps_per_epoch(round(sweep.train_share * len(data[0])), sweep.batch_size)
+        write_json(sweep.folder / "config.json", shared(sweep))
+        every = [(seed, setting) for seed in dict.fromkeys(sweep.seeds) for setting in tried]
+        todo = [(seed, setting) for seed, setting in every if not finished(sweep, setting, seed)]
+        log.info("%d settings, %d of %d runs to go", len(tried), len(todo), len(every))
+        with Meter(len(todo) * steps) as meter:
+            for number, (seed, setting) in enumerate(every, 1):
+                if (seed, setting) in todo:
+                    meter.run = f"run {number} of {len(every)}, seed {seed}, {setting.name}"
+                    name = f"{sweep.name or sweep.default_name}/{setting.name}"
+                    config = dataclasses.replace(setting.config, name=name)
+                    task.train_run(runs.Run(config, setting.arm, seed, fabric, meter, stop), data)
+                if setting is tried[-1]:
+                    write(sweep, tried)
     log.info("in %s: sweep.md, sweep.csv, sweep.png\n%s", sweep.folder, (sweep.folder / "sweep.md").read_text())
 
 

@@ -1,22 +1,26 @@
-"""What is trained in Section 4: the loss, with a penalty on a layer, and the scores on the validation set."""
+"""What is trained in Section 4: data, network, the loss with a penalty on a layer, scores on the validation set."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 import topolayer as tl
+from experiments.coco import load_persons
 from experiments.files import Row
 from experiments.images import ImageSet
-from experiments.metrics import THRESHOLD, SegmentationScore
+from experiments.metrics import SegmentationScore, foreground
 from experiments.penalties import Regularization, gradient_ratio, keep, speckle
+from experiments.runs import Run
+from experiments.scenes import scenes
+from experiments.segmentation import Config, Reduction
+from experiments.training import halvings, steps_per_epoch
+from experiments.unet import UNet
 
-Arm = Literal["none", "topology", "tv"]
-Reduction = Literal["mean", "sum"]
+DISTURBED_SCORES = ("miou", "person_iou", "betti_error")
 
 
 def squared_error(prediction: Tensor, mask: Tensor, reduction: Reduction) -> Tensor:
@@ -85,10 +89,79 @@ class Segmentation:
             score.update(prediction, masks)
             error = squared_error(prediction, masks, self.reduction)
             spots = speckle(self.activations[self.watched], k=self.k)
-            wrong = tl.betti_error((prediction > THRESHOLD).float(), masks, dims=0)
+            wrong = tl.betti_error(foreground(prediction).float(), masks, dims=0)
             sums += torch.stack([error * len(indices), spots.sum(), wrong.sum(), error.new_tensor(len(indices))])
         self.activations.clear()
         if self.fabric.world_size > 1:
             sums = torch.as_tensor(self.fabric.all_reduce(sums, reduce_op="sum"))
         means = (sums[:-1] / sums[-1]).tolist()
         return {**dict(zip(("val_mse", "val_speckle", "betti_error"), means, strict=True)), **score.compute()}
+
+
+# --- a run and its data -----------------------------------------------------------------------------------------
+
+
+def load_training(config: Config) -> ImageSet:
+    if config.data == "scenes":
+        return scenes(config.train_images or 400, config.size, seed=1)
+    return load_photographs(config, "train", config.train_images)
+
+
+def load_validation(config: Config) -> ImageSet:
+    if config.data == "scenes":
+        return scenes(config.val_images or 100, config.size, seed=2)
+    return load_photographs(config, "val", config.val_images)
+
+
+def load_photographs(config: Config, split: str, limit: int) -> ImageSet:
+    assert config.root is not None  # settled
+    threads = config.threads or torch.get_num_threads()
+    return load_persons(config.root, split, config.size, crowd=config.crowd, limit=limit, threads=threads)
+
+
+def disturbed(config: Config, val: ImageSet) -> dict[str, ImageSet]:
+    """The validation images under what the options ask for."""
+    found = {}
+    if config.noise:
+        found["noise"] = val.noisy(config.noise)
+    if config.blur:
+        found["blur"] = val.blurred(config.blur)
+    return found
+
+
+def train_run(run: Run[Config], data: tuple[ImageSet, ImageSet]) -> None:
+    """Train one run to its end, on training and validation images."""
+    config, fabric = run.options, run.fabric
+    train, val = data[0].share(config.train_share, seed=run.seed), data[1]
+    bare = initial_model(config, run.seed, prior=float(train.masks.float().mean()))
+    task = Segmentation(
+        fabric,
+        bare,
+        train,
+        val,
+        config.regularization(run.arm),
+        watched=config.layer,
+        k=config.k,
+        reduction=config.reduction,
+        batch_size=config.batch_size,
+    )
+    sgd = torch.optim.SGD(bare.parameters(), lr=config.lr, momentum=config.momentum)
+    steps = steps_per_epoch(len(train), config.batch_size)
+    epochs = config.twelve_halvings
+    schedule = torch.optim.lr_scheduler.LambdaLR(sgd, lambda step: 0.5 ** halvings(step, steps=steps, epochs=epochs))
+    task.model, optimizer = fabric.setup(bare, sgd)
+
+    def closing() -> Row:
+        scores = {name: task.scores(images) for name, images in disturbed(config, val).items()}
+        return {f"{score}_{name}": row[score] for name, row in scores.items() for score in DISTURBED_SCORES}
+
+    run.finish(task, model=bare, optimizer=optimizer, schedule=schedule, examples=len(train), closing=closing)
+
+
+def initial_model(config: Config, seed: int, *, prior: float = 0.5) -> UNet:
+    """The network that every arm of a seed starts from; `prior` is the share of person pixels in training."""
+    torch.manual_seed(seed)
+    # On the CPU, training in channels-last layout is 1.2 to 1.6 times as fast.
+    model = UNet(config.width, prior=min(max(prior, 0.01), 0.99))
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model

@@ -14,38 +14,50 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 import tyro
 from rich.progress import track
-from torch import Tensor, nn
 
-from experiments import console, figures, report
-from experiments.activations import load_run
+from experiments import console, report
 from experiments.console import UserError, log
 from experiments.files import write_atomically, write_csv
-from experiments.images import ImageSet
-from experiments.metrics import THRESHOLD, ThresholdCurve
-from experiments.segmentation import disturbed, load_validation
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from experiments.images import ImageSet
+    from experiments.metrics import ThresholdCurve
 
 TITLES = {
     "average_precision": "average precision{} (%)",
     "best_miou": "best mIoU{} (%)",
-    "found": "pixels above the threshold{} (%)",
+    "found": "pixels found{} (%)",
 }
 
 
-@torch.inference_mode()
 def curve(model: nn.Module, images: ImageSet) -> ThresholdCurve:
     """Of all pixels of the images."""
+    import torch
+
+    from experiments.metrics import ThresholdCurve
+
     found = ThresholdCurve()
-    for indices in torch.split(torch.arange(len(images)), 32):
-        batch, masks = images.batch(indices, torch.device("cpu"))
-        found.update(model(batch), masks)
+    with torch.inference_mode():
+        for indices in torch.split(torch.arange(len(images)), 32):
+            batch, masks = images.batch(indices, torch.device("cpu"))
+            found.update(model(batch), masks)
     return found
 
 
 def write(folder: Path, root: Path | None, threads: int) -> None:
+    import torch
+
+    from experiments import figures
+    from experiments.layers import load_run
+    from experiments.metrics import THRESHOLD, ThresholdCurve
+    from experiments.task import disturbed, load_validation
+
     if threads:
         torch.set_num_threads(threads)
     runs = report.finished_runs(folder)

@@ -159,7 +159,7 @@ class Trainer:
                 total[1] += 1
             self.seconds += time.perf_counter() - began
             parts = {name: value for name, value in shown.items() if name != "loss"}
-            self.meter.advance(1, f"{self.folder.name} {self.epoch + 1}/{self.epochs}", parts or shown)
+            self.meter.advance(1, f"epoch {self.epoch + 1} of {self.epochs}", parts or shown)
             if self._agree(stop()):
                 self.save()
                 raise Interrupted(
@@ -190,8 +190,7 @@ class Trainer:
         self.sums, self.seconds = {}, 0.0
         if self.fabric.is_global_zero:
             write_csv(self.folder / "metrics.csv", self.history)
-            if not self.meter.live:
-                log.info("%s %s", self.folder.name, "  ".join(f"{k} {v:.5g}" for k, v in row.items()))
+            self.meter.tell(f"epoch {self.epoch} of {self.epochs}")
             if not math.isfinite(row["train_loss"]):
                 log.warning("%s: the training loss is %s in epoch %d", self.folder, row["train_loss"], self.epoch)
         return row

@@ -74,6 +74,49 @@ def test_the_legend_of_a_diagram_counts_bars() -> None:
     assert plot.diagram(bars_of(mask), legend=False, ax=Figure().subplots()).get_legend() is None
 
 
+def squares_with_holes() -> torch.Tensor:
+    """Nine components, one of them with a hole, and all bars of a dimension alike."""
+    mask = torch.zeros(9, 9)
+    mask[::4, ::4] = 1.0
+    mask[4, 4] = mask[:, 1::2] = 0.0
+    mask[3:6, 3:6] = 1.0
+    mask[4, 4] = 0.0
+    return mask
+
+
+@pytest.mark.parametrize("k", [None, 0, 2, 100])
+@pytest.mark.parametrize(
+    ("values", "superlevel", "counted"),
+    [
+        (squares_with_holes(), True, {(1.0, 0.0): 8}),
+        (1 - squares_with_holes(), False, {(0.0, 1.0): 8}),
+        (IMAGES[True], True, {}),  # all bars differ
+        (torch.tensor([[1.0, 0, 2], [0, 0, 0], [1, 0, 2]]), True, {(1.0, 0.0): 2}),
+        (torch.zeros(4, 4), True, {}),
+    ],
+)
+def test_bars_that_coincide_are_counted(
+    values: torch.Tensor, superlevel: bool, counted: dict[tuple[float, float], int], k: int | None
+) -> None:
+    """Beside their point, whether they are filled, hollow or some of each."""
+    ax = plot.diagram(bars_of(values, superlevel), k=k)
+    assert {tuple(map(float, text.xy)): int(text.get_text()[1:]) for text in ax.texts} == counted
+    draw(ax)
+
+
+def test_bars_that_never_die_and_coincide_are_counted() -> None:
+    """By dimension, so that the numbers of two dimensions do not cover one another."""
+    simplices = [torch.tensor(CYCLE), torch.tensor([[4], [5]])]
+    ax = plot.diagram(tl.persistence(tl.LowerStar(torch.zeros(6), simplices), (0, 1)))
+    (infinity,) = ax.get_yticks(minor=True)
+    assert [(text.xy, int(text.get_text()[1:])) for text in ax.texts] == [((0, infinity), 3)]
+
+
+def test_a_picture_of_many_coinciding_bars_has_no_numbers() -> None:
+    image = torch.randint(0, 9, (24, 24), generator=torch.Generator().manual_seed(0)).float()
+    assert not plot.diagram(bars_of(image)).texts
+
+
 @pytest.mark.parametrize("k", [0, 1, 2, 4, 100])
 @pytest.mark.parametrize("superlevel", [True, False])
 def test_the_k_longest_are_filled(k: int, superlevel: bool) -> None:

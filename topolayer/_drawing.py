@@ -26,6 +26,7 @@ Array = npt.NDArray[Any]
 COLOURS = ("#D55E00", "#004C7F", "#000000", "#CC79A7")
 MARKERS = ("o", "^", "s", "D")
 DASHES = ("-", "--", "-.", ":")
+MOST_COUNTED = 8  # points of a diagram whose bars are counted beside them: more numbers would cover it
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class Group:
     def deaths_at(self, infinity: float) -> Array:
         """Deaths, those that never come at a place on paper."""
         return np.where(np.isinf(self.deaths), infinity, self.deaths)
+
+    def places(self, infinity: float) -> tuple[Array, Array]:
+        """The different points (birth, death) of a diagram, (n, 2), and how many bars each of them stands for."""
+        found, counts = np.unique(np.stack([self.births, self.deaths_at(infinity)], 1), axis=0, return_counts=True)
+        return found, counts
 
     @property
     def colour(self) -> str:
@@ -96,6 +102,23 @@ def value_range(groups: list[Group]) -> tuple[float, float, float]:
         low, high = low - (abs(low) or 1.0) / 2, high + (abs(high) or 1.0) / 2
     margin = 0.06 * (high - low)
     return low - margin, high + margin, margin
+
+
+def count_coincident(ax: Axes, groups: list[Group], infinity: float) -> None:
+    """A number beside each point of a diagram that stands for several bars of a dimension, unless there are many."""
+    places = [
+        (number, x, y, count)
+        for number, group in enumerate(groups)
+        for (x, y), count in zip(*group.places(infinity), strict=True)
+        if count > 1
+    ]
+    if len(places) > MOST_COUNTED:
+        return
+    middle = np.mean([x for group in groups for x in group.births]) if places else 0.0
+    for number, x, y, count in places:
+        side, align = (6, "left") if x < middle else (-6, "right")  # towards the middle of the picture
+        text, offset, colour = f"\N{MULTIPLICATION SIGN}{count}", (side, 3 + 10 * number), groups[number].colour
+        ax.annotate(text, (x, y), offset, textcoords="offset points", ha=align, fontsize="small", color=colour)
 
 
 def size_of(count: int) -> float:

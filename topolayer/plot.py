@@ -52,8 +52,9 @@ def diagram(
 ) -> Axes:
     """The persistence diagram: a point (birth, death) for every bar, as in Figures 2 and 3 of the paper.
 
-    Bars that never die lie beyond a dashed line: below it in a superlevel diagram, above it in a sublevel one. The
-    legend says how many bars there are, for equal ones lie on top of one another.
+    Bars that never die lie beyond a dashed line: below it in a superlevel diagram, above it in a sublevel one. Equal
+    bars lie on top of one another: where there are few such places, each says how many bars it holds, as in "×9". The
+    legend counts all of them.
 
     Args:
         barcode: from `persistence`, any dimensions.
@@ -94,6 +95,7 @@ def diagram(
             ax.scatter(x[:kept], y[:kept], 30, zorder=2, label=f"{name}, longest ({kept})", **style)
             style |= {"facecolors": "none", "edgecolors": colour}
             ax.scatter(x[kept:], y[kept:], small, label=f"{name}, others ({len(x) - kept})", **style)
+    _drawing.count_coincident(ax, groups, infinity)
     ax.set(xlabel="birth", ylabel="death", xlim=ends, ylim=(low, high), aspect="equal")
     if legend:
         _drawing.legend(ax, loc="upper left" if bars.superlevel else "lower right")

@@ -6,24 +6,22 @@ import dataclasses
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import topolayer as tl
-from experiments import runs
 from experiments.console import UserError, log
-from experiments.depth.depthset import Sensor
-from experiments.depth.encoders import STAGES
-from experiments.depth.layouts import DIODE, NYU
-from experiments.depth.losses import Reduction, Weights, few_minima, variation
-from experiments.depth.networks import DenseDepth, Map, UNet, check_sides
-from experiments.depth.scenes import SCENES
-from experiments.penalties import Regularization
+from experiments.options import Options, check, check_data, processes
 
+if TYPE_CHECKING:
+    from experiments.depth.depthset import Sensor
+    from experiments.depth.losses import Weights
+    from experiments.penalties import Regularization
+
+Map = Literal["log", "linear"]
+Reduction = Literal["mean", "sum"]
 Arm = Literal["none", "tv", "topology", "tv+topology", "sublevel", "tv+sublevel"]
 
-SENSORS = {"scenes": SCENES, "nyu": NYU, "diode": DIODE}
 SIZES = {"scenes": (96, 128), "nyu": (192, 256), "diode": (384, 512)}
-NETWORKS: dict[str, type[UNet] | type[DenseDepth]] = {"unet": UNet, "densedepth": DenseDepth}
+READERS = {"root": ("nyu", "diode"), "cache": ("nyu", "diode"), "settings": ("diode",)}  # which --data reads an option
 
 # What Sections 5.1 and 5.2 say of each network.
 PAPER: dict[str, dict[str, Any]] = {
@@ -71,7 +69,7 @@ SMALL: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Config(runs.Options):
+class Config(Options):
     """Section 5 of the paper: monocular depth with U-Net or DenseDepth, with and without regularization."""
 
     arms: tuple[Arm, ...] = ("none", "tv", "topology", "tv+topology")
@@ -142,15 +140,24 @@ class Config(runs.Options):
 
     @property
     def sensor(self) -> Sensor:
-        return SENSORS[self.data]
+        from experiments.depth.layouts import DIODE, NYU
+        from experiments.depth.scenes import SCENES
+
+        return {"scenes": SCENES, "nyu": NYU, "diode": DIODE}[self.data]
 
     @property
     def objective(self) -> Weights:
+        from experiments.depth.losses import Weights
+
         assert self.tv_lambda is not None and self.topology_lambda is not None  # settled
         return Weights(self.depth_lambda, self.gradient_lambda, self.ssim_lambda, self.tv_lambda, self.topology_lambda)
 
     def regularizations(self, arm: Arm) -> dict[str, Regularization]:
         """What distinguishes the arms, all of it."""
+        import topolayer as tl
+        from experiments.depth.losses import few_minima, variation
+        from experiments.penalties import Regularization
+
         every = {
             "tv": Regularization(self.tv_layer, partial(variation, reduction=self.reduction), self.objective.tv),
             "topology": Regularization(self.layer, partial(tl.few_maxima, k=self.k), self.objective.topology),
@@ -178,12 +185,18 @@ DEMO = Config(
 
 def pixels(config: Config, layer: str) -> int:
     """How many pixels a phase of the decoder has: the first from the bottleneck a 16th of the sides."""
+    from experiments.depth.networks import NETWORKS
+
     stride = 16 >> NETWORKS[config.model].decoder.index(layer)
     return config.size[0] * config.size[1] // (stride * stride)
 
 
 def settle(config: Config) -> Config:
     """Put in what was left to the paper or to us, refuse what cannot work, warn of what can hardly be meant."""
+    from experiments.depth.encoders import STAGES
+    from experiments.depth.networks import NETWORKS, check_sides
+
+    check_data(config, READERS)
     left = (SMALL if config.demo else PAPER)[config.model]
     changes = {name: value for name, value in left.items() if getattr(config, name) == getattr(Config, name)}
     if config.size == (0, 0):
@@ -201,20 +214,18 @@ def settle(config: Config) -> Config:
     for option, layer in (("--layer", config.layer), ("--tv-layer", config.tv_layer)):
         if layer not in names:
             raise UserError(f"{option} {layer}: there is no such layer; {config.model} has {', '.join(names)}")
-    if config.data != "scenes" and config.root is None:
-        raise UserError(f"--data {config.data} needs --root DIR, the folder of the data set")
     if not config.settings:
         raise UserError("--settings names no part of DIODE: give indoors, outdoor or both")
     if config.encoder == "small" and config.width == 0:
         config = dataclasses.replace(config, width=16)
     topological = {"topology", "sublevel"} & set("+".join(config.arms).split("+"))
     lambdas = ("depth_lambda", "gradient_lambda", "ssim_lambda", "tv_lambda", "topology_lambda")
-    runs.check(config, from_zero=("lr", "encoder_share", "weight_decay", "width", "ssim_range", "k", *lambdas))
+    check(config, from_zero=("lr", "encoder_share", "weight_decay", "width", "ssim_range", "k", *lambdas))
     try:
         check_sides(*config.size)
     except ValueError as error:
         raise UserError(str(error)) from error
-    if config.batch_size // runs.processes() * config.size[0] * config.size[1] < 2 * 32 * 32:
+    if config.batch_size // processes() * config.size[0] * config.size[1] < 2 * 32 * 32:
         raise UserError("a batch of one 32x32 image leaves one value per channel, which cannot be normalized")
     if config.layer in decoder and topological and pixels(config, config.layer) < 32 * config.k:
         log.warning(

@@ -15,16 +15,14 @@ The paper's weights are taken for those of the means: eq. (7) has no size to spe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 import topolayer as tl
+from experiments.depth.config import Reduction
 from experiments.penalties import total_variation
-
-Reduction = Literal["mean", "sum"]
 
 SOBEL = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
 WINDOW, SIGMA = 11, 1.5  # of SSIM: as its authors chose them

@@ -13,19 +13,17 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from experiments.depth.config import Map
 from experiments.depth.depthset import Sensor
 from experiments.depth.encoders import STAGES, Encoder
 from experiments.images import MEAN, STD
 from experiments.penalties import keep
 from experiments.unet import phase
-
-Map = Literal["log", "linear"]
 
 
 class Head(nn.Module):
@@ -163,3 +161,6 @@ def check_sides(height: int, width: int) -> None:
             f"the encoders halve their input five times: both sides must be multiples of 32, but --size is "
             f"{height} {width}; {near[0]} {near[1]} is near"
         )
+
+
+NETWORKS: dict[str, type[UNet] | type[DenseDepth]] = {"unet": UNet, "densedepth": DenseDepth}

@@ -14,17 +14,12 @@ from scipy.spatial.distance import pdist, squareform
 from torch import Tensor
 
 from experiments.console import UserError
+from experiments.speed.config import Kind
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
-Kind = Literal["noise", "smooth", "photograph", "constant", "checkerboard", "ramp", "spiral"]
 Job = Literal["image", "volume", "distances", "penalty", "batch", "hashing"]
 
-# White noise, the same smoothed with a Gaussian of standard deviation 3, and scikit-image's `camera`, resized.
-NATURAL: tuple[Kind, ...] = ("noise", "smooth", "photograph")
-# Nothing but ties; maxima everywhere; one ascent in the order of memory; one along a corridor that winds inwards.
-EXTREME: tuple[Kind, ...] = ("constant", "checkerboard", "ramp", "spiral")
-KINDS = NATURAL + EXTREME
 SMALLEST = 8  # pixels on a side: below it a spiral has no turns, and packages have code of their own
 
 

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 import torch
 
 from experiments.console import Interrupted, Meter, log
+from experiments.speed.config import EXTREME
 from experiments.speed.contenders import Contender
-from experiments.speed.inputs import EXTREME, Input
+from experiments.speed.inputs import Input
 
 BURST = 0.005  # seconds
 FEWEST = 3  # rounds that every contender takes part in

@@ -15,8 +15,9 @@ from matplotlib.lines import Line2D
 
 from experiments import figures
 from experiments.files import environment, write_atomically, write_csv
+from experiments.speed.config import KINDS
 from experiments.speed.contenders import LOADERS, Contender, cores
-from experiments.speed.inputs import KINDS, Job
+from experiments.speed.inputs import Job
 from experiments.speed.measure import Effort, Key, Times
 from experiments.speed.targets import Results, Verdict, pixels, sizes, verdicts
 

@@ -20,8 +20,8 @@ from torch import Tensor
 import topolayer as tl
 from experiments.console import UserError
 from experiments.scenes import scenes
-from experiments.segmentation import Config, initial_model
-from experiments.task import squared_error
+from experiments.segmentation import Config
+from experiments.task import initial_model, squared_error
 
 PAPER = "Section 4"
 

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from experiments.speed.inputs import NATURAL
+from experiments.speed.config import NATURAL
 from experiments.speed.measure import Times
 from experiments.speed.step import PAPER, Share
 

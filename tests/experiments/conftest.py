@@ -17,8 +17,8 @@ pytest.importorskip("lightning_fabric", reason="needs the extra `experiments`")
 
 from experiments.console import Meter
 from experiments.runs import Run, make_fabric
-from experiments.segmentation import Config, train_run
-from experiments.task import Arm
+from experiments.segmentation import Arm, Config
+from experiments.task import load_training, load_validation, train_run
 
 SIDE = 80  # of the photographs; not the side they are resized to
 
@@ -54,7 +54,6 @@ def config(tmp_path: Path) -> Config:
 @pytest.fixture
 def train(config: Config) -> Callable[..., Path]:
     """Train one run of `config`, with changes, and return its folder."""
-    from experiments.segmentation import load_training, load_validation
 
     def fit(arm: Arm = "topology", seed: int = 0, **changes: Any) -> Path:
         changed = dataclasses.replace(config, **changes)

@@ -16,10 +16,11 @@ from PIL import Image
 from scipy.stats import spearmanr
 
 import topolayer as tl
-from experiments import activations, agreement, segmentation
-from experiments.activations import Options, chosen, load_run, magnitudes, main, presentable
+from experiments import activations, agreement, figures, layers, task
+from experiments.activations import Options, main
 from experiments.console import UserError
 from experiments.images import ImageSet
+from experiments.layers import chosen, load_run, magnitudes, presentable
 from experiments.segmentation import Config
 from experiments.unet import LAYERS, UNet, side_of
 
@@ -70,7 +71,7 @@ def test_pixels_that_touch_along_the_other_diagonal_are_apart() -> None:
 
 
 def test_one_two_several_and_none_from_the_embedded_scenes(config: Config) -> None:
-    val = segmentation.load_validation(dataclasses.replace(config, val_images=30))
+    val = task.load_validation(dataclasses.replace(config, val_images=30))
     found = chosen(config, val)
     assert list(found) == ["none", "one", "two", "several"]
     barcodes = {
@@ -83,7 +84,7 @@ def test_one_two_several_and_none_from_the_embedded_scenes(config: Config) -> No
 
 def test_magnitudes_are_those_of_the_phases(config: Config) -> None:
     model = UNet(width=2).eval()
-    val = segmentation.load_validation(config)
+    val = task.load_validation(config)
     found = magnitudes(model, val)
     assert list(found) == [*LAYERS, "output"]
     assert all(found[name].shape == (side_of(name, 64),) * 2 for name in LAYERS)
@@ -130,7 +131,7 @@ def test_from_which_layer_on(lows: list[float], first: str | None) -> None:
 
 def test_a_layer_is_recommended_on_training_images_alone(config: Config, tmp_path: Path) -> None:
     model = UNet(width=2).eval()
-    table = agreement.probed(model, segmentation.load_training(config), 0.25)
+    table = agreement.probed(model, task.load_training(config), 0.25)
     table = dataclasses.replace(table, layer="dec2", k=3)  # an untrained network follows nothing
     for recommend in (False, True):
         agreement.report(tmp_path, table, recommend=recommend)
@@ -143,7 +144,7 @@ def test_a_layer_is_recommended_on_training_images_alone(config: Config, tmp_pat
 def test_a_run_gets_its_pictures_and_tables(
     train: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(activations, "COUNTS", {"one": (1, 1)})  # a picture takes seconds
+    monkeypatch.setattr(layers, "COUNTS", {"one": (1, 1)})  # a picture takes seconds
     Image.new("RGB", (90, 60), "navy").save(tmp_path / "sea.png")
     run, out = train("none", val_images=12), tmp_path / "made"
     main(Options(run=run, images=(tmp_path / "sea.png",), limit=5, out=out, threads=1))
@@ -164,8 +165,8 @@ def test_a_run_gets_its_pictures_and_tables(
 def test_the_demo_trains_first(config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     tiny = dataclasses.replace(config, arms=("none",), name="tiny", resume=True)
     monkeypatch.setattr(activations, "DEMO", tiny)
-    monkeypatch.setattr(activations, "layers_figure", lambda *shown, **options: None)
-    monkeypatch.setattr(activations, "superlevel_figure", lambda *shown: None)
+    monkeypatch.setattr(figures, "layers", lambda *shown, **options: None)
+    monkeypatch.setattr(layers, "superlevel_figure", lambda *shown: None)
     main(Options(demo=True, runs=tmp_path, threads=1))
     made = {path.name for path in (tmp_path / "tiny" / "seed0-none" / "activations").iterdir()}
     assert {"mask.png", "agreement.png", "layers.md"} <= made
@@ -175,13 +176,13 @@ def test_photographs_without_people(train: Callable[..., Path], coco_root: Path)
     """Image 4 shows a dog alone. The validation images all show people: no picture then."""
     run = train("none")
     config = dataclasses.replace(load_run(run, coco_root)[0], data="coco")
-    assert "none" not in chosen(config, segmentation.load_validation(config))
+    assert "none" not in chosen(config, task.load_validation(config))
     (coco_root / "annotations" / "instances_val.json").write_text(
         (coco_root / "annotations" / "instances_train.json").read_text()
     )
     for path in (coco_root / "train").iterdir():
         path.replace(coco_root / "val" / path.name)
-    found = chosen(config, segmentation.load_validation(config))
+    found = chosen(config, task.load_validation(config))
     assert found["none"].names == ("COCO 4",) and found["two"].names == ("COCO 3",)
 
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import math
 import os
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from pycocotools import mask as rle
 
+from experiments import coco
 from experiments.coco import load_persons
 from experiments.console import UserError, log
 from experiments.images import MEAN, STD, ImageSet
 from experiments.scenes import scenes
+
+from .conftest import SIDE, run_lengths, square
 
 # pycocotools' compiled part hands NumPy 2 an object with the old __array__ signature.
 pytestmark = pytest.mark.filterwarnings(
@@ -61,6 +69,76 @@ def test_an_unreadable_image_is_named_skipped_and_counted(
         loaded = load_persons(coco_root, "train", 64)
     assert loaded.names == ("COCO 1",)
     assert "2.jpg" in caplog.text and "3.jpg" in caplog.text and "2 of 3 images" in caplog.text
+
+
+GOOD = square(0, 0, 40, 80)
+
+
+@pytest.mark.parametrize(
+    ("outline", "half", "skipped"),
+    [
+        ([], False, 1),
+        ([[]], False, 1),
+        (None, False, 1),
+        ([[10, 10, 30, 30]], False, 1),  # pycocotools would take it for a box
+        ([[10, 10, 30, 30, 20, 20]], False, 1),  # on a line
+        ([[10, 10, 10, 10, 10, 10]], False, 1),
+        ([[10, 10, 30, 10, 30, 30, 7]], False, 1),
+        ([[10, 10, 30, 10, 30, math.nan]], False, 1),  # pycocotools would fill the memory
+        ([[0, 0, 1e12, 0, 1e12, 80]], False, 1),
+        (GOOD, False, 8),  # numbers where polygons are expected
+        ([[10, 10, 30, 30], GOOD], True, 1),
+        ([GOOD, []], True, 1),
+        ([GOOD], True, 0),
+        ({"size": [SIDE, SIDE], "counts": []}, False, 1),
+        ({"size": [SIDE, SIDE], "counts": [5, 5]}, False, 1),  # pycocotools would leave the rest as it was
+        ({"size": [SIDE, SIDE], "counts": [SIDE * SIDE]}, False, 1),
+        ({"size": [SIDE, SIDE], "counts": [-1, SIDE * SIDE + 1]}, False, 1),
+        ({"size": [4, 4], "counts": [0, 16]}, False, 1),
+        ({"size": [SIDE, SIDE], "counts": "nonsense"}, False, 1),
+        ({"size": [SIDE, SIDE], "counts": ""}, False, 1),
+        ({"size": [SIDE, SIDE]}, False, 1),
+        ({"size": [SIDE, SIDE], "counts": [0, SIDE * 40, SIDE * 40]}, True, 0),
+    ],
+)
+@pytest.mark.parametrize("alone", [True, False])
+def test_an_outline_that_encloses_nothing_is_skipped_and_counted(
+    outline: Any, half: bool, skipped: int, alone: bool, coco_root: Path, caplog: Any, monkeypatch: Any
+) -> None:
+    """Alone it leaves its image without people; beside another person it adds nothing to the target."""
+    monkeypatch.setattr(log, "propagate", True)
+    file = coco_root / "annotations" / "instances_val.json"
+    content = json.loads(file.read_text())
+    person = next(annotation for annotation in content["annotations"] if annotation["image_id"] == 1)
+    rest = [annotation for annotation in content["annotations"] if annotation["image_id"] == 2]
+    other = [] if alone else [person | {"id": 98, "segmentation": [square(0, 0, 20, 80)]}]
+    content["annotations"] = [*rest, *other, person | {"id": 99, "segmentation": outline}]
+    file.write_text(json.dumps(content))
+    with caplog.at_level(logging.WARNING, "experiments"):
+        loaded = load_persons(coco_root, "val", 64)
+    assert (f" {skipped} outlines of people skipped, in 1 of {2 + len(other)} annotations" in caplog.text) == (
+        skipped > 0
+    )
+    assert loaded.names == (("COCO 1", "COCO 2") if half or not alone else ("COCO 2",))
+    if len(loaded) == 2:
+        share = 0.5 if half else 0.25
+        assert loaded.masks[0].float().mean() == share and loaded.masks[0, :, : int(64 * share)].all()
+        assert loaded.people[0] == half + len(other)
+    if alone and not half:  # it shows people all the same
+        with pytest.raises(UserError, match="no image without people"):
+            load_persons(coco_root, "val", 64, people_shown=False)
+
+
+def test_run_lengths_are_read_in_both_forms() -> None:
+    generator = np.random.default_rng(0)
+    for scale in (1, 9):
+        mask = np.kron(generator.random((13, 7)) < 0.4, np.ones((scale, scale))).astype(np.uint8)
+        compressed = rle.encode(np.asfortranarray(mask))
+        record = {"height": mask.shape[0], "width": mask.shape[1]}
+        for counts in (compressed["counts"], compressed["counts"].decode(), run_lengths(mask)["counts"]):
+            outline, skipped = coco._usable({"size": list(mask.shape), "counts": counts}, record)
+            assert skipped == 0 and outline is not None
+            assert np.array_equal(coco._union([outline], *mask.shape), 255 * mask)
 
 
 def test_what_users_can_mend_is_said_in_one_line(coco_root: Path, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import torch
 
 import topolayer as tl
 from experiments.console import UserError
-from experiments.region import Config, Descent, count, descend, main, noisy, penalty
+from experiments.descent import Descent, count, descend, noisy, penalty
+from experiments.region import Config, main
 
 pytest.importorskip("skimage", reason="the photograph is scikit-image's")
 TINY = Config(side=24, k=6, steps=4, rates=(0.1, 0.4), seeds=(0, 1))

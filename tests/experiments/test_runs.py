@@ -17,12 +17,13 @@ import pytest
 import torch
 
 import topolayer as tl
-from experiments import segmentation, training
+from experiments import task, training
 from experiments.console import Interrupted, Meter, UserError
 from experiments.files import read_csv
 from experiments.images import ImageSet
-from experiments.runs import check_folders
-from experiments.segmentation import Config, initial_model, load_training, load_validation, main, settle
+from experiments.options import check_folders
+from experiments.segmentation import Config, main, settle
+from experiments.task import initial_model, load_training, load_validation
 from experiments.training import Trainer, read_checkpoint
 from experiments.unet import UNet
 
@@ -195,13 +196,13 @@ def test_the_share_is_that_of_the_seed_in_every_arm(
     train: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[str, ...]] = []
-    task = segmentation.Segmentation
+    original = task.Segmentation
 
     def watched(fabric: Any, model: Any, images: Any, *arguments: Any, **options: Any) -> Any:
         seen.append(images.names)
-        return task(fabric, model, images, *arguments, **options)
+        return original(fabric, model, images, *arguments, **options)
 
-    monkeypatch.setattr(segmentation, "Segmentation", watched)
+    monkeypatch.setattr(task, "Segmentation", watched)
     for arm, seed in (("none", 0), ("topology", 0), ("none", 1)):
         train(arm, seed=seed, train_images=12, train_share=0.5, epochs=1)
     assert seen[0] == seen[1] and set(seen[0]) != set(seen[2])
@@ -234,10 +235,8 @@ def test_disturbed_images_are_scored_once_at_the_end(
     assert disturbed < final.keys() and not disturbed & read_csv(folder / "metrics.csv")[-1].keys()
     (folder / "summary.json").unlink()
     scored: list[ImageSet] = []
-    scores = segmentation.Segmentation.scores
-    monkeypatch.setattr(
-        segmentation.Segmentation, "scores", lambda task, images: scored.append(images) or scores(task, images)
-    )
+    scores = task.Segmentation.scores
+    monkeypatch.setattr(task.Segmentation, "scores", lambda self, images: scored.append(images) or scores(self, images))
     train("none", noise=0.2, blur=1.5)
     assert json.loads((folder / "summary.json").read_text())["final"] == final
     clean = load_validation(config)

@@ -15,7 +15,7 @@ from experiments import report
 from experiments.console import UserError
 from experiments.files import write_csv
 from experiments.images import ImageSet
-from experiments.metrics import SegmentationScore, scores
+from experiments.metrics import THRESHOLD, SegmentationScore, ThresholdCurve, foreground, scores
 from experiments.penalties import gradient_ratio, normalized, speckle, total_variation
 from experiments.segmentation import Config
 from experiments.task import Segmentation, squared_error
@@ -28,11 +28,29 @@ def test_one_confusion_matrix_of_the_whole_set() -> None:
     probabilities = torch.tensor([[0.9, 0.4, 0.6, 0.1], [0.7, 0.2, 0.2, 0.2], [0.1, 0.8, 0.5, 0.1]]).view(3, 1, 2, 2)
     score.update(probabilities[:2], masks[:2])
     score.update(probabilities[2:], masks[2:])
-    # Person: 2 right, 1 missed, 2 false. Background: 7 right. One half is not above the threshold.
+    # Person: 2 right, 1 missed, 3 false. Background: 6 right. One half is foreground.
     got = score.compute()
-    assert got["person_iou"] == pytest.approx(100 * 2 / 5)
-    assert got["miou"] == pytest.approx(100 * (2 / 5 + 7 / 10) / 2)
-    assert got["accuracy"] == pytest.approx(100 * 9 / 12)
+    assert got["person_iou"] == pytest.approx(100 * 2 / 6)
+    assert got["miou"] == pytest.approx(100 * (2 / 6 + 6 / 10) / 2)
+    assert got["accuracy"] == pytest.approx(100 * 8 / 12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("value", [0.5, 0.49, 0.51])
+def test_all_scores_cut_at_the_same_values(value: float, dtype: torch.dtype) -> None:
+    """IoU, the curve over thresholds and the Betti error: at least one half is foreground, as in a superlevel set."""
+    masks = torch.zeros(1, 1, 4, 4)
+    masks[..., :2] = 1
+    probabilities = torch.full((1, 1, 4, 4), value).to(dtype)
+    score, curve = SegmentationScore(torch.device("cpu")), ThresholdCurve()
+    score.update(probabilities, masks)
+    curve.update(probabilities, masks)
+    found = value >= 0.5
+    assert score.compute()["person_iou"] == (50 if found else 0)
+    assert float(curve.miou()[100]) == pytest.approx(score.compute()["miou"]) == 25
+    assert curve.compute()["found"] == 100 * found
+    assert bool(foreground(probabilities).all()) == found
+    assert tl.betti_error(probabilities.float(), masks, threshold=THRESHOLD, dims=0) == (not found)
 
 
 def test_a_class_that_is_nowhere_is_left_out() -> None:
@@ -198,7 +216,7 @@ def test_several_folders_are_drawn_side_by_side(tmp_path: Path) -> None:
 
 def test_folders_of_depth_have_a_panel_for_each_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[tuple[list[str], dict[str, str]]] = []
-    monkeypatch.setattr(report.figures, "differences", lambda _, rows, titles: drawn.append((list(rows), titles)))
+    monkeypatch.setattr("experiments.figures.differences", lambda _, rows, titles: drawn.append((list(rows), titles)))
     row = dict.fromkeys(report.DEPTH.titles, 0.5) | {"epoch": 1.0, "val_loss": 1.0, "val_speckle": 1.0}
     row["mae_from_0.6_to_2"] = 0.1
     for folder in ("a/x", "b/x"):

@@ -16,9 +16,10 @@ import torch
 from experiments.console import Interrupted, UserError, log
 from experiments.segmentation import Config as Training
 from experiments.speed import contenders, measure, memory
-from experiments.speed.__main__ import Config, main
+from experiments.speed.bench import main
+from experiments.speed.config import EXTREME, KINDS, NATURAL, Config
 from experiments.speed.contenders import LOADERS, Contender, assemble
-from experiments.speed.inputs import EXTREME, KINDS, NATURAL, Input, distances, make, parse, spiral
+from experiments.speed.inputs import Input, distances, make, parse, spiral
 from experiments.speed.measure import Effort, Key, Times, Timing
 from experiments.speed.step import PAPER, Share, share
 from experiments.speed.targets import Results, verdicts

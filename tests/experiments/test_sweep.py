@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from experiments import sweep
+from experiments import sweep, task
 from experiments.console import Interrupted, UserError
 from experiments.files import read_csv
 from experiments.images import ImageSet
@@ -17,7 +17,7 @@ from experiments.segmentation import Config
 
 
 def test_lambda_is_chosen_without_looking_at_validation_images(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("experiments.segmentation.load_validation", lambda config: pytest.fail("these are reported on"))
+    monkeypatch.setattr("experiments.task.load_validation", lambda config: pytest.fail("these are reported on"))
     tried = swept(config, train_images=5, epochs=1, lambdas=(1e-6, 1e-3))
     sweep.main(tried)
     none, *rows = table(tried)
@@ -32,7 +32,7 @@ def test_a_sweep_varies_one_thing_at_a_time_and_trains_nothing_twice(
     tried = swept(config, lambdas=(1e-5, 1e-4), gradients=("critical", "region"), topology_lambda=1e-4)
     more = dataclasses.replace(tried, ks=(2, 8), layers=("dec1",), tv_lambdas=(1e-8, 1e-7), arms=("topology", "tv"))
     begun: list[str] = []
-    train_run = sweep.train_run
+    train_run = task.train_run
 
     def interrupted(run: Run[Config], data: tuple[ImageSet, ImageSet]) -> None:
         if len(begun) == 4:
@@ -40,7 +40,7 @@ def test_a_sweep_varies_one_thing_at_a_time_and_trains_nothing_twice(
         begun.append(f"{run.options.folder.name} {run.seed}")
         train_run(run, data)
 
-    monkeypatch.setattr(sweep, "train_run", interrupted)
+    monkeypatch.setattr(task, "train_run", interrupted)
     with pytest.raises(Interrupted):
         sweep.main(tried)
     first, begun = begun, begun[:0]

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from experiments import thresholds
-from experiments.activations import load_run
 from experiments.console import UserError
+from experiments.layers import load_run
 from experiments.metrics import ThresholdCurve
-from experiments.segmentation import load_validation
+from experiments.task import load_validation
 
 
 def test_by_hand() -> None:

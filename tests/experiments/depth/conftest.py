@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from experiments.console import Meter
-from experiments.depth.__main__ import load, train_run
 from experiments.depth.config import Arm, Config, settle
+from experiments.depth.task import load, train_run
 from experiments.runs import Run, make_fabric
 
 

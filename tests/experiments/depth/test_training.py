@@ -18,8 +18,9 @@ from PIL import Image
 
 from experiments.console import Meter, UserError
 from experiments.depth import task
-from experiments.depth.__main__ import initial_model, main, make_optimizer
+from experiments.depth.__main__ import main
 from experiments.depth.config import DEMO, PAPER, SMALL, Config, settle
+from experiments.depth.task import initial_model, make_optimizer
 from experiments.files import read_csv
 from experiments.training import read_checkpoint
 
@@ -65,7 +66,7 @@ def test_all_arms_start_from_the_same_weights_and_see_the_same_pictures(
             self.terms = watch  # type: ignore[assignment]
             bare.register_forward_pre_hook(lambda module, inputs: seen[-1].extend(inputs))
 
-    monkeypatch.setattr("experiments.depth.__main__.Depth", Watched)
+    monkeypatch.setattr("experiments.depth.task.Depth", Watched)
     for arm in ARMS:
         train(arm)
     none, *others = seen

@@ -1,0 +1,141 @@
+"""The benchmark: what is refused, prepared, measured in one run, and shown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from rich.table import Table
+
+from experiments import console
+from experiments.console import Meter, UserError, log, stop_requests
+from experiments.segmentation import DEMO, settle
+from experiments.segmentation import Config as Training
+from experiments.speed import report
+from experiments.speed.config import NATURAL, Config
+from experiments.speed.contenders import Contender, assemble
+from experiments.speed.inputs import Input, distances, make, missing, parse
+from experiments.speed.measure import Effort, Times, heed, measure
+from experiments.speed.memory import peak_per_pixel
+from experiments.speed.step import PAPER, Share, share
+from experiments.speed.targets import Results, verdicts
+
+
+def main(config: Config) -> None:
+    began = time.monotonic()
+    torch.set_num_threads(1)
+    folder, made = settle_folder(config), report.provenance()
+    inputs = prepare(config)
+    contenders, absent = assemble()
+    for name, why in absent.items():
+        log.info("without %s: %s", name, why)
+    effort = Effort(config.rounds, config.limit, config.budget)
+    with stop_requests() as stop:
+        times = measure(inputs, contenders, effort, stop=stop)
+        torch.set_num_threads(1)
+        results = Results(times, peaks(config, contenders, times, stop), shares(config, stop))
+    report.write(folder, results, contenders, absent, effort, made)
+    show(results)
+    log.info("after %.0f s in %s: speed.md, speed.csv, speed.png", time.monotonic() - began, folder)
+
+
+def settle_folder(config: Config) -> Path:
+    """Refuse what cannot work, before anything is computed."""
+    for option, least in (("rounds", 1), ("steps", 0), ("limit", 0), ("budget", 0)):
+        if not getattr(config, option) >= least:
+            raise UserError(f"--{option} must be at least {least}, got {getattr(config, option)}")
+    if any(points < 2 for points in config.points):
+        raise UserError(f"--points must be at least 2, got {min(config.points)}")
+    if config.memory:
+        parse(config.memory, 2)
+    folder = config.out or Path("runs") / f"speed-{time.strftime('%Y%m%d-%H%M%S')}"
+    if (folder / "speed.csv").exists():
+        raise UserError(f"{folder} holds a benchmark already: give another folder to --out")
+    return folder
+
+
+def prepare(config: Config) -> list[Input]:
+    """All inputs. They stay in memory through the whole run."""
+    kinds = []
+    for kind in config.kinds:
+        why = missing(kind)
+        if why:
+            log.info("without the kind %s: %s", kind, why)
+        else:
+            kinds.append(kind)
+    natural = [kind for kind in NATURAL if kind in kinds]
+    inputs = [Input("image", size, kind, make(kind, parse(size, 2))) for size in config.sizes for kind in kinds]
+    inputs += [
+        Input("volume", size, kind, make(kind, parse(size, 3), ndim=3))
+        for size in config.volumes
+        for kind in natural
+        if kind != "photograph"
+    ]
+    inputs += [Input("distances", f"{n}x{n}", "points", distances(n)) for n in config.points]
+    inputs += [
+        Input("batch", size, kind, make(kind, parse(size, 3, leading=1))) for size in config.batches for kind in natural
+    ]
+    inputs += [
+        Input("penalty", size, kind, make(kind, parse(size, 4, leading=2)))
+        for size in config.activations
+        for kind in natural
+    ]
+    if config.batches:
+        inputs.append(Input("hashing", "16x1048576", "bytes", torch.zeros(16, 1 << 20, dtype=torch.uint8)))
+    if not inputs:
+        raise UserError("there is nothing to measure: give --sizes and --kinds, or other inputs")
+    return inputs
+
+
+def peaks(
+    config: Config, contenders: list[Contender], times: Times, stop: Callable[[], bool]
+) -> dict[tuple[str, str, str], float]:
+    """Bytes per pixel: of H0 on all kinds of images, of everyone on noise who was not too slow for it."""
+    if not config.memory:
+        return {}
+    shape = parse(config.memory, 2)
+    kinds = [kind for kind in config.kinds if missing(kind) is None]
+    images = [c for c in contenders if c.job == "image" and not _too_slow(c, config.memory, times)]
+    todo = [(kind, c) for kind in kinds for c in images if kind == "noise" or c.name == "topolayer H0"]
+    found: dict[tuple[str, str, str], float] = {}
+    log.info("peaks of memory, each in a process of its own")
+    with Meter(len(todo)) as meter:
+        for kind, contender in todo:
+            heed(stop)
+            peak = peak_per_pixel(Input("image", config.memory, kind, make(kind, shape)), contender.name)
+            if peak is not None:
+                found[config.memory, kind, contender.name] = peak
+            meter.advance(1, f"memory: {contender.name}")
+    return found
+
+
+def _too_slow(contender: Contender, size: str, times: Times) -> bool:
+    return any((key.contender, key.size, key.job) == (contender.name, size, "image") for key in times.left_out)
+
+
+def shares(config: Config, stop: Callable[[], bool]) -> list[Share]:
+    """Of Section 4's network (unless it has to be quick) and of the demo's."""
+    if not config.steps:
+        return []
+    log.info("training steps with the penalty")
+    trainings = {"the demo": DEMO} if config.quick else {PAPER: Training(), "the demo": DEMO}
+    with Meter(len(trainings) * (config.steps + 1)) as meter:
+
+        def advance() -> None:
+            meter.advance(1, "training steps")
+            heed(stop)
+
+        return [
+            share(name, settle(training), steps=config.steps, advance=advance) for name, training in trainings.items()
+        ]
+
+
+def show(results: Results) -> None:
+    """The targets, on the screen."""
+    table = Table("what", "target", "measured", "met")
+    for verdict in verdicts(results):
+        met = {True: "yes", False: "no", None: ""}[verdict.met]
+        table.add_row(verdict.what, f"{verdict.target} ({verdict.against})", verdict.measured, met)
+    console.console.print(table)

@@ -1,0 +1,61 @@
+"""The options of the benchmark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Kind = Literal["noise", "smooth", "photograph", "constant", "checkerboard", "ramp", "spiral"]
+
+# White noise, the same smoothed with a Gaussian of standard deviation 3, and scikit-image's `camera`, resized.
+NATURAL: tuple[Kind, ...] = ("noise", "smooth", "photograph")
+# Nothing but ties; maxima everywhere; one ascent in the order of memory; one along a corridor that winds inwards.
+EXTREME: tuple[Kind, ...] = ("constant", "checkerboard", "ramp", "spiral")
+KINDS = NATURAL + EXTREME
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to measure, and how long."""
+
+    sizes: tuple[str, ...] = ("24x32", "96x128", "384x512", "512x512", "768x1024", "2048x2048", "4096x4096")
+    """images, HEIGHTxWIDTH"""
+    kinds: tuple[Kind, ...] = KINDS
+    """kinds of images; volumes and batches come in the first two or three of them"""
+    volumes: tuple[str, ...] = ("64x64x64", "128x128x128", "256x256x256")
+    """volumes, DEPTHxHEIGHTxWIDTH"""
+    points: tuple[int, ...] = (500, 2000)
+    """points whose distances are filtered"""
+    batches: tuple[str, ...] = ("16x96x128", "1x2048x2048")
+    """what one thread and two are compared on, SAMPLESxHEIGHTxWIDTH"""
+    activations: tuple[str, ...] = ("1x1x24x32", "16x1x96x128", "16x64x48x64")
+    """what few_maxima is applied to, SAMPLESxCHANNELSxHEIGHTxWIDTH"""
+    memory: str = "2048x2048"
+    """image whose peak of memory is measured; empty: none"""
+    steps: int = 3
+    """training steps for the penalty's share, on Section 4's network and on that of the demo; 0: none"""
+
+    rounds: int = 15
+    """rounds of the interleaved run; tables show medians"""
+    limit: float = 2.0
+    """seconds a call beyond which a contender is left out"""
+    budget: float = 2.0
+    """seconds per contender and input beyond which it runs in fewer rounds, but at least three"""
+    out: Path | None = None
+    """a new folder for the results; by default runs/speed-DATE-TIME"""
+    quick: bool = False
+    """a preset that takes about a minute: small sizes, five rounds, the demo's network only"""
+
+
+QUICK = Config(
+    sizes=("24x32", "96x128", "384x512"),
+    volumes=("32x32x32",),
+    points=(200,),
+    batches=("16x96x128",),
+    activations=("1x1x24x32", "16x1x96x128"),
+    memory="384x512",
+    rounds=5,
+    limit=0.5,
+    budget=0.1,
+)
