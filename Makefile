@@ -30,8 +30,8 @@ bench: $(VENV)/installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python -m experiments.speed
 
 verify: $(VENV)/installed-dev
-	$(BIN)/python -m tests.many_grids
-	$(BIN)/python -m tests.large_indices
+	$(BIN)/python -m tests.commands.many_grids
+	$(BIN)/python -m tests.commands.large_indices
 
 # The extension goes into a folder of its own, beside the tests: without `site` the editable installation is not seen.
 # CPython and torch leave memory behind by design, so leaks are looked for in the fuzz target only. libstdc++ comes
@@ -49,7 +49,7 @@ sanitize: $(SANITIZED)/created $(SANITIZED)/site $(SANITIZED)/fuzz_address $(SAN
 	rm -rf $(SANITIZED)/site/tests
 	cp -r tests pyproject.toml $(SANITIZED)/site
 	cd $(SANITIZED)/site && $(ASAN_PYTHON) -m pytest -q -m native $$(grep -rl --include='test_*.py' mark.native tests)
-	cd $(SANITIZED)/site && $(ASAN_PYTHON) -m tests.many_grids --grids 2000
+	cd $(SANITIZED)/site && $(ASAN_PYTHON) -m tests.commands.many_grids --grids 2000
 
 $(SANITIZED)/site: $(BUILD_INPUTS) $(wildcard topolayer/*.py topolayer/*/*.py) \
                    | $(VENV)/installed-dev $(SANITIZED)/created

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 log = logging.getLogger("experiments")
 console = Console()
+WIDE = 120  # columns of a terminal that has room for losses beside the bar
 
 
 class UserError(Exception):
@@ -102,7 +103,7 @@ class Meter:
             TextColumn("{task.description}"),
             BarColumn(bar_width=8),
             TextColumn("{task.fields[left]}"),
-            TextColumn("{task.fields[losses]}"),
+            *[TextColumn("{task.fields[losses]}")] * (console.width >= WIDE),
             console=console,
             disable=not (enabled and console.is_terminal),
         )

@@ -1,4 +1,4 @@
-"""Gradient descent on `few_maxima` of a noisy photograph: the work of `experiments.region`."""
+"""Gradient descent on `few_extrema` of a noisy photograph: the work of `experiments.region`."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def noisy(clean: Tensor, config: Config, seed: int) -> Tensor:
 
 
 def penalty(picture: Tensor, config: Config, gradient: Gradient) -> Tensor:
-    """Of maxima and minima: 2 is beyond all values, and `few_maxima` takes their magnitude."""
-    both = torch.stack([1 + picture, 2 - picture])[:, None]
-    return tl.few_maxima(both, k=config.k, gradient=gradient).sum()
+    """Of maxima and minima."""
+    maxima, minima = tl.Freudenthal(picture, superlevel=True), tl.Freudenthal(picture)
+    return torch.stack([tl.few_extrema(each, k=config.k, gradient=gradient) for each in (maxima, minima)]).sum()
 
 
 def count(picture: Tensor, speckle: float) -> list[int]:

@@ -1,9 +1,9 @@
-"""Noise removal by gradient descent on `few_maxima`, by the gradient of its bars and by that of whole regions.
+"""Noise removal by gradient descent on `few_extrema`, by the gradient of its bars and by that of whole regions.
 
     python -m experiments.region
 
-A photograph with Gaussian noise is all there is: its pixels go down the gradient of `few_maxima`, of the picture for
-the maxima and of its negative for the minima, k of each to be left, at a fixed learning rate. After every step the
+A photograph with Gaussian noise is all there is: its pixels go down the gradient of `few_extrema`, of maxima by
+superlevel sets and of minima by sublevel sets, k of each to be left, at a fixed learning rate. After every step the
 extrema are counted whose bars are longer than `speckle`, and the distance to the photograph without noise is taken.
 
 Said beforehand: the *goal* is reached when no more than k maxima and k minima are counted. Each gradient gets the

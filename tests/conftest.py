@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from .regularized import Net
+from .helpers.regularized import Net
 
 settings.register_profile(
     "fixed",

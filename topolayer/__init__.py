@@ -6,26 +6,39 @@ which a *penalty* is a plain function; a *regularizer* applies penalties to name
 
 from importlib.metadata import version as _version
 
-from topolayer._activations import channel_norm, few_maxima, tokens_to_grid
-from topolayer._backends import Backend, IndexPairs, RankBackend, backends, register_backend
-from topolayer._barcode import Barcode
-from topolayer._bars import EssentialBars
-from topolayer._distances import bottleneck, matching_loss, sliced_wasserstein, wasserstein
+from topolayer._backends import (
+    Backend,
+    BarIndices,
+    Capabilities,
+    IndexPairs,
+    RankBackend,
+    backends,
+    register_backend,
+)
+from topolayer._barcodes.barcode import Barcode
+from topolayer._barcodes.bars import EssentialBars
+from topolayer._barcodes.distances import bottleneck, sliced_wasserstein, wasserstein
+from topolayer._barcodes.extrema import few_extrema
+from topolayer._barcodes.persistence import persistence
+from topolayer._barcodes.simplify import simplify
+from topolayer._barcodes.sums import algebraic, length_weights, longest_lengths, persistent_entropy, total_persistence
+from topolayer._barcodes.vectors import betti_numbers, landscape, persistence_image, silhouette
 from topolayer._filtrations import Alpha, Cubical, Filtration, Freudenthal, LowerStar, Rips
-from topolayer._layer_table import LayerTable
-from topolayer._penalties import algebraic, longer_than, longest, persistent_entropy, total_persistence
-from topolayer._persistence import persistence
-from topolayer._probe import probe
-from topolayer._regularizer import Regularizer
-from topolayer._simplify import simplify
-from topolayer._vectorizations import betti_error, betti_numbers, landscape, persistence_image, silhouette
+from topolayer._layers.magnitude import channel_norm, few_maxima
+from topolayer._layers.probe import probe
+from topolayer._layers.regularizer import Regularizer
+from topolayer._layers.table import LayerTable
+from topolayer._layers.tokens import tokens_to_grid
+from topolayer.losses import betti_error, wasserstein_matching_loss
 
 __version__ = _version("topolayer")
 
 __all__ = [
     "Alpha",
     "Backend",
+    "BarIndices",
     "Barcode",
+    "Capabilities",
     "Cubical",
     "EssentialBars",
     "Filtration",
@@ -42,11 +55,11 @@ __all__ = [
     "betti_numbers",
     "bottleneck",
     "channel_norm",
+    "few_extrema",
     "few_maxima",
     "landscape",
-    "longer_than",
-    "longest",
-    "matching_loss",
+    "length_weights",
+    "longest_lengths",
     "persistence",
     "persistence_image",
     "persistent_entropy",
@@ -58,4 +71,5 @@ __all__ = [
     "tokens_to_grid",
     "total_persistence",
     "wasserstein",
+    "wasserstein_matching_loss",
 ]

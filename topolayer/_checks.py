@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from topolayer._tracing import writes_a_graph
+
 _LARGEST = sys.float_info.max  # torch 2.4 cannot trace the way to it
 
 
@@ -66,7 +68,7 @@ def plain(name: str, tensor: Tensor) -> Tensor:
         return tensor
     if kind.__torch_dispatch__ is Tensor.__torch_dispatch__:
         return tensor.as_subclass(Tensor)
-    if torch.compiler.is_compiling() or kind.__name__ == "AsyncCollectiveTensor":  # which waits when it is looked at
+    if writes_a_graph() or kind.__name__ == "AsyncCollectiveTensor":  # which waits when it is looked at
         return tensor
     known = (_NOT_PLAIN[base.__name__] for base in kind.__mro__ if base.__name__ in _NOT_PLAIN)
     remedy = next(known, "convert it to one").format(name=name)
@@ -85,9 +87,9 @@ def check_number(
 ) -> float:
     """As a float, what Python or NumPy calls a real number, if it is in the range; else an error."""
     kind = "a number" if infinite else "a finite number"
-    if isinstance(number, bool) or not isinstance(number, numbers.Real):
+    if type(number) not in (int, float) and (isinstance(number, bool) or not isinstance(number, numbers.Real)):
         raise TypeError(f"{name}: expected {kind}, got {came(number)}; float(...) makes one of what holds one number")
-    value, most = to_float(number), math.inf if infinite else _LARGEST
+    value, most = to_float(number), math.inf if infinite else _LARGEST  # type: ignore[arg-type]
     if not max(least, -most) <= value <= most:
         bound = "" if least == -math.inf else f" >= {least:g}"
         got = number if math.isfinite(value) else value
@@ -105,7 +107,7 @@ def check_integer(
     remedy: str = "choose another one",
 ) -> int:
     """As an int, what Python or NumPy calls an integer, if it is in the range; else an error."""
-    if isinstance(number, bool) or not isinstance(number, numbers.Integral):
+    if type(number) is not int and (isinstance(number, bool) or not isinstance(number, numbers.Integral)):
         raise TypeError(f"{name}: expected {what}, got {came(number)}; int(...) makes one of what holds a whole number")
     integer = int(number)
     if not least <= integer <= most:
@@ -131,10 +133,18 @@ def as_compared(number: float, dtype: torch.dtype) -> float:
     """The number that torch takes in its place when a tensor of this dtype is compared with it.
 
     Half precision is raised to float32 here, where 0.1 of the tensor and 0.1 of Python would be different numbers.
+    Without a tensor, whose number would break a graph that is compiled.
     """
     if dtype not in (torch.float16, torch.bfloat16):
         return number
-    return torch.tensor(number, dtype=dtype, device="cpu").item()
+    for kind in torch.finfo(torch.float32), torch.finfo(dtype):  # torch rounds twice
+        if number == 0 or math.isinf(number):
+            return number
+        last_place = max(math.ldexp(0.5, math.frexp(number)[1]), kind.tiny) * kind.eps
+        number = round(number / last_place) * last_place
+        if abs(number) > kind.max:
+            number = math.copysign(math.inf, number)
+    return number
 
 
 def raise_memory_error(error: RuntimeError, what: str) -> NoReturn:

@@ -82,9 +82,7 @@ def variation(h: Tensor, *, reduction: Reduction = "sum") -> Tensor:
 
 def few_minima(h: Tensor, *, k: int) -> Tensor:
     """Eq. (1) of the *sublevel* sets of the magnitude of `h`: all but the k most prominent minima. One number each."""
-    magnitude = tl.channel_norm(h.float())
-    top = 2 * magnitude.detach().amax((-2, -1), keepdim=True)
-    return tl.few_maxima((top - magnitude).unsqueeze(1), k=k)  # upside down
+    return tl.few_extrema(tl.Freudenthal(tl.channel_norm(h.float())), k=k)
 
 
 def data_terms(

@@ -175,7 +175,7 @@ def test_the_demo_trains_first(config: Config, monkeypatch: pytest.MonkeyPatch, 
 def test_photographs_without_people(train: Callable[..., Path], coco_root: Path) -> None:
     """Image 4 shows a dog alone. The validation images all show people: no picture then."""
     run = train("none")
-    config = dataclasses.replace(load_run(run, coco_root)[0], data="coco")
+    config = dataclasses.replace(load_run(run, None)[0], data="coco", root=coco_root)
     assert "none" not in chosen(config, task.load_validation(config))
     (coco_root / "annotations" / "instances_val.json").write_text(
         (coco_root / "annotations" / "instances_train.json").read_text()

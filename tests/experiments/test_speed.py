@@ -23,7 +23,7 @@ from experiments.speed.inputs import Input, distances, make, parse, spiral
 from experiments.speed.measure import Effort, Key, Times, Timing
 from experiments.speed.step import PAPER, Share, share
 from experiments.speed.targets import Results, verdicts
-from tests import reference
+from tests.helpers import reference
 
 LETTERS = {"Freudenthal": "F", "V": "V", "T": "T"}
 

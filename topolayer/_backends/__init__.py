@@ -1,26 +1,37 @@
-"""How persistence is computed: the registry of backends, in order of preference."""
+"""How persistence is computed: the registry of backends, in order of preference. Enter here to add a backend."""
 
 from __future__ import annotations
 
 import difflib
 
-from topolayer._backends.gudhi_ import GudhiBackend
+from topolayer._backends.gudhi import GudhiBackend
 from topolayer._backends.native import NativeBackend
-from topolayer._backends.protocol import Backend, IndexPairs
+from topolayer._backends.protocol import Backend, BarIndices, Capabilities, IndexPairs, capabilities_of
 from topolayer._backends.ranks import RankBackend
-from topolayer._backends.ripser_ import RipserBackend
-from topolayer._backends.tensor import TensorBackend
+from topolayer._backends.ripser import RipserBackend
+from topolayer._backends.torch import TorchBackend
 from topolayer._filtrations import Filtration
 
-__all__ = ["Backend", "IndexPairs", "RankBackend", "backends", "choose_backend", "register_backend"]
+__all__ = [
+    "Backend",
+    "BarIndices",
+    "Capabilities",
+    "IndexPairs",
+    "RankBackend",
+    "backends",
+    "capabilities_of",
+    "choose_backend",
+    "register_backend",
+]
 
-_registry: dict[str, Backend] = {b.name: b for b in (NativeBackend(), TensorBackend(), RipserBackend(), GudhiBackend())}
+_registry: dict[str, Backend] = {b.name: b for b in (NativeBackend(), TorchBackend(), RipserBackend(), GudhiBackend())}
 
 
 def backends() -> dict[str, Backend]:
     """The registered backends by name, in the order in which `persistence` looks for one. A copy.
 
-    For tensors on another device than the CPU it looks at `"torch"` first, which leaves them there.
+    For tensors on an accelerator it looks first at those that compute there: registered ones that name the device, then
+    `"torch"`.
 
     Returns:
         A new dict; changing it registers nothing.
@@ -72,7 +83,7 @@ def choose_backend(
     """The backend that was asked for, or the first that can do it. Raises ValueError or TypeError if there is none."""
 
     def unsupported(candidate: Backend) -> str | None:
-        if to_simplify and not callable(getattr(candidate, "simplified", None)):
+        if to_simplify and not capabilities_of(candidate).simplifies:
             return "it computes pairs only"
         return candidate.unsupported(filtration, dims)
 
@@ -80,10 +91,7 @@ def choose_backend(
         return f"simplify {filtration!r}" if to_simplify else f"compute dimensions {dims} of {filtration!r}"
 
     if backend is None:
-        candidates = list(_registry.values())
-        if filtration.values.device.type != "cpu":
-            candidates.sort(key=lambda b: b.name != "torch")
-        for candidate in candidates:
+        for candidate in _by_preference(filtration.values.device.type):
             if unsupported(candidate) is None:
                 return candidate
         reasons = "; ".join(f"{name}: {unsupported(candidate)}" for name, candidate in _registry.items())
@@ -101,6 +109,17 @@ def choose_backend(
         others = ", ".join(map(repr, able)) or "none"
         raise ValueError(f"backend: {backend.name!r} cannot {task()}: {reason}. Those that can: {others}")
     return backend
+
+
+def _by_preference(device: str) -> list[Backend]:
+    """All backends, those first that compute on this type of device; of the CPU all do, as it copies nothing."""
+
+    def distance(backend: Backend) -> int:
+        devices = capabilities_of(backend).devices
+        return 1 if devices is None else 0 if device in devices else 2
+
+    known = list(_registry.values())
+    return known if device == "cpu" else sorted(known, key=distance)
 
 
 def _check_protocol(backend: object) -> None:

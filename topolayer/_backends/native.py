@@ -22,9 +22,10 @@ except ImportError as error:
         f"topolayer was imported from {folder}, where its C++ core is not compiled. Is this the folder of a clone? "
         "Run Python in another one, or install with `pip install -e .` there"
     ) from error
-from topolayer._backends.protocol import IndexPairs
-from topolayer._complexes import edges
-from topolayer._filtrations import Cubical, Filtration, Freudenthal, LowerStar, Rips
+from topolayer._backends.protocol import BarIndices, Capabilities, IndexPairs
+from topolayer._filtrations import Filtration
+from topolayer._filtrations.cells import CliqueComplex, Grid, VertexComplex
+from topolayer._filtrations.simplices import edges
 
 _Indices: TypeAlias = NDArray[np.int64]
 _Arrays: TypeAlias = tuple[_Indices, _Indices, _Indices]  # indices of bars, their dimensions and samples
@@ -35,16 +36,20 @@ class NativeBackend:
     """Spreads a batch over `torch.get_num_threads()` threads, with the GIL released. Copies tensors to the CPU."""
 
     name = "native"
-    checks_finite = True
+    capabilities = Capabilities(simplifies=True, checks_finite=True)
 
     def unsupported(self, filtration: Filtration, dims: tuple[int, ...]) -> str | None:
-        if not isinstance(filtration, (Freudenthal, Cubical, LowerStar, Rips)):
-            return f"it does not compute {type(filtration).__name__} filtrations"
-        on_grid = isinstance(filtration, (Freudenthal, Cubical))
-        if not set(dims) <= ({0, filtration.top_dimension} if on_grid else {0}):
-            return "of grids it computes dimension 0 and the top one" if on_grid else "it computes dimension 0 only"
+        match filtration.cells:
+            case Grid(shape=shape):
+                if not set(dims) <= {0, len(shape) - 1}:
+                    return "of grids it computes dimension 0 and the top one"
+            case VertexComplex() | CliqueComplex():
+                if set(dims) != {0}:
+                    return "it computes dimension 0 only"
+            case _:
+                return f"it does not compute {type(filtration).__name__} filtrations"
         entries = math.prod(filtration.sample_shape)
-        if not isinstance(filtration, Rips) and entries > _LARGEST_SAMPLE:
+        if entries > _LARGEST_SAMPLE and not isinstance(filtration.cells, CliqueComplex):
             return f"it takes samples of at most {_LARGEST_SAMPLE} entries, got {entries}"
         return None
 
@@ -52,30 +57,24 @@ class NativeBackend:
         finite_bars, essential_bars, all_finite = _bars(filtration, sorted(dims))
         if not all_finite:
             filtration.check_finite()
-        finite, finite_dims, finite_samples = map(torch.from_numpy, finite_bars)
-        essential, essential_dims, essential_samples = map(torch.from_numpy, essential_bars)
-        return IndexPairs(
-            finite=finite,
-            finite_dims=finite_dims,
-            finite_samples=finite_samples,
-            essential=essential,
-            essential_dims=essential_dims,
-            essential_samples=essential_samples,
-            canonical=True,
-        )
+        finite, essential = (BarIndices(*map(torch.from_numpy, bars)) for bars in (finite_bars, essential_bars))
+        return IndexPairs(finite, essential, canonical=True)
 
     def simplified(self, filtration: Filtration, k: int, threshold: float) -> Tensor:
-        values = _to_numpy(filtration.values.reshape(filtration.samples, -1))
+        values = _rows(filtration)
         narrow = values.size <= 2**31  # half the memory to go through
         indices = torch.empty(values.size, dtype=torch.int32 if narrow else torch.int64, device="cpu")
         kept = min(k, sys.maxsize), threshold
         threads = torch.get_num_threads()
-        if isinstance(filtration, LowerStar):
-            graph = edges(filtration.arrays())
-            all_finite = _core.simplify_graph(values, indices.numpy(), graph, filtration.superlevel, *kept, threads)
-        else:
-            grid = _grid(filtration)
-            all_finite = _core.simplify_grid(values, indices.numpy(), grid, filtration.superlevel, *kept, threads)
+        options = filtration.superlevel, *kept, threads
+        match filtration.cells:
+            case VertexComplex() as complex_:
+                graph = edges(complex_.maximal_simplices())
+                all_finite = _core.simplify_graph(values, indices.numpy(), graph, *options)
+            case Grid() as grid:
+                all_finite = _core.simplify_grid(values, indices.numpy(), _grid(grid), *options)
+            case _:
+                raise AssertionError("unsupported")
         if not all_finite:
             filtration.check_finite()
         return indices.view(filtration.values.shape)
@@ -87,22 +86,32 @@ class NativeBackend:
 def _bars(filtration: Filtration, dims: list[int]) -> tuple[_Arrays, _Arrays, bool]:
     """Finite and essential bars, and whether all values were finite."""
     threads = torch.get_num_threads()
-    if isinstance(filtration, Rips):
-        distances = filtration.values.reshape(-1, *filtration.sample_shape)
-        return _core.rips_bars(_to_numpy(distances), filtration.threshold, threads)
-    values = _to_numpy(filtration.values.reshape(filtration.samples, -1))
-    if isinstance(filtration, LowerStar):
-        return _core.graph_bars(values, edges(filtration.arrays()), filtration.superlevel, threads)
-    return _core.grid_bars(values, _grid(filtration), filtration.superlevel, dims, threads)
+    match filtration.cells:
+        case CliqueComplex(threshold=threshold):
+            distances = filtration.values.reshape(-1, *filtration.sample_shape)
+            return _core.rips_bars(_to_numpy(distances), threshold, threads)
+        case VertexComplex() as complex_:
+            graph = edges(complex_.maximal_simplices())
+            return _core.graph_bars(_rows(filtration), graph, filtration.superlevel, threads)
+        case Grid() as grid:
+            return _core.grid_bars(_rows(filtration), _grid(grid), filtration.superlevel, dims, threads)
+    raise AssertionError("unsupported")
 
 
-def _grid(filtration: Filtration) -> _core.Grid:
-    if isinstance(filtration, Freudenthal):
-        return _core.Grid(filtration.sample_shape, _core.Connectivity.FREUDENTHAL)
-    assert isinstance(filtration, Cubical)
-    vertices = filtration.construction == "V"
-    connectivity = _core.Connectivity.VERTICES if vertices else _core.Connectivity.TOP_CELLS
-    return _core.Grid(filtration.sample_shape, connectivity)
+_CONNECTIVITY = {
+    "F": _core.Connectivity.FREUDENTHAL,
+    "V": _core.Connectivity.VERTICES,
+    "T": _core.Connectivity.TOP_CELLS,
+}
+
+
+def _grid(grid: Grid) -> _core.Grid:
+    return _core.Grid(grid.shape, _CONNECTIVITY[grid.connectivity])
+
+
+def _rows(filtration: Filtration) -> np.ndarray:
+    """(samples, values)."""
+    return _to_numpy(filtration.values.reshape(filtration.samples, -1))
 
 
 def _to_numpy(tensor: Tensor) -> np.ndarray:

@@ -1,91 +1,176 @@
-"""What a backend is: a map from a filtration to indices."""
+"""What a backend is: a map from a filtration to indices. Enter here to change what backends return or declare."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from topolayer._checks import came
 from topolayer._filtrations import Filtration
 
 
 @dataclass(frozen=True, eq=False)
-class IndexPairs:
-    """Which entry of the filtration values gives birth to each bar, and which one kills it.
-
-    Indices are flat into all of `filtration.values`, batch included, in C order. All tensors are int64, on
-    any one device. The order of bars is free, and bars of length zero may be among them, unless `canonical`
-    says that `persistence` need not look.
+class BarIndices:
+    """A set of bars as a backend finds them: which filtration values they begin and end at.
 
     Attributes:
-        finite: (n, 2) birth and death of the bars that die.
-        finite_dims: (n,) their homology dimensions.
-        finite_samples: (n,) their flat batch indices.
-        essential: (m,) birth of the bars that do not.
-        essential_dims: (m,) their homology dimensions.
-        essential_samples: (m,) their flat batch indices.
-        canonical: bars are already as in a `Barcode`: by sample, dimension, death, birth, none of length
-            zero.
+        indices: int64, flat into all of `filtration.values`, batch included, in C order: (bars, 2) birth and death of
+            bars that die, (bars,) birth of bars that do not.
+        dims: (bars,) int64, homology dimension of each bar.
+        samples: (bars,) int64, flat batch index of each bar.
 
     Raises:
         TypeError, ValueError: a tensor has another dtype or shape.
 
     Example:
         >>> import torch, topolayer as tl
-        >>> none = torch.empty(0, dtype=torch.int64)
         >>> zero = torch.zeros(1, dtype=torch.int64)
-        >>> one_bar = tl.IndexPairs(torch.tensor([[3, 2]]), zero, zero, none, none, none)  # from values[3] to values[2]
+        >>> dies = tl.BarIndices(torch.tensor([[3, 2]]), dims=zero, samples=zero)  # from values[3] to values[2]
+        >>> len(dies)
+        1
     """
 
-    finite: Tensor
-    finite_dims: Tensor
-    finite_samples: Tensor
-    essential: Tensor
-    essential_dims: Tensor
-    essential_samples: Tensor
+    indices: Tensor
+    dims: Tensor
+    samples: Tensor
+
+    def __post_init__(self) -> None:
+        indices, dims, samples = self.indices, self.dims, self.samples
+        for name, tensor in (("indices", indices), ("dims", dims), ("samples", samples)):
+            if not isinstance(tensor, Tensor) or tensor.dtype is not torch.int64:
+                got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
+                raise TypeError(f"BarIndices.{name}: expected an int64 tensor, got {got}; convert it with .long()")
+        shape = indices.shape
+        if len(shape) != 1 and (len(shape) != 2 or shape[1] != 2):
+            raise ValueError(
+                f"BarIndices.indices: expected shape (bars, 2) or (bars,), got {tuple(shape)}; births and deaths are "
+                "its columns"
+            )
+        if not dims.shape == samples.shape == shape[:1]:
+            name, other = ("samples", samples) if dims.shape == shape[:1] else ("dims", dims)
+            raise ValueError(
+                f"BarIndices.{name}: expected shape ({shape[0]},), one entry per bar, got {tuple(other.shape)}; give "
+                "one for each bar"
+            )
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> BarIndices:
+        """The same bars after one change of all three tensors.
+
+        Args:
+            function: what is done to each, such as moving it to another device or taking some of its entries.
+
+        Returns:
+            The changed bars.
+        """
+        return BarIndices(function(self.indices), function(self.dims), function(self.samples))
+
+
+@dataclass(frozen=True, eq=False)
+class IndexPairs:
+    """Which entry of the filtration values gives birth to each bar, and which one kills it.
+
+    The tensors are on any one device. The order of bars is free, and bars of length zero may be among them, unless
+    `canonical` says that `persistence` need not look.
+
+    Attributes:
+        finite: the bars that die; their indices are (n, 2).
+        essential: the bars that do not; their indices are (m,).
+        canonical: bars are already as in a `Barcode`: by sample, dimension, death, birth, none of length zero.
+
+    Raises:
+        TypeError, ValueError: a field is no `BarIndices` or has indices of the other kind.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> none, zero = torch.empty(0, dtype=torch.int64), torch.zeros(1, dtype=torch.int64)
+        >>> one_bar = tl.IndexPairs(
+        ...     finite=tl.BarIndices(torch.tensor([[3, 2]]), zero, zero),  # from values[3] to values[2]
+        ...     essential=tl.BarIndices(none, none, none),
+        ... )
+    """
+
+    finite: BarIndices
+    essential: BarIndices
     canonical: bool = False
 
     def __post_init__(self) -> None:
-        for kind in ("finite", "essential"):
-            bars = None
-            for name in (kind, f"{kind}_dims", f"{kind}_samples"):
-                tensor = getattr(self, name)
-                if not isinstance(tensor, Tensor) or tensor.dtype != torch.int64:
-                    got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
-                    raise TypeError(f"IndexPairs.{name}: expected an int64 tensor, got {got}; convert it with .long()")
-                shape = tensor.shape
-                if bars is None:  # the first of the three says how many there are
-                    bars = shape[0] if shape else 0
-                if shape != ((bars, 2) if name == "finite" else (bars,)):
-                    expected = "(bars, 2)" if name == "finite" else f"({bars},)"
-                    raise ValueError(
-                        f"IndexPairs.{name}: expected shape {expected}, got {tuple(shape)}; the three tensors of "
-                        f"{kind} bars have an entry for each of them"
-                    )
+        for name, bars, axes in (("finite", self.finite, 2), ("essential", self.essential, 1)):
+            if not isinstance(bars, BarIndices):
+                raise TypeError(
+                    f"IndexPairs.{name}: expected BarIndices, got {came(bars)}; put indices, dims and samples into one"
+                )
+            if bars.indices.ndim != axes:
+                expected = "(bars, 2), birth and death as columns" if axes == 2 else "(bars,), the birth alone"
+                raise ValueError(
+                    f"IndexPairs.{name}: expected indices of shape {expected}, got {tuple(bars.indices.shape)}; bars "
+                    "that die are finite, all others essential"
+                )
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a backend can do beyond the two methods of `Backend`.
+
+    Attributes:
+        simplifies: it has a third method `simplified(filtration, k, threshold)`, for `simplify`. It returns an integer
+            tensor shaped like `filtration.values`: for each of them the flat index of the one whose value it takes. The
+            essential bars of dimension 0 are kept and, of the finite ones, as many of the longest as make up k with
+            them (ties as in `Barcode.ranks`), those that are shorter than `threshold` left out. It is called if
+            `unsupported(filtration, (0,))` is None.
+        checks_finite: `pairs` and `simplified` find NaN and infinity on their way and then call
+            `filtration.check_finite()`, so that nobody need look before.
+        devices: types of devices, such as ("cuda",), on which it computes; None is any. It may be given values on
+            another one, which it copies. For values on an accelerator the backends that name its type come first, then
+            those with None.
+
+    Raises:
+        TypeError: a field is of another type.
+
+    Example:
+        >>> import topolayer as tl
+        >>> tl.backends()["torch"].capabilities.simplifies
+        True
+    """
+
+    simplifies: bool = False
+    checks_finite: bool = False
+    devices: tuple[str, ...] | None = ("cpu",)
+
+    def __post_init__(self) -> None:
+        for name in ("simplifies", "checks_finite"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise TypeError(f"{name}: expected a bool, True or False, got {came(value)}; bool(...) makes one")
+        named = isinstance(self.devices, tuple) and all(isinstance(device, str) for device in self.devices)
+        if self.devices is not None and not named:
+            raise TypeError(
+                "devices: expected a tuple of types such as ('cuda',), or None for any device, "
+                f"got {came(self.devices)}; put a single one into a tuple"
+            )
+
+
+_PLAIN = Capabilities()
 
 
 @runtime_checkable
 class Backend(Protocol):
     """A way to compute persistence. It sees filtrations off the autograd graph, and returns nothing but indices.
 
-    `persistence` has checked that all values are finite before it calls `pairs`. A backend that finds out by
-    itself, and then calls `filtration.check_finite()`, may say so by a class attribute `checks_finite = True`
-    and save the time.
-
-    A third method is optional: `simplified(filtration, k, threshold)` returns an integer tensor shaped like
-    `filtration.values`, for each of them the flat index of the one whose value it takes in `simplify`. What is
-    kept are the essential bars of dimension 0 and, of the finite ones, as many of the longest as make up k with
-    them (ties as in `Barcode.ranks`), those that are shorter than `threshold` left out. It is called if
-    `unsupported(filtration, (0,))` is None.
+    A backend that can do more says so in an attribute `capabilities`, of the class `Capabilities`; without one it can
+    do no more than this.
 
     Example:
         >>> import torch, topolayer as tl
         >>> native = tl.backends()["native"]
         >>> native.unsupported(tl.Rips(torch.zeros(3, 3)), (1,))
         'it computes dimension 0 only'
-        >>> native.pairs(tl.Freudenthal(torch.tensor([0.0, 3.0, 1.0, 2.0]), ndim=1), (0,)).finite
+        >>> native.pairs(tl.Freudenthal(torch.tensor([0.0, 3.0, 1.0, 2.0]), ndim=1), (0,)).finite.indices
         tensor([[2, 1]])
     """
 
@@ -114,3 +199,9 @@ class Backend(Protocol):
             The pairs, on any one device.
         """
         ...
+
+
+def capabilities_of(backend: Backend) -> Capabilities:
+    """What it declares, or what the bare protocol can do."""
+    declared: Capabilities = getattr(backend, "capabilities", _PLAIN)
+    return declared

@@ -8,11 +8,10 @@ from abc import ABC, abstractmethod
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
-from topolayer._backends.protocol import IndexPairs
+from topolayer._backends.protocol import BarIndices, IndexPairs
 from topolayer._checks import came
-from topolayer._filtrations import Filtration, Rips
+from topolayer._filtrations import Filtration
 
 Ranks = NDArray[np.float64]
 
@@ -88,8 +87,8 @@ class RankBackend(ABC):
         Raises:
             TypeError, ValueError: `diagram` returned something else than rows of whole ranks.
         """
-        order = _order(filtration)
-        ranks = _ranks(filtration, order).reshape(-1, *filtration.sample_shape)
+        order = filtration.order()
+        ranks = filtration.ranks(order).numpy()
         rows = [np.empty((0, 4))]
         for sample in range(filtration.samples):
             bars = self._checked(self.diagram(filtration, ranks[sample], dims), ranks[sample])
@@ -101,12 +100,8 @@ class RankBackend(ABC):
         birth_death = torch.from_numpy(np.where(np.isfinite(bars[:, 2:]), bars[:, 2:], 0).astype(np.int64))
         pairs = first_index[:, None] + order[samples[:, None], birth_death]
         return IndexPairs(
-            finite=pairs[finite],
-            finite_dims=dimensions[finite],
-            finite_samples=samples[finite],
-            essential=pairs[~finite, 0],
-            essential_dims=dimensions[~finite],
-            essential_samples=samples[~finite],
+            finite=BarIndices(pairs[finite], dimensions[finite], samples[finite]),
+            essential=BarIndices(pairs[~finite, 0], dimensions[~finite], samples[~finite]),
         )
 
     def _checked(self, diagram: ArrayLike, ranks: Ranks) -> NDArray[np.float64]:
@@ -134,29 +129,3 @@ class RankBackend(ABC):
                 "give the library the ranks, not the values"
             )
         return rows
-
-
-def _order(filtration: Filtration) -> Tensor:
-    """(samples, ranks) int64: which entry of a sample's values has each rank."""
-    values = filtration.values.cpu().reshape(filtration.samples, -1) + 0.0  # +0.0 for -0.0: no sort may tell them apart
-    if isinstance(filtration, Rips):
-        points = filtration.sample_shape[0]
-        entry = torch.arange(points * points, device=values.device).reshape(points, points)
-        row, column = torch.triu_indices(points, points, offset=1, device=values.device)
-        edge = entry[row, column]
-        edges = edge[values[:, edge].argsort(dim=1, stable=True)]
-        return torch.cat([entry.diagonal().expand(len(values), -1), edges], dim=1)
-    return (-values if filtration.superlevel else values).argsort(dim=1, stable=True)
-
-
-def _ranks(filtration: Filtration, order: Tensor) -> Ranks:
-    """(samples, values) the rank of every entry, inf for those that are not in the filtration."""
-    samples, count = order.shape
-    size = math.prod(filtration.sample_shape)
-    place = torch.arange(count, dtype=torch.float64, device=order.device).expand(samples, -1)
-    ranks = place.new_full((samples, size), math.inf).scatter(1, order, place)
-    if isinstance(filtration, Rips):
-        ranks.masked_fill_(filtration.values.cpu().reshape(samples, size) > filtration.threshold, math.inf)
-        square = ranks.reshape(samples, *filtration.sample_shape)
-        ranks = torch.minimum(square, square.mT)
-    return ranks.numpy()

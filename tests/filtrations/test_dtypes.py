@@ -1,0 +1,136 @@
+"""Contract 7 and 8: dtypes and devices."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import topolayer as tl
+
+from ..helpers.comparing import found, pairings, persistence
+from ..helpers.families import FAMILIES, Family
+from ..helpers.problems import DTYPES
+
+pytestmark = pytest.mark.native
+COMPUTED = {
+    torch.float16: torch.float32,
+    torch.bfloat16: torch.float32,
+    torch.float32: torch.float32,
+    torch.float64: torch.float64,
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(("backend", "family", "dims"), pairings(tuple(FAMILIES)))
+def test_computed_in_own_precision_or_raised(
+    backend: str, family: Family, dims: tuple[int, ...], dtype: torch.dtype
+) -> None:
+    """float64 and float32 as they are, half types in float32; the gradient has the input's dtype."""
+    values = family.random((12,), dtype, seed=1).requires_grad_()
+    filtration = family.make(values, family.signs[-1])
+    assert filtration.values.dtype == COMPUTED[dtype]
+    barcode = persistence(filtration, dims, backend)
+    loss = tl.total_persistence(barcode, p=2)
+    for tensor in (barcode.births, barcode.deaths, barcode.lengths, barcode.essential.births, loss):
+        assert tensor.dtype == COMPUTED[dtype]
+    assert barcode.sum(barcode.lengths).dtype == COMPUTED[dtype]
+    loss.sum().backward()
+    assert values.grad.dtype == dtype
+    assert values.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_half_types_lose_nothing(dtype: torch.dtype) -> None:
+    """Sums of half numbers that a half type could not hold."""
+    line = torch.tensor([0.0, 1.0] * 3000, dtype=dtype)
+    barcode = tl.persistence(tl.Freudenthal(line, ndim=1))
+    assert tl.total_persistence(barcode, p=1).item() == 2999
+    tall = torch.tensor([0.0, 60000.0, 0.0], dtype=dtype)
+    barcode = tl.persistence(tl.Freudenthal(tall, ndim=1))
+    assert tl.total_persistence(barcode, p=2).item() == float(tall[1]) ** 2
+
+
+@pytest.mark.parametrize("low", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_under_autocast(dtype: torch.dtype, low: torch.dtype) -> None:
+    """The same dtypes and numbers as without it."""
+    image = (torch.randn(2, 9, 11, generator=torch.Generator().manual_seed(0)) * 30).to(dtype)
+    h = (torch.randn(2, 4, 9, 11, generator=torch.Generator().manual_seed(0)) * 30).to(dtype)
+
+    def run() -> list[torch.Tensor]:
+        a, b = image.clone().requires_grad_(), h.clone().requires_grad_()
+        barcode = tl.persistence(tl.Freudenthal(a, superlevel=True), (0,))
+        loss = tl.total_persistence(barcode, p=2, k=3)
+        maxima = tl.few_maxima(b, k=3)
+        algebraic = tl.algebraic(barcode, p=2, q=2)
+        (loss.sum() + maxima.sum()).backward()
+        return [
+            barcode.births,
+            barcode.deaths,
+            barcode.lengths,
+            loss,
+            algebraic,
+            maxima,
+            tl.channel_norm(b),
+            a.grad,
+            b.grad,
+        ]
+
+    plain = run()
+    with torch.autocast("cpu", dtype=low):
+        cast = run()
+    for a, b in zip(plain, cast, strict=True):
+        assert a.dtype == b.dtype
+        assert torch.equal(a, b)
+
+
+def test_few_maxima_behind_an_autocast_convolution() -> None:
+    torch.manual_seed(0)
+    layer = torch.nn.Conv2d(3, 5, 3, padding=1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        h = layer(torch.rand(2, 3, 12, 12))
+        assert h.dtype == torch.bfloat16
+        penalty = tl.few_maxima(h, k=2)
+    assert penalty.dtype == torch.float32
+    penalty.sum().backward()
+    assert layer.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_rips_and_alpha_dtypes(dtype: torch.dtype) -> None:
+    points = torch.tensor([[0.0, 0], [2, 0], [0, 3], [2, 4]], dtype=dtype, requires_grad=True)
+    filtration = tl.Alpha(points)
+    assert filtration.values.dtype == COMPUTED[dtype]
+    barcode = tl.persistence(filtration, (0, 1))
+    barcode.sum(barcode.lengths).backward()
+    assert points.grad.dtype == dtype
+    distances = torch.tensor([[0.0, 3], [3, 0]], dtype=dtype, requires_grad=True)
+    barcode = tl.persistence(tl.Rips(distances))
+    assert barcode.deaths.dtype == COMPUTED[dtype]
+    barcode.deaths.sum().backward()
+    assert distances.grad.dtype == dtype
+    assert distances.grad.tolist() == [[0, 1], [0, 0]]
+
+
+def test_float64_is_not_rounded() -> None:
+    """Values that float32 would take for ties, in an order of their own."""
+    line = 1 + torch.tensor([0.0, 3, 1, 4, 2], dtype=torch.float64) * 2.0**-40
+    barcode = tl.persistence(tl.Freudenthal(line, ndim=1))
+    assert barcode.pairs.tolist() == [[2, 1], [4, 3]]
+    for backend in ("native", "torch", "gudhi"):
+        assert found(tl.persistence(tl.Freudenthal(line, ndim=1), backend=backend)) == found(barcode)
+
+
+@pytest.mark.parametrize(("backend", "family", "dims"), pairings(tuple(FAMILIES)))
+def test_everything_is_on_the_device_of_the_values(backend: str, family: Family, dims: tuple[int, ...]) -> None:
+    """Contract 8, on the CPU; a CUDA device is tried with the total order."""
+    filtration = family.make(family.random((2,)), False)
+    barcode = persistence(filtration, dims, backend)
+    essential = barcode.essential
+    padded, mask = barcode.padded(barcode.lengths)
+    for tensor in (
+        barcode.pairs, barcode.births, barcode.deaths, barcode.lengths, barcode.dims, barcode.sample, barcode.ranks,
+        essential.births, essential.indices, essential.dims, essential.sample, padded, mask,
+        barcode.sum(barcode.lengths), essential.sum(essential.births),
+    ):  # fmt: skip
+        assert tensor.device == filtration.values.device

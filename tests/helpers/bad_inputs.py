@@ -1,0 +1,194 @@
+"""Bad inputs to every public name: what is called, the error, and the four parts of its message."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+import topolayer as tl
+
+
+class Bad(NamedTuple):
+    name: str  # in tl.__all__
+    call: Callable[[], object]
+    error: type[Exception]
+    argument: str  # with which the message begins
+    expected: str
+    came: str
+    remedy: str
+
+
+IMAGE = torch.rand(2, 6, 7, generator=torch.Generator().manual_seed(0))
+EDGES = torch.tensor([[0, 1], [1, 2]])
+GRID = torch.linspace(0, 1, 5)
+BARS = tl.persistence(tl.Freudenthal(IMAGE), (0, 1))
+H0 = BARS.select(dim=0)
+UPPER = tl.persistence(tl.Freudenthal(IMAGE, superlevel=True))
+CLOUD = tl.persistence(tl.Alpha(torch.tensor([[0.0, 0], [1, 0], [0, 1]])))
+NONE, ZERO = torch.empty(0, dtype=torch.int64), torch.zeros(1, dtype=torch.int64)
+NO_BARS = tl.BarIndices(NONE, NONE, NONE)
+POINTS = tl.Rips(torch.zeros(2, 2))
+NAN = torch.full((2, 2), math.nan)
+MODEL = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3))
+
+
+class Wrong(tl.RankBackend):
+    """A backend whose library returns something else than rows of ranks."""
+
+    name = "wrong"
+
+    def __init__(self, diagram: Any) -> None:
+        self.returned = diagram
+
+    def unsupported(self, filtration: tl.Filtration, dims: tuple[int, ...]) -> None:
+        return None
+
+    def diagram(self, filtration: tl.Filtration, ranks: Any, dims: tuple[int, ...]) -> Any:
+        return self.returned
+
+
+def _by(backend: Any) -> tl.Barcode:
+    return tl.persistence(tl.Freudenthal(IMAGE), backend=backend)
+
+
+Torch = tl.backends()["torch"]
+T, V = TypeError, ValueError
+A_TENSOR, AS_TENSOR, MAKE_ONE = "a torch.Tensor", "torch.as_tensor", "make one with persistence"
+
+FILTRATIONS = [
+    Bad("Freudenthal", lambda: tl.Freudenthal([[1.0, 2.0]]), T, "values", A_TENSOR, "list", AS_TENSOR),
+    Bad("Freudenthal", lambda: tl.Freudenthal([IMAGE, IMAGE[0]]), T, "values", A_TENSOR, "list", "torch.stack"),
+    Bad("Freudenthal", lambda: tl.Freudenthal(IMAGE.int()), T, "values", "floating-point", "torch.int32", ".float()"),
+    Bad("Freudenthal", lambda: tl.Freudenthal(IMAGE[0, 0]), V, "values", "at least 2 axes", "(7,)", "ndim says"),
+    Bad("Freudenthal", lambda: tl.Freudenthal(IMAGE, ndim=4), V, "ndim", "1, 2 or 3", "4", "batch"),
+    Bad("Freudenthal", lambda: tl.Freudenthal(IMAGE, ndim=2.0), T, "ndim", "1, 2 or 3", "float 2.0", "int(...)"),
+    Bad("Cubical", lambda: tl.Cubical(IMAGE, construction="F"), V, "construction", '"V"', "'F'", "a corner"),
+    Bad("Cubical", lambda: tl.Cubical(IMAGE, superlevel=1), T, "superlevel", "a bool", "int 1", "bool(...)"),
+    Bad("Cubical", lambda: tl.Cubical(IMAGE[:, :0]), V, "values", "at least one entry", "(2, 0, 7)", "ndim says"),
+    Bad("Cubical", lambda: tl.Cubical(IMAGE.to("meta")), T, "values", "data", "a meta tensor", "CPU"),
+    Bad("LowerStar", lambda: tl.LowerStar([1.0], EDGES), T, "values", A_TENSOR, "list", AS_TENSOR),
+    Bad("LowerStar", lambda: tl.LowerStar(GRID[:2], EDGES), V, "simplices", "vertices from 0 to 1", "2", "values"),
+    Bad("LowerStar", lambda: tl.LowerStar(GRID, EDGES.float()), T, "simplices", "integer", "float32", ".long()"),
+    Bad("Rips", lambda: tl.Rips(np.zeros((2, 2))), T, "distances", A_TENSOR, "ndarray", AS_TENSOR),
+    Bad("Rips", lambda: tl.Rips([torch.zeros(2, 2), torch.zeros(3, 3)]), T, "distances", A_TENSOR, "list", "each one"),
+    Bad("Rips", lambda: tl.Rips(IMAGE[0]), V, "distances", "(*batch, n, n)", "(6, 7)", "points"),
+    Bad("Rips", lambda: tl.Rips(NAN), V, "distances", "finite", "nan", "threshold"),
+    Bad("Alpha", lambda: tl.Alpha([[0.0, 1.0]]), T, "points", A_TENSOR, "list", AS_TENSOR),
+    Bad("Alpha", lambda: tl.Alpha(IMAGE), V, "points", "(n, d)", "(2, 6, 7)", "one by one"),
+    Bad("Alpha", lambda: tl.Alpha(torch.zeros(2, 2)), V, "points", "distinct", "0 and 1 are equal", "drop one"),
+    Bad("Alpha", lambda: tl.Alpha(NAN), V, "points", "finite", "4 that are NaN", "torch.where"),
+    Bad("persistence", lambda: tl.persistence(IMAGE), T, "filtration", "Freudenthal", "Tensor", "wrap"),
+    Bad("persistence", lambda: tl.persistence(tl.Freudenthal(IMAGE), 2), V, "dims", "from 0 to 1", "2", "leave out"),
+    Bad("persistence", lambda: tl.persistence(tl.Freudenthal(IMAGE), (0, 0)), V, "dims", "different", "(0, 0)", "once"),
+    Bad("persistence", lambda: tl.persistence(tl.Freudenthal(IMAGE), {0}), T, "dims", "a tuple", "set", "int(...)"),
+    Bad("persistence", lambda: tl.persistence(tl.Cubical(NAN)), V, "values", "finite", "4 that", "torch.where"),
+    Bad("persistence", lambda: _by("nativ"), V, "backend", "known are", "'nativ'", "did you mean 'native'"),
+    Bad("register_backend", lambda: tl.register_backend(3), T, "backend", "an object", "int", "topolayer.Backend"),
+    Bad("register_backend", lambda: tl.register_backend(Torch), V, "backend", "the name", "'torch'", "choose"),
+    Bad("RankBackend", lambda: _by(Wrong([[0, 1]])), V, "wrong", "(m, 3)", "(1, 2)", "a row is"),
+    Bad("RankBackend", lambda: _by(Wrong("bars")), T, "wrong", "a diagram", "str 'bars'", "a row is"),
+    Bad("RankBackend", lambda: _by(Wrong([[0, 0.5, 1]])), V, "wrong", "whole ranks", "[0.0, 0.5, 1.0]", "the ranks"),
+    Bad(
+        "BarIndices", lambda: tl.BarIndices(ZERO.float(), ZERO, ZERO), T,
+        "BarIndices.indices", "an int64 tensor", "float32", ".long()",
+    ),
+    Bad(
+        "BarIndices", lambda: tl.BarIndices(ZERO[:, None], ZERO, ZERO), V,
+        "BarIndices.indices", "(bars, 2)", "(1, 1)", "its columns",
+    ),
+    Bad(
+        "BarIndices", lambda: tl.BarIndices(ZERO, NONE, ZERO), V,
+        "BarIndices.dims", "shape (1,)", "(0,)", "one for each bar",
+    ),
+    Bad(
+        "IndexPairs", lambda: tl.IndexPairs(ZERO, NO_BARS), T, "IndexPairs.finite", "BarIndices", "Tensor", "put"
+    ),
+    Bad(
+        "IndexPairs", lambda: tl.IndexPairs(NO_BARS, NO_BARS), V,
+        "IndexPairs.finite", "(bars, 2)", "(0,)", "that die",
+    ),
+    Bad("Capabilities", lambda: tl.Capabilities(devices="cuda"), T, "devices", "a tuple", "str 'cuda'", "a tuple"),
+    Bad("Capabilities", lambda: tl.Capabilities(simplifies=1), T, "simplifies", "a bool", "int 1", "bool(...)"),
+    Bad("simplify", lambda: tl.simplify(IMAGE, k=1), T, "filtration", "Freudenthal", "Tensor", "wrap"),
+    Bad("simplify", lambda: tl.simplify(tl.Cubical(IMAGE)), T, "k", "exactly one", "neither", "how many"),
+    Bad("simplify", lambda: tl.simplify(tl.Cubical(IMAGE), k=2.0), T, "k", "an int", "float 2.0", "int(...)"),
+    Bad("simplify", lambda: tl.simplify(tl.Cubical(IMAGE), k=0), V, "k", ">= 1", "0", "k=1"),
+    Bad("simplify", lambda: tl.simplify(tl.Cubical(IMAGE), threshold=-1), V, "threshold", ">= 0", "-1", "0 keeps"),
+]  # fmt: skip
+
+BARCODES = [
+    Bad("Barcode", lambda: BARS.select(BARS.lengths), T, "mask", "a bool tensor", "float32", "lengths > 0.1"),
+    Bad("Barcode", lambda: BARS.select(dim=2), V, "dim", "(0, 1)", "2", "dims=..."),
+    Bad("Barcode", lambda: BARS.select(sample="0"), T, "sample", "an int", "str '0'", "int(...)"),
+    Bad("Barcode", lambda: BARS.select(sample=2), V, "sample", ">= 0 and < 2", "2", "batch shape is (2,)"),
+    Bad("Barcode", lambda: BARS.sum([1.0]), T, "terms", A_TENSOR, "list", "barcode.lengths"),
+    Bad("Barcode", lambda: BARS.padded(GRID), V, "terms", "one entry per bar", "(5,)", "barcode.lengths"),
+    Bad("Barcode", lambda: BARS.to(torch.float64), T, "device", "'cuda:0'", "dtype", "before the filtration"),
+    Bad("Barcode", lambda: tl.Barcode.cat([]), V, "barcodes", "at least one", "none", "empty"),
+    Bad("Barcode", lambda: tl.Barcode.cat([CLOUD]), V, "barcodes", "a batch axis", "single samples", "Barcode.stack"),
+    Bad("Barcode", lambda: tl.Barcode.stack([H0, UPPER]), V, "barcodes", "superlevel False", "True", "alike"),
+    Bad("EssentialBars", lambda: BARS.essential.sum(None), T, "terms", A_TENSOR, "NoneType", "barcode.lengths"),
+    Bad("EssentialBars", lambda: BARS.essential.sum(GRID), V, "terms", "(2,)", "(5,)", "barcode.lengths"),
+    Bad("EssentialBars", lambda: CLOUD.essential.coordinates, V, "coordinates", "bars of a grid", "others", "flat"),
+    Bad("algebraic", lambda: tl.algebraic(IMAGE, p=1), T, "barcode", "a Barcode", "Tensor", MAKE_ONE),
+    Bad("algebraic", lambda: tl.algebraic(BARS, p=-1), V, "p", ">= 0", "-1", "p=1"),
+    Bad("algebraic", lambda: tl.algebraic(BARS, p=1, q=math.inf), V, "q", "finite", "inf", "q=0"),
+    Bad("algebraic", lambda: tl.algebraic(BARS, p=1, essential="no"), V, "essential", '"count"', "'no'", "spares"),
+    Bad("total_persistence", lambda: tl.total_persistence(BARS, p="2"), T, "p", "a finite number", "str '2'", "float("),
+    Bad("total_persistence", lambda: tl.total_persistence(BARS, k=-1), V, "k", ">= 0", "-1", "k=0 spares none"),
+    Bad("persistent_entropy", lambda: tl.persistent_entropy([BARS]), T, "barcode", "a Barcode", "list", MAKE_ONE),
+    Bad("persistent_entropy", lambda: tl.persistent_entropy(H0, normalized=1), T, "normalized", "bool", "int", "bool"),
+    Bad("length_weights", lambda: tl.length_weights(BARS, -0.5), V, "epsilon", ">= 0", "-0.5", "longer than 0"),
+    Bad("length_weights", lambda: tl.length_weights(BARS, 1, softness=math.nan), V, "softness", "finite", "nan", "0"),
+    Bad("longest_lengths", lambda: tl.longest_lengths(BARS, 3), V, "dim", "(0, 1)", "None", "pass dim=..."),
+    Bad("longest_lengths", lambda: tl.longest_lengths(H0, True), T, "k", "an int", "bool True", "int(...)"),
+    Bad("landscape", lambda: tl.landscape(H0, 100, k=2), T, "grid", "(n,)", "int 100", "linspace(first, last, 100)"),
+    Bad("landscape", lambda: tl.landscape(H0, GRID, k=-1), V, "k", ">= 0", "-1", "k functions"),
+    Bad("landscape", lambda: tl.landscape(H0, GRID[None], k=1), V, "grid", "(n,)", "(1, 5)", "flatten"),
+    Bad("silhouette", lambda: tl.silhouette(H0, GRID, p=None), T, "p", "a finite number", "NoneType", "float(...)"),
+    Bad("silhouette", lambda: tl.silhouette(H0, GRID.int()), T, "grid", "floating-point", "int32", ".float()"),
+    Bad("betti_numbers", lambda: tl.betti_numbers(H0, math.inf), V, "levels", "finite", "inf", "leave it out"),
+    Bad("betti_numbers", lambda: tl.betti_numbers(H0, GRID / 0), V, "levels", "finite", "5 that are", "torch.where"),
+    Bad("persistence_image", lambda: tl.persistence_image(H0, 9, GRID, sigma=1), T, "births", "(n,)", "int 9", "space"),
+    Bad("persistence_image", lambda: tl.persistence_image(H0, GRID, GRID, sigma=0), V, "sigma", "> 0", "0", "distance"),
+    Bad(
+        "persistence_image", lambda: tl.persistence_image(H0, GRID, GRID, sigma=1, weight=GRID), V,
+        "weight", "one entry per bar", "(5,)", "barcode.lengths",
+    ),
+    Bad("wasserstein", lambda: tl.wasserstein(H0, IMAGE), T, "second", "a Barcode", "Tensor", MAKE_ONE),
+    Bad("wasserstein", lambda: tl.wasserstein(H0, H0, order=math.inf), V, "order", "finite", "inf", "bottleneck"),
+    Bad("wasserstein", lambda: tl.wasserstein(H0, H0, norm=0.5), V, "norm", ">= 1", "0.5", "norm=2"),
+    Bad("bottleneck", lambda: tl.bottleneck(H0, UPPER), V, "second", "sublevel", "of superlevel", "superlevel=True"),
+    Bad("bottleneck", lambda: tl.bottleneck(CLOUD, H0), V, "second", "batch shape ()", "(2,)", "swap"),
+    Bad("sliced_wasserstein", lambda: tl.sliced_wasserstein(3, H0), T, "first", "a Barcode", "int", MAKE_ONE),
+    Bad("sliced_wasserstein", lambda: tl.sliced_wasserstein(H0, H0, directions=0), V, "directions", ">= 1", "0", "50"),
+]  # fmt: skip
+
+HU = "wasserstein_matching_loss"
+LAYERS = [
+    Bad(HU, lambda: tl.wasserstein_matching_loss([0.5], IMAGE), T, "prediction", A_TENSOR, "list", AS_TENSOR),
+    Bad(HU, lambda: tl.wasserstein_matching_loss(NAN, NAN), V, "prediction", "finite", "4 that are", "torch.where"),
+    Bad("betti_error", lambda: tl.betti_error(IMAGE > 0, IMAGE), T, "prediction", "floating-point", "bool", ".float()"),
+    Bad("betti_error", lambda: tl.betti_error(IMAGE, [1]), T, "mask", A_TENSOR, "list", AS_TENSOR),
+    Bad("channel_norm", lambda: tl.channel_norm([IMAGE]), T, "h", A_TENSOR, "list", "torch.stack"),
+    Bad("channel_norm", lambda: tl.channel_norm(IMAGE.long()), T, "h", "floating-point", "int64", ".float()"),
+    Bad("few_extrema", lambda: tl.few_extrema(IMAGE), T, "filtration", "a filtration", "Tensor", "tl.Freudenthal"),
+    Bad("few_extrema", lambda: tl.few_extrema(tl.Cubical(IMAGE), k=-1), V, "k", ">= 0", "-1", "k=0"),
+    Bad("few_extrema", lambda: tl.few_extrema(POINTS, gradient="region"), T, "filtration", "Cubical", "Rips", "wrap"),
+    Bad("few_maxima", lambda: tl.few_maxima(IMAGE), V, "h", "(B, C, H, W)", "(2, 6, 7)", "h[None]"),
+    Bad("few_maxima", lambda: tl.few_maxima(IMAGE[None], k=8.0), T, "k", "an int", "float 8.0", "int(...)"),
+    Bad("few_maxima", lambda: tl.few_maxima(IMAGE[None], p=-1), V, "p", ">= 0", "-1", "p=2"),
+    Bad("few_maxima", lambda: tl.few_maxima(IMAGE[None], gradient="a"), V, "gradient", '"region"', "'a'", "equation"),
+    Bad("tokens_to_grid", lambda: tl.tokens_to_grid([1.0]), T, "h", A_TENSOR, "list", AS_TENSOR),
+    Bad("tokens_to_grid", lambda: tl.tokens_to_grid(IMAGE, grid=(2, 2)), V, "grid", "6 tokens", "2 x 2", "grid=(H, W)"),
+    Bad("Regularizer", lambda: tl.Regularizer(MODEL, {"a": tl.few_maxima}), V, "penalties", "layer", "'a'", "nearest"),
+    Bad("Regularizer", lambda: tl.Regularizer(MODEL, [tl.few_maxima]), T, "penalties", "a dict", "list", "such as"),
+    Bad("probe", lambda: tl.probe(MODEL, IMAGE), T, "batches", "several batches", "Tensor", "[batches]"),
+    Bad("probe", lambda: tl.probe(MODEL, [IMAGE[:, None]], IMAGE), T, "masks", "several batches", "Tensor", "[masks]"),
+]  # fmt: skip
+
+WITHOUT_INPUT = {"Backend", "Filtration", "LayerTable", "backends"}  # protocols, a result, and a look at the registry

@@ -1,0 +1,110 @@
+"""The code in the README and in the guide to backends runs, and prints what is written there."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+from torch import nn
+
+import topolayer as tl
+from topolayer import _backends
+
+ROOT = Path(__file__).parents[2]
+# A block of Python, and the block of text right after it, if there is one: its output.
+BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+CELL = re.compile(r"^```\{code-cell\}\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
+
+
+def training() -> dict[str, Any]:
+    """What a reader of the README has already: a model with a layer `decoder`, data, a loss and an optimizer."""
+    torch.manual_seed(0)
+    model = nn.Sequential()
+    model.add_module("decoder", nn.Conv2d(1, 4, 3))
+    model.add_module("head", nn.Conv2d(4, 1, 1))
+    return {
+        "model": model,
+        "loader": [(torch.rand(2, 1, 16, 16), torch.rand(2, 1, 14, 14))] * 2,
+        "weight": 1e-5,
+        "criterion": nn.functional.mse_loss,
+        "optimizer": torch.optim.SGD(model.parameters(), lr=0.01),
+    }
+
+
+@pytest.fixture(autouse=True)
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a page registers is forgotten."""
+    monkeypatch.setattr(_backends, "_registry", dict(_backends._registry))
+    with torch.random.fork_rng(devices=[]):
+        yield
+
+
+def run(code: str, page: str, names: dict[str, Any]) -> str:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, page, "exec"), names)
+    return printed.getvalue()
+
+
+def test_the_code_of_the_readme() -> None:
+    names = training()
+    found = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(found) == 2
+    for code, expected in found:
+        assert run(code, "README.md", names) == expected
+
+
+def test_the_cells_of_the_guide_to_backends() -> None:
+    page = "docs/tutorials/backends.md"
+    names: dict[str, Any] = {}
+    printed = "".join(run(code, page, names) for code in CELL.findall((ROOT / page).read_text(encoding="utf-8")))
+    plt.close("all")
+    assert printed.count("the same pairs: True") == 3  # native, torch, gudhi
+    assert printed.endswith("10 True\n")  # the backend of the last cell against native
+    assert "cripser" in tl.backends()
+
+
+def test_the_training_loop_of_the_readme_has_a_penalty_to_lower() -> None:
+    names = training()
+    with tl.Regularizer(names["model"], {"decoder": tl.few_maxima}) as regularizer:
+        names["model"](names["loader"][0][0])
+        assert regularizer() > 0
+
+
+FILTRATIONS: dict[str, list[Any]] = {
+    "Freudenthal": [tl.Freudenthal(torch.zeros((2,) * n), ndim=n) for n in (1, 2, 3)],
+    "Cubical": [tl.Cubical(torch.zeros((2,) * n), ndim=n, construction=c) for n in (1, 2, 3) for c in ("V", "T")],
+    "LowerStar": [tl.LowerStar(torch.zeros(4), torch.arange(d + 1)[None]) for d in (1, 2, 3)],
+    "Rips": [tl.Rips(torch.zeros(4, 4))],
+    "Alpha": [tl.Alpha(torch.eye(3)), tl.Alpha(torch.eye(3, 2))],
+}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorials/backends.md"])
+def test_the_table_of_dimensions_is_what_the_backends_say(page: str) -> None:
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (ROOT / page).read_text(encoding="utf-8").splitlines()
+        if line.startswith(tuple(f"| `{name}`" for name in FILTRATIONS))
+    ]
+    assert len(rows) == len(FILTRATIONS)
+    for name, _, *cells in rows:
+        for filtration in FILTRATIONS[name.split("`")[1]]:
+            top = 2 if filtration.top_dimension is None else filtration.top_dimension
+            dims = {"": set(), "0": {0}, "0 and top": {0, top}, "all": set(range(top + 1))}
+            for backend, cell in zip(("native", "torch", "ripser", "gudhi"), cells, strict=True):
+                unsupported = tl.backends()[backend].unsupported
+                assert {d for d in range(top + 1) if unsupported(filtration, (d,)) is None} == dims[cell], backend
+
+
+def test_files_that_the_readme_points_to_exist() -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    missing = [link for link in links if not (ROOT / link).exists()]
+    assert not missing

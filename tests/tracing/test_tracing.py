@@ -1,0 +1,174 @@
+"""Tracers and barcodes: jit.trace is refused, a graph computes the bars of its input anew; the profiler's names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.fx.experimental.proxy_tensor import make_fx
+
+import topolayer as tl
+
+from ..helpers.problems import OLD_COMPILER
+
+pytestmark = [
+    pytest.mark.timeout(120),
+    pytest.mark.filterwarnings("ignore:.torch.jit.* is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.torch.jit.* is deprecated:FutureWarning"),
+    pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
+    # torch.func.linearize makes its graph in two steps, of which the first is incomplete.
+    pytest.mark.filterwarnings("ignore:Attempted to insert a get_attr Node:UserWarning"),
+]
+
+Function = Callable[[Tensor], Tensor]
+PATH = torch.stack([torch.arange(6), torch.arange(1, 7)], dim=1)
+
+
+def values(seed: int, *shape: int) -> Tensor:
+    return torch.randn(*(shape or (2, 7, 8)), generator=torch.Generator().manual_seed(seed))
+
+
+def total(x: Tensor) -> Tensor:
+    return tl.total_persistence(tl.persistence(tl.Freudenthal(x, superlevel=True)), k=2)
+
+
+def lengths_of_loops(x: Tensor) -> Tensor:
+    return tl.persistence(tl.Cubical(x), dims=1).lengths.sum()
+
+
+def entropy(x: Tensor) -> Tensor:
+    return tl.persistent_entropy(tl.persistence(tl.Freudenthal(x)))
+
+
+def simplified(x: Tensor) -> Tensor:
+    return tl.simplify(tl.Freudenthal(x, superlevel=True), k=2)
+
+
+def maxima(x: Tensor) -> Tensor:
+    return tl.few_maxima(x[:, None], k=2)
+
+
+def regions(x: Tensor) -> Tensor:
+    return tl.few_maxima(x[:, None], k=2, gradient="region")
+
+
+def rips(x: Tensor) -> Tensor:
+    return tl.persistence(tl.Rips((x[0, :, None] - x[0]).square().sum(-1))).lengths.sum()
+
+
+def alpha(x: Tensor) -> Tensor:
+    return tl.persistence(tl.Alpha(x[0, :, :2])).lengths.sum()
+
+
+def graph(x: Tensor) -> Tensor:
+    return tl.persistence(tl.LowerStar(x[:, :, 0], PATH)).lengths.sum()
+
+
+def simplified_graph(x: Tensor) -> Tensor:
+    return tl.simplify(tl.LowerStar(x[:, :, 0], PATH), k=1)
+
+
+def errors(x: Tensor) -> Tensor:
+    return tl.betti_error(x.sigmoid(), x > 0)
+
+
+GRIDS = [total, lengths_of_loops, entropy, simplified, maxima, regions]
+OTHERS = [rips, alpha, graph, simplified_graph, errors]
+
+
+class Model(nn.Module):
+    def __init__(self, function: Function) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+def exported(function: Function) -> Function:
+    program = torch.export.export(Model(function), (values(0),), strict=False)
+    found: Function = program.module()
+    return found
+
+
+def exported_for_any_size(function: Function) -> Function:
+    auto = torch.export.Dim.AUTO
+    shapes = ({0: auto, 1: auto, 2: auto},)
+    found: Function = torch.export.export(Model(function), (values(0),), dynamic_shapes=shapes, strict=False).module()
+    return found
+
+
+def symbolic_fx(function: Function) -> Function:
+    found: Function = make_fx(function, tracing_mode="symbolic")(values(0))
+    return found
+
+
+def value_and_gradient(function: Function, x: Tensor) -> list[Tensor]:
+    x = x.clone().requires_grad_()
+    value = function(x)
+    value.sum().backward()
+    return [value.detach(), x.grad]
+
+
+@pytest.mark.parametrize("function", [*GRIDS, *OTHERS], ids=lambda f: f.__name__)
+def test_jit_trace_is_refused_with_the_remedy(function: Function) -> None:
+    with pytest.raises(ValueError, match=r"^torch.jit.trace: the bars of the example .* torch.export.export"):
+        torch.jit.trace(function, values(0), check_trace=False)
+
+
+@pytest.mark.skipif(OLD_COMPILER, reason="one graph needs torch 2.13")
+@pytest.mark.parametrize("trace", [exported, exported_for_any_size, symbolic_fx], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("function", GRIDS, ids=lambda f: f.__name__)
+def test_a_graph_computes_the_bars_of_its_input(function: Function, trace: Callable[[Function], Function]) -> None:
+    traced = trace(function)
+    others = [values(1), values(0).round()]
+    others += [values(2, 3, 7, 8), values(3, 2, 9, 11)] if trace is exported_for_any_size else []
+    for x in others:
+        torch.testing.assert_close(value_and_gradient(traced, x), value_and_gradient(function, x))
+
+
+@pytest.mark.parametrize("function", [total, simplified, maxima], ids=lambda f: f.__name__)
+def test_make_fx_with_the_sizes_of_its_example_is_right_or_fails(function: Function) -> None:
+    traced = make_fx(function)(values(0))
+    torch.testing.assert_close(traced(values(0) * 2), function(values(0) * 2))
+    try:
+        value = traced(values(1))
+    except RuntimeError:
+        return  # another number of bars
+    torch.testing.assert_close(value, function(values(1)))
+
+
+@pytest.mark.parametrize("function", [total, simplified, maxima], ids=lambda f: f.__name__)
+def test_linearize(function: Function) -> None:
+    direction = values(1)
+    value, along = torch.func.linearize(function, values(0))
+    torch.testing.assert_close((value, along(direction)), torch.func.jvp(function, (values(0),), (direction,)))
+
+
+@pytest.mark.parametrize("function", [lambda f: tl.persistence(f), lambda f: tl.simplify(f, k=1)])
+def test_what_no_graph_can_hold_is_refused_in_one(function: Callable[[tl.LowerStar], object]) -> None:
+    filtration = tl.LowerStar(values(0)[:, :, 0], PATH)
+
+    def traced(x: Tensor) -> Tensor:
+        function(filtration)
+        return x
+
+    with pytest.raises(ValueError, match=r"^torch.export, make_fx: a graph holds only"):
+        make_fx(traced)(values(1))
+
+
+# -- the profiler
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [("persistence", total), ("persistence", rips), ("simplify", simplified), ("simplify", regions)],
+)
+def test_the_profiler_shows_the_core_by_its_name(name: str, function: Function) -> None:
+    x = values(0).requires_grad_()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        function(x)
+    events = {event.key: event for event in profile.key_averages()}
+    assert events[f"topolayer::{name}"].count == 1

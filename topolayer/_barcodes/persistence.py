@@ -1,0 +1,191 @@
+"""From a filtration to its barcode, through a backend."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from topolayer._backends import Backend, IndexPairs, capabilities_of, choose_backend
+from topolayer._barcodes.barcode import Barcode
+from topolayer._barcodes.bars import EssentialBars
+from topolayer._barcodes.operators import of_filtrations
+from topolayer._checks import came, check_integer, raise_memory_error
+from topolayer._filtrations import Filtration
+from topolayer._filtrations.cells import Grid
+from topolayer._per_sample import lexsort
+from topolayer._tracing import named, refuse_jit_trace
+
+Tensors: TypeAlias = tuple[Tensor, ...]
+
+
+def persistence(
+    filtration: Filtration, dims: int | tuple[int, ...] = 0, *, backend: str | Backend | None = None
+) -> Barcode:
+    """Persistent homology (Edelsbrunner, Letscher and Zomorodian, 2000), with coefficients in Z/2, as a barcode.
+
+    Births and deaths are entries of the filtration values, gathered, and so is their gradient: that of Section 3 of
+    the paper. Where values are equal it is one of several subgradients, always the same.
+
+    Args:
+        filtration: `Freudenthal`, `Cubical`, `LowerStar`, `Rips` or `Alpha`.
+        dims: homology dimension, or several: 0 are components, 1 loops, 2 voids.
+        backend: a name from `backends()`, an object with the protocol `Backend`, or None: the first that can
+            do it.
+
+    Returns:
+        The bars of all samples in these dimensions, on the filtration's device. The pairs do not depend on
+        backend, device or threads.
+
+    Raises:
+        TypeError: `filtration` or `dims` is of another type.
+        ValueError: a dimension that the filtration does not have; values that are not finite; a backend that
+            is unknown or cannot do it; under `torch.jit.trace`, which would repeat the bars of its example.
+        MemoryError: there is not enough memory.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> signal = torch.tensor([0.0, 3.0, 1.0, 2.0], requires_grad=True)
+        >>> barcode = tl.persistence(tl.Freudenthal(signal, ndim=1, superlevel=True))
+        >>> barcode.births, barcode.deaths
+        (tensor([2.], grad_fn=<SelectBackward0>), tensor([1.], grad_fn=<SelectBackward0>))
+        >>> barcode.lengths.sum().backward()
+        >>> signal.grad
+        tensor([ 0.,  0., -1.,  1.])
+    """
+    if not isinstance(filtration, Filtration):
+        raise TypeError(
+            "filtration: expected a Freudenthal, Cubical, LowerStar, Rips or Alpha filtration, "
+            f"got {came(filtration)}; wrap the tensor in one of them"
+        )
+    wanted = _check_dims(dims, filtration)
+    if torch.compiler.is_compiling():
+        return _gather(_index_pairs(filtration, wanted, backend), filtration, wanted)
+    refuse_jit_trace()
+    try:
+        with named("topolayer::persistence"):
+            return _gather(_index_pairs(filtration, wanted, backend), filtration, wanted)
+    except RuntimeError as error:
+        raise_memory_error(error, repr(filtration))
+
+
+def _fake(values: Tensor, *options: object) -> Tensors:
+    context = torch.library.get_ctx()
+    finite, essential = context.new_dynamic_size(), context.new_dynamic_size()
+    shapes = (finite, 2), (finite,), (finite,), (essential,), (essential,), (essential,)
+    return tuple(values.new_empty(shape, dtype=torch.int64) for shape in shapes)
+
+
+def _no_bars(filtration: Filtration) -> Tensors:
+    none = torch.empty(0, dtype=torch.int64, device=filtration.values.device)
+    return none.reshape(0, 2), none, none, none, none, none
+
+
+@of_filtrations(
+    "index_pairs",
+    options="int[] dims",
+    returns="(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+    fake=_fake,
+    empty=_no_bars,
+)
+def _index_pairs(filtration: Filtration, dims: Sequence[int], backend: str | Backend | None) -> Tensors:
+    """What the backend finds, in canonical order: indices, dims and samples of finite bars, then of essential ones."""
+    chosen = choose_backend(backend, filtration, tuple(dims))
+    detached = filtration.detach()
+    with torch.no_grad():
+        if filtration.samples == 0:
+            return _no_bars(filtration)
+        if not capabilities_of(chosen).checks_finite:
+            detached.check_finite()
+        pairs = chosen.pairs(detached, tuple(dims))
+        if not (isinstance(pairs, IndexPairs) and pairs.canonical):
+            _check_pairs(pairs, detached, tuple(dims), chosen.name)
+            pairs = _canonical(pairs, detached)
+    finite, essential = pairs.finite, pairs.essential
+    return finite.indices, finite.dims, finite.samples, essential.indices, essential.dims, essential.samples
+
+
+def _check_dims(dims: object, filtration: Filtration) -> tuple[int, ...]:
+    kind = "an int, or a tuple or list of ints such as (0, 1)"
+    several = dims if isinstance(dims, (tuple, list, range)) else (dims,)
+    wanted = tuple(check_integer("dims", dim, what=kind) for dim in several)
+    if not wanted:
+        raise TypeError(f"dims: expected {kind}, got {dims!r}; 0 stands for components")
+    if len(set(wanted)) < len(wanted):
+        raise ValueError(f"dims: expected different dimensions, got {dims!r}; name each once")
+    top = filtration.top_dimension
+    if min(wanted) < 0 or (top is not None and max(wanted) > top):
+        span = "dimensions >= 0" if top is None else f"dimensions from 0 to {top}" if top else "dimension 0"
+        raise ValueError(
+            f"dims: expected dimensions that there are, as {filtration!r} has bars in {span} only, got {dims!r}; leave "
+            "out the others"
+        )
+    return wanted
+
+
+def _check_pairs(pairs: object, filtration: Filtration, dims: tuple[int, ...], backend: str) -> None:
+    """Refuses what no gather should be made from."""
+    if not isinstance(pairs, IndexPairs):
+        raise TypeError(f"backend: {backend!r} was expected to return IndexPairs, got {type(pairs).__name__}")
+    size = math.prod(filtration.sample_shape)
+    for kind, bars in (("finite", pairs.finite), ("essential", pairs.essential)):
+        if bool((bars.indices < 0).any() or (bars.indices >= filtration.values.numel()).any()):
+            raise ValueError(
+                f"backend: {backend!r} returned {kind} bars with an index outside of filtration.values, "
+                f"which has {filtration.values.numel()} entries"
+            )
+        if bool((bars.indices // size != bars.samples.reshape(-1, *[1] * (bars.indices.ndim - 1))).any()):
+            raise ValueError(f"backend: {backend!r} returned {kind} bars whose indices are not of their sample")
+        if not set(bars.dims.tolist()) <= set(dims):
+            raise ValueError(f"backend: {backend!r} returned {kind} bars in dimensions that are not asked for, {dims}")
+
+
+def _canonical(pairs: IndexPairs, filtration: Filtration) -> IndexPairs:
+    """Drops bars of length zero and orders the others by sample, dimension, death, birth in filtration order."""
+    keys = -filtration.values.flatten() if filtration.superlevel else filtration.values.flatten()
+    finite, essential = (bars.map(lambda tensor: tensor.to(keys.device)) for bars in (pairs.finite, pairs.essential))
+    birth, death = finite.indices.unbind(1)
+    order = lexsort([finite.samples, finite.dims, keys[death], death, keys[birth], birth])
+    order = order[(keys[birth] != keys[death])[order]]
+    born = essential.indices
+    essential_order = lexsort([essential.samples, essential.dims, keys[born], born])
+    return IndexPairs(
+        finite.map(lambda tensor: tensor[order]), essential.map(lambda tensor: tensor[essential_order]), canonical=True
+    )
+
+
+def _gather(indices: Tensors, filtration: Filtration, dims: tuple[int, ...]) -> Barcode:
+    """Births and deaths are entries of the values: the gradient of Section 3 is the gradient of this indexing."""
+    values = filtration.values.flatten()
+    device = values.device
+    finite, finite_dims, finite_samples, essential, essential_dims, essential_samples = (
+        tensor if tensor.device == device else tensor.to(device) for tensor in indices
+    )
+    cells, batch_shape = filtration.cells, filtration.batch_shape
+    grid_shape = cells.shape if isinstance(cells, Grid) else None
+    ends = values.index_select(0, finite.flatten()).view(-1, 2)  # one gather has one backward
+    return Barcode(
+        births=ends[:, 0],
+        deaths=ends[:, 1],
+        dims=finite_dims,
+        sample=finite_samples,
+        computed_dims=dims,
+        batch_shape=batch_shape,
+        grid_shape=grid_shape,
+        pairs=finite,
+        essential=EssentialBars(
+            births=values.index_select(0, essential),
+            dims=essential_dims,
+            sample=essential_samples,
+            computed_dims=dims,
+            batch_shape=batch_shape,
+            grid_shape=grid_shape,
+            indices=essential,
+        ),
+        superlevel=filtration.superlevel,
+        entries=values.numel(),
+        input_dtype=filtration.input_dtype,
+    )

@@ -1,0 +1,118 @@
+"""What filtrations have in common, and what a backend may rely on."""
+
+from __future__ import annotations
+
+import math
+from typing import Self, TypeVar
+
+import torch
+from torch import Tensor
+
+from topolayer._checks import check_finite, floating
+from topolayer._filtrations.cells import Cells
+
+Kind = TypeVar("Kind", bound="Filtration")
+
+
+def with_values(filtration: Kind, values: Tensor) -> Kind:
+    """The same filtration with other values, which are not checked."""
+    other = object.__new__(type(filtration))
+    other.__dict__.update(filtration.__dict__, values=values)
+    return other
+
+
+class Filtration:
+    """What the filtrations have in common, and what a backend may rely on.
+
+    Attributes:
+        values: float32 or float64, the batch axes first, then the axes of one sample. Indices of bars are flat into it.
+        superlevel: whether high values come first.
+        input_dtype: of the tensor that it was made from, before half precision was raised. Where a number is compared
+            with values or lengths, it is rounded to this, as torch does in comparisons.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> filtration = tl.Cubical(torch.rand(8, 3, 24, 32))
+        >>> filtration.batch_shape, filtration.sample_shape, filtration.samples, filtration.top_dimension
+        ((8, 3), (24, 32), 24, 1)
+    """
+
+    values: Tensor
+    superlevel: bool = False
+    input_dtype: torch.dtype
+
+    def _take(self, name: str, tensor: object) -> Tensor:
+        """The tensor if it is a floating-point one, half precision raised to float32; keeps the dtype that it had."""
+        raised = floating(name, tensor)
+        object.__setattr__(self, "input_dtype", tensor.dtype)  # type: ignore[attr-defined]
+        return raised
+
+    @property
+    def cells(self) -> Cells | None:
+        """What the values belong to, by which backends know what to compute; None for what no backend here knows."""
+        return None
+
+    @property
+    def value_axes(self) -> int:
+        """How many of the last axes of `values` belong to one sample."""
+        return 1
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """The batch axes."""
+        return tuple(self.values.shape[: self.values.ndim - self.value_axes])
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of one sample's values."""
+        return tuple(self.values.shape[self.values.ndim - self.value_axes :])
+
+    @property
+    def samples(self) -> int:
+        """Number of samples in the batch."""
+        return math.prod(self.batch_shape)
+
+    @property
+    def top_dimension(self) -> int | None:
+        """The highest dimension in which there can be bars, None if there is no limit."""
+        raise NotImplementedError
+
+    def order(self) -> Tensor:
+        """The entries of each sample in the total order in which they enter.
+
+        Returns:
+            (samples, entries) int64, on the CPU.
+        """
+        values = self.values.cpu().reshape(self.samples, -1) + 0.0  # +0.0 for -0.0: no sort may tell them apart
+        return (-values if self.superlevel else values).argsort(dim=1, stable=True)
+
+    def ranks(self, order: Tensor) -> Tensor:
+        """The place of every entry in that order.
+
+        Args:
+            order: what `order` returns.
+
+        Returns:
+            (samples, *sample_shape) float64, on the CPU; inf for entries that never enter.
+        """
+        samples, count = order.shape
+        place = torch.arange(count, dtype=torch.float64, device=order.device).expand(samples, -1)
+        ranks = place.new_full((samples, math.prod(self.sample_shape)), math.inf).scatter(1, order, place)
+        return ranks.reshape(samples, *self.sample_shape)
+
+    def detach(self) -> Self:
+        """The same filtration off the autograd graph: what a backend gets to see."""
+        return with_values(self, self.values.detach())
+
+    def check_finite(self) -> None:
+        """Looks for NaN and infinity among the values.
+
+        Raises:
+            ValueError: there is one.
+        """
+        check_finite("values", self.values)
+
+    def __repr__(self) -> str:
+        shape = ", ".join(map(str, self.values.shape))
+        level = ", superlevel=True" if self.superlevel else ""
+        return f"{type(self).__name__}(<{self.values.dtype} of shape ({shape})>{level})"

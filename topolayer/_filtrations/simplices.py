@@ -1,0 +1,47 @@
+"""Simplicial complexes as arrays of vertices: triangulated grids, faces, edges."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Simplices = NDArray[np.int64]  # (m, d + 1): the vertices of m simplices of dimension d, ascending in every row
+
+
+def freudenthal_simplices(shape: Sequence[int]) -> Simplices:
+    """The maximal simplices of the Freudenthal triangulation of a grid: monotone paths through each unit cube."""
+    positions = np.arange(math.prod(shape), dtype=np.int64).reshape(shape)
+    long_axes = [axis for axis, length in enumerate(shape) if length > 1]
+    corners = positions[tuple(slice(-1) if axis in long_axes else slice(None) for axis in range(len(shape)))]
+    paths = []
+    for order in itertools.permutations(long_axes):
+        steps = [positions.strides[axis] // positions.itemsize for axis in order]
+        paths.append(corners.reshape(-1, 1) + np.cumsum([0, *steps], dtype=np.int64))
+    return np.concatenate(paths)
+
+
+def with_faces(simplices: Iterable[Simplices], *, vertices: int, top: int) -> list[Simplices]:
+    """All simplices of a complex up to dimension `top`: per dimension an array in lexicographic order.
+
+    `simplices` need only hold the maximal ones. Every one of the `vertices` vertices is there, used or not.
+    """
+    given = [np.sort(rows, axis=1) for rows in simplices]
+    complex_ = [np.arange(vertices, dtype=np.int64)[:, None]]
+    for dimension in range(1, top + 1):
+        faces = [
+            rows[:, columns]
+            for rows in given
+            for columns in itertools.combinations(range(rows.shape[1]), dimension + 1)
+        ]
+        complex_.append(np.unique(np.concatenate([np.empty((0, dimension + 1), np.int64), *faces]), axis=0))
+    return complex_
+
+
+def edges(simplices: Iterable[Simplices]) -> Simplices:
+    """(m, 2) the edges of some simplices, in no order and as often as they occur."""
+    pairs = [rows[:, columns] for rows in simplices for columns in itertools.combinations(range(rows.shape[1]), 2)]
+    return np.concatenate([np.empty((0, 2), np.int64), *pairs])

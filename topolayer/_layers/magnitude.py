@@ -1,0 +1,139 @@
+"""Penalties on the activation of a layer: project channels to one number per pixel, then penalize the barcode."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from topolayer._barcodes.extrema import check_options, superfluous
+from topolayer._checks import NonFiniteError, floating
+from topolayer._filtrations import Freudenthal
+
+
+def channel_norm(h: Tensor, dim: int = 1) -> Tensor:
+    """The 2-norm of the channels at every pixel: equation (3) of the paper.
+
+    Args:
+        h: floating-point tensor with channels on axis `dim`. Half precision is raised to float32 first:
+            squares would overflow.
+        dim: the axis of the channels.
+
+    Returns:
+        `h.shape` without axis `dim`, float32 or float64. At the zero vector, common after a ReLU, the first
+        and second derivative are 0, not NaN. Of several channels, a norm whose square is no normal number
+        (below 2.2e-19 in float32) counts as zero.
+
+    Raises:
+        TypeError: `h` is no floating-point tensor.
+        ValueError: `h` has no axis `dim`.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> tl.channel_norm(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+        tensor([5., 0.])
+    """
+    h = floating("h", h)
+    if isinstance(dim, bool) or not isinstance(dim, (int, Integral)):
+        raise TypeError(
+            f"dim: expected an int, the axis of the channels, got {dim!r}; in (B, C, H, W) it is 1, in (B, H, W, C) -1"
+        )
+    if not -h.ndim <= dim < h.ndim:
+        raise ValueError(
+            f"dim: expected an axis of h, got {dim} for shape {tuple(h.shape)}; without channels take h.abs()"
+        )
+    dim = int(dim)
+    if h.shape[dim] == 1:
+        return h.abs().squeeze(dim)
+    if torch.compiler.is_compiling():  # it makes one pass of this by itself
+        squares = h.square().sum(dim)
+        zero = squares == 0
+        return torch.where(zero, 0, torch.where(zero, 1, squares).sqrt())
+    norm: Tensor = _Norm.apply(h, dim)  # type: ignore[no-untyped-call]
+    return norm
+
+
+class _Norm(torch.autograd.Function):
+    """One pass over h backward: autograd would make three, and as many copies."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(h: Tensor, dim: int) -> Tensor:
+        # The root of zero is slow on some processors: take that of the smallest number instead, and drop it again.
+        tiny = torch.finfo(h.dtype).tiny
+        return torch.threshold(h.square().sum(dim).clamp_min(tiny).sqrt(), 2 * math.sqrt(tiny), 0)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, int], output: Tensor) -> None:
+        h, ctx.dim = inputs
+        ctx.save_for_backward(h, output)
+        ctx.save_for_forward(h, output)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        h, norm = ctx.saved_tensors
+        return h * (gradient * _inverse(norm)).unsqueeze(ctx.dim), None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:
+        h, norm = ctx.saved_tensors
+        along: Tensor = (h * tangent).sum(ctx.dim)
+        return along * _inverse(norm)
+
+
+def _inverse(norm: Tensor) -> Tensor:
+    """1 / norm, but 0 at 0."""
+    return norm / norm.square().clamp_min(torch.finfo(norm.dtype).tiny)
+
+
+def few_maxima(h: Tensor, *, k: int = 8, p: float = 2, gradient: Literal["critical", "region"] = "critical") -> Tensor:
+    """Penalizes all but the k most prominent maxima of an activation's magnitude: equations (3) and (1) of the paper.
+
+    This is `few_extrema` of the channel norms on the Freudenthal triangulation, by superlevel sets: the sum of
+    `length ** p` over all but the k longest bars, where the maximum that never dies is one of the k. `few_extrema` says
+    what "region" is, and when to take it.
+
+    Args:
+        h: (B, C, H, W) activation of a layer; (B, C, D, H, W) for volumes.
+        k: how many maxima to spare.
+        p: power of the lengths, or of the distances.
+        gradient: whether to penalize bars, which pulls on "critical" pixels, or pixels, which pulls on a "region".
+
+    Returns:
+        (B,) one number per sample, float32 or float64. A sample in which anything is NaN or infinite, or too
+        large for the norm, gets NaN, and so does its gradient, so that a gradient scaler can skip the step.
+
+    Raises:
+        TypeError, ValueError: `h` is no floating-point tensor of four or five axes; `k` or `p` is out of
+            range; an unknown `gradient`.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> h = torch.rand(4, 16, 24, 32, requires_grad=True)
+        >>> tl.few_maxima(h, k=8).mean().backward()
+    """
+    h = floating("h", h)
+    if h.ndim not in (4, 5) or 0 in h.shape[2:]:
+        raise ValueError(
+            f"h: expected shape (B, C, H, W) or (B, C, D, H, W) with at least one pixel, got {tuple(h.shape)}; "
+            "a single sample (C, H, W) gets its batch axis by h[None], tokens (B, N, C) become a grid by tokens_to_grid"
+        )
+    k, p = check_options(k, p, gradient)
+    magnitude = channel_norm(h)
+    if not torch.compiler.is_compiling():
+        try:
+            return superfluous(_maxima(magnitude), k=k, p=p, gradient=gradient)
+        except NonFiniteError:  # found on the way: looking for it in every step would cost as much as the topology
+            pass
+    finite = torch.isfinite(magnitude.detach()).flatten(1).all(dim=1).reshape(-1, *(1,) * (magnitude.ndim - 1))
+    penalty = superfluous(_maxima(torch.where(finite, magnitude, 0)), k=k, p=p, gradient=gradient)
+    poison = magnitude.new_zeros(finite.shape).masked_fill(~finite, torch.nan)
+    return penalty + (magnitude * poison).flatten(1).sum(dim=1)
+
+
+def _maxima(magnitude: Tensor) -> Freudenthal:
+    return Freudenthal(magnitude, ndim=magnitude.ndim - 1, superlevel=True)

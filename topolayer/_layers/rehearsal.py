@@ -1,0 +1,86 @@
+"""What a regularizer would find in the layers of a model: one forward in train(), with gradients, of a copy."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from topolayer._layers.outputs import named_layers, run
+from topolayer._tracing import version_of
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What is known of the layers of a model.
+
+    Attributes:
+        ran: the names of those that ran; None if the forward failed.
+        refused: those that return no tensor, or one that is changed later, and how.
+        frozen: those whose activation does not require grad. None are in a model without parameters: there it can
+            only be the input that is optimized.
+    """
+
+    ran: set[str] | None = None
+    refused: dict[str, str] = field(default_factory=dict)
+    frozen: set[str] = field(default_factory=set)
+
+
+def rehearse(model: nn.Module, batch: object, layers: Iterable[str]) -> Rehearsal:
+    """What becomes of these layers on one batch. The model stays as it is, and its hooks do not notice.
+
+    If a copy cannot be made, or not be trained on this batch, the model itself runs as it is, in eval(): that still
+    tells what requires grad.
+    """
+    ways: tuple[Callable[[], Rehearsal], ...] = (
+        lambda: _in_train(*copy.deepcopy((model, batch)), layers),
+        lambda: Rehearsal(frozen=_forward(model, batch, layers).frozen),
+    )
+    for way in ways:
+        try:
+            return way()
+        except Exception:  # whatever a model may raise, such as batch normalization of a single number
+            continue
+    return Rehearsal()
+
+
+def _in_train(model: nn.Module, batch: object, layers: Iterable[str]) -> Rehearsal:
+    for layer in model.modules():
+        layer._forward_hooks.clear()  # they would record what is no training step
+    return _forward(model.train(), batch, layers)
+
+
+def _forward(model: nn.Module, batch: object, layers: Iterable[str]) -> Rehearsal:
+    found = Rehearsal(ran=set())
+    returned: list[tuple[str, Tensor, int]] = []
+
+    def look(name: str, layer: nn.Module, args: object, output: object) -> None:
+        assert found.ran is not None
+        found.ran.add(name)
+        if isinstance(output, Tensor):
+            returned.append((name, output.detach(), version_of(output)))
+            if not output.requires_grad:
+                found.frozen.add(name)
+        else:
+            found.refused[name] = (
+                f"in train() it returns {type(output).__name__}, not one tensor: see the layers inside it"
+            )
+
+    handles = [layer.register_forward_hook(partial(look, name)) for name, layer in named_layers(model, layers).items()]
+    try:
+        # Nothing is kept for a backward pass, so the graph takes no memory.
+        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(lambda tensor: None, lambda kept: kept):
+            run(model, batch)
+    finally:
+        for handle in handles:
+            handle.remove()
+    for name, output, version in returned:
+        if version != version_of(output):
+            found.refused[name] = "in train() its activation is changed in place: see the layer that does so"
+    if next(model.parameters(), None) is None:
+        found.frozen.clear()
+    return found

@@ -1,0 +1,84 @@
+"""Tokens of a vision transformer as a grid."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral
+
+from torch import Tensor
+
+_USUAL_CLASS_TOKENS = (0, 1, 2, 4, 5, 8, 9, 16, 17)  # with or without a class, a distillation and register tokens
+
+
+def tokens_to_grid(h: Tensor, *, grid: tuple[int, ...] | None = None, class_tokens: int = 0) -> Tensor:
+    """Puts the tokens of a vision transformer back to where their patches are in the image.
+
+    Args:
+        h: (B, N, C) tokens, batch first, in C order of their patches, after those that belong to no patch.
+        grid: (H, W) how many patches there are along each axis, (D, H, W) for volumes; None for a square.
+        class_tokens: how many tokens at the beginning belong to no patch: class, distillation and register tokens.
+            They are left out.
+
+    Returns:
+        (B, C, H, W) or (B, C, D, H, W), a view of `h`, so gradients flow back to it.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind or shape; as many tokens do not fill the grid.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> tokens = torch.rand(2, 1 + 6 * 8, 32)
+        >>> tl.tokens_to_grid(tokens, grid=(6, 8), class_tokens=1).shape
+        torch.Size([2, 32, 6, 8])
+        >>> penalty = lambda h: tl.few_maxima(tl.tokens_to_grid(h, grid=(6, 8), class_tokens=1))  # for tl.Regularizer
+    """
+    if not isinstance(h, Tensor):
+        raise TypeError(f"h: expected a torch.Tensor, got {type(h).__name__}; convert it with torch.as_tensor")
+    if h.ndim != 3:
+        remedy = "a grid with channels last becomes (B, C, H, W) by h.movedim(-1, 1)"
+        if h.ndim == 2:
+            remedy = "a single sample (N, C) gets its batch axis by h[None]"
+        raise ValueError(f"h: expected tokens of shape (B, N, C), got {tuple(h.shape)}; {remedy}")
+    if isinstance(class_tokens, bool) or not isinstance(class_tokens, (int, Integral)):
+        raise TypeError(f"class_tokens: expected an int, got {type(class_tokens).__name__}; int(...) makes one")
+    if not 0 <= class_tokens < h.shape[1]:
+        raise ValueError(
+            f"class_tokens: expected a number >= 0 and less than the {h.shape[1]} tokens, got {class_tokens}; "
+            "count those that belong to no patch, 0 or 1 in most transformers"
+        )
+    patches = h.shape[1] - class_tokens
+    square = grid is None
+    if grid is None:
+        grid = (math.isqrt(patches),) * 2
+    elif not isinstance(grid, tuple) or not all(
+        isinstance(n, (int, Integral)) and not isinstance(n, bool) for n in grid
+    ):
+        raise TypeError(f"grid: expected ints (H, W), (D, H, W) or None, got {grid!r}; a tuple, no list, and no number")
+    elif len(grid) not in (2, 3) or min(grid) < 1:
+        raise ValueError(
+            f"grid: expected (H, W) or (D, H, W), all >= 1, got {grid!r}; divide the image's size by the patches'"
+        )
+    if math.prod(grid) != patches:
+        remedy = _other_grids(h.shape[1], grid, class_tokens=int(class_tokens), square=square)
+        raise ValueError(
+            f"grid: expected one place for each of {patches} tokens ({class_tokens} of {h.shape[1]} left out), got "
+            f"{' x '.join(map(str, grid))}; {remedy}"
+        )
+    channels = h[:, class_tokens:].transpose(1, 2)
+    return channels.reshape(*channels.shape[:2], *grid)
+
+
+def _other_grids(tokens: int, grid: tuple[int, ...], *, class_tokens: int, square: bool) -> str:
+    """What may have been meant where as many tokens do not fill the grid."""
+    remedy = "give grid=(H, W) or, for a volume, (D, H, W)"
+    patches = tokens - class_tokens
+    side = round(patches ** (1 / 3))
+    if square and side**3 == patches > 1:
+        remedy += f", such as {(side,) * 3}, as {patches} tokens make a cube"
+    for n in _USUAL_CLASS_TOKENS:
+        root = math.isqrt(max(tokens - n, 0))
+        if n != class_tokens and tokens - n == (root**2 if square else math.prod(grid)) > 1:
+            registers = " (a class and register tokens)" if n > 1 else ""
+            shape = "a square" if square else " x ".join(map(str, grid))
+            return f"{remedy}, or class_tokens={n}{registers}: the other {tokens - n} tokens make {shape}"
+    return remedy
