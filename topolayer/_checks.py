@@ -218,6 +218,7 @@ def check_simplices(simplices: object, *, vertices: int) -> None:
         raise ValueError(
             f"simplices: expected vertices from 0 to {vertices - 1}, got {int(simplices[row, column])} in row {row}; "
             "values has one entry per vertex on its last axis"
+            + ("; those of shape (vertices, 1) are squeezed with values.squeeze(-1)" if vertices == 1 else "")
         )
     ordered = simplices.sort(dim=1).values
     repeated = (ordered[:, 1:] == ordered[:, :-1]).any(dim=1)

@@ -33,6 +33,7 @@ NONE, ZERO = torch.empty(0, dtype=torch.int64), torch.zeros(1, dtype=torch.int64
 NO_BARS = tl.BarIndices(NONE, NONE, NONE)
 POINTS = tl.Rips(torch.zeros(2, 2))
 NAN = torch.full((2, 2), math.nan)
+EMPTY, ON_GRAPH = torch.zeros(3, 1), torch.zeros(3, 1, requires_grad=True)
 MODEL = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3))
 
 
@@ -171,6 +172,11 @@ BARCODES = [
 HU = "wasserstein_matching_loss"
 LAYERS = [
     Bad(HU, lambda: tl.wasserstein_matching_loss([0.5], IMAGE), T, "prediction", A_TENSOR, "list", AS_TENSOR),
+    Bad(HU, lambda: tl.wasserstein_matching_loss(EMPTY, ON_GRAPH), V, "mask", "the truth", "requires grad", "exchange"),
+    Bad("betti_error", lambda: tl.betti_error(EMPTY, ON_GRAPH), V, "mask", "the truth", "requires grad", "exchange"),
+    Bad("betti_numbers", lambda: tl.betti_numbers(UPPER, [0.5]), T, "levels", "a tensor (n,)", "list", AS_TENSOR),
+    Bad("LowerStar", lambda: tl.LowerStar(EMPTY, EDGES), V, "simplices", "from 0 to 0", "got 1", "values.squeeze(-1)"),
+    Bad("persistence", lambda: tl.persistence(tl.Cubical(IMAGE), 2), V, "dims", "from 0 to 1", "got 2", "ndim=3"),
     Bad(HU, lambda: tl.wasserstein_matching_loss(NAN, NAN), V, "prediction", "finite", "4 that are", "torch.where"),
     Bad("betti_error", lambda: tl.betti_error(IMAGE > 0, IMAGE), T, "prediction", "floating-point", "bool", ".float()"),
     Bad("betti_error", lambda: tl.betti_error(IMAGE, [1]), T, "mask", A_TENSOR, "list", AS_TENSOR),

@@ -79,7 +79,7 @@ def test_rounding_of_the_given_dtype_is_allowed(dtype: torch.dtype) -> None:
     mask = torch.tensor([[1, 0, 1, 0]])
     tl.wasserstein_matching_loss(prediction, mask).backward()
     assert prediction.grad[0, 0].item() == 8 * eps
-    assert not tl.wasserstein_matching_loss(prediction.detach(), prediction).any()
+    assert not tl.wasserstein_matching_loss(prediction.detach(), prediction.detach()).any()
     for end, step in ((0, 16 * eps), (3, -16 * eps)):
         beyond = prediction.detach().clone()
         beyond[0, end] += step

@@ -118,10 +118,11 @@ def _check_dims(dims: object, filtration: Filtration) -> tuple[int, ...]:
         raise ValueError(f"dims: expected different dimensions, got {dims!r}; name each once")
     top = filtration.top_dimension
     if min(wanted) < 0 or (top is not None and max(wanted) > top):
+        more_axes = ", or say by ndim=3 that it is a volume" if isinstance(filtration.cells, Grid) and top != 2 else ""
         span = "dimensions >= 0" if top is None else f"dimensions from 0 to {top}" if top else "dimension 0"
         raise ValueError(
             f"dims: expected dimensions that there are, as {filtration!r} has bars in {span} only, got {dims!r}; leave "
-            "out the others"
+            f"out the others{more_axes}"
         )
     return wanted
 

@@ -139,6 +139,10 @@ def betti_numbers(barcode: Barcode, levels: float | Tensor, *, dim: int | None =
         (tensor(3.), tensor([1., 2., 1.]))
     """
     bars = of_one_dim(barcode, dim)
+    if isinstance(levels, (list, tuple)):
+        raise TypeError(
+            f"levels: expected a number or a tensor (n,), got {came(levels)}; convert it with torch.as_tensor"
+        )
     if not isinstance(levels, Tensor):
         levels = barcode.births.new_tensor(check_number("levels", levels, remedy="leave it out"))
     shape = levels.shape

@@ -39,7 +39,7 @@ def check_probabilities(values: Tensor, given: torch.dtype) -> None:
         raise ValueError(
             f"prediction: expected probabilities from 0 to 1, got numbers from {low:.7g} to {high:.7g}; logits take "
             "torch.sigmoid, or torch.softmax over the channels where classes exclude each other, logarithms take "
-            ".exp(), and shades of grey are divided by 255"
+            ".exp(), and shades of grey are divided by 255; labels, such as those of argmax, have to be one-hot"
         )
 
 
@@ -52,6 +52,11 @@ def check_mask(name: str, mask: Tensor, prediction: Tensor, ndim: int) -> Tensor
                 f"move it with {name}.to(prediction.device)"
             )
         mask = plain(name, mask)
+        if mask.requires_grad and not prediction.requires_grad:
+            raise ValueError(
+                f"{name}: expected the truth, and the prediction on the graph, got a {name} that requires grad and a "
+                f"prediction that does not; exchange the two, or take {name}.detach()"
+            )
         mask = mask if mask.is_floating_point() or mask.is_complex() else mask.to(prediction.dtype)
     values = floating(name, mask).detach()
     refuse_vmap(values)
