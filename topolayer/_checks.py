@@ -260,7 +260,7 @@ def check_distances(distances: Tensor, dtype: torch.dtype) -> None:
     others = distances.flatten(-2)[..., 1:].view(*distances.shape[:-2], count - 1, count + 1)[..., :-1]
     smallest, largest = others.amin(dim=(-2, -1)), others.amax(dim=(-2, -1))
     share = 64 * torch.finfo(dtype).eps
-    rounding = share * largest
+    rounding = share * largest.clamp(min=0)
     # What rounding did to the diagonal it did to the others, too: in squares, as much as the square of the diagonal.
     diagonal = distances.diagonal(dim1=-2, dim2=-1).abs().amax(dim=-1)
     exact = diagonal <= torch.maximum(rounding, math.sqrt(0.02) * smallest)
@@ -297,8 +297,8 @@ def _refuse_diagonal(diagonal: Tensor, smallest: Tensor, exact: Tensor) -> NoRet
     raise ValueError(
         f"distances: expected a diagonal of zeros, up to rounding, got {float(diagonal[first])}{where}, where the "
         f"smallest distance is {float(smallest[first])}. Rounding on that scale, as torch.cdist has it from 26 points "
-        "on, changes the bars: give the points to Rips.from_points(points), which computes exact distances. A diagonal "
-        "that is no distance is to be 0"
+        "on, changes the bars: give the points to Rips.from_points(points), which computes exact distances. Zeros "
+        "on the diagonal would hide the fault and leave it in the others"
     )
 
 

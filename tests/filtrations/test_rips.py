@@ -364,3 +364,8 @@ def test_attributes() -> None:
     assert filtration.batch_shape == ()
     assert (matrix.diagonal() > 0).all()  # the input is left alone
     assert tl.Rips(matrix).threshold == math.inf
+
+
+def test_a_negative_matrix_is_refused_by_its_entry() -> None:
+    with pytest.raises(ValueError, match=r"^distances: .*got -1\.0 at index \(0, 1\)"):
+        tl.Rips(torch.tensor([[0.0, -1.0], [-1.0, 0.0]]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -181,3 +182,16 @@ def test_no_forward_within_a_backward_pass_is_recorded(net: Net) -> None:
         out.sum().backward()
         regularizer()
     assert seen == [(2, 6)]
+
+
+def test_a_loaded_count_drops_the_records_of_the_step_before(net: Net) -> None:
+    with tl.Regularizer(net, {"enc": energy}, every=np.int64(2)) as regularizer:
+        net(samples(2))
+        regularizer.load_state_dict({"step": np.int64(1)})
+        assert regularizer().item() == 0  # a step that is skipped
+        x = samples(3)
+        net(x)
+        found = regularizer()
+        regularizer.load_state_dict({"step": 0})
+        net(x)
+        assert torch.equal(found, regularizer())

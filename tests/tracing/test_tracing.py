@@ -172,3 +172,8 @@ def test_the_profiler_shows_the_core_by_its_name(name: str, function: Function) 
         function(x)
     events = {event.key: event for event in profile.key_averages()}
     assert events[f"topolayer::{name}"].count == 1
+
+
+def test_the_simplices_of_an_example_are_not_traced() -> None:
+    with pytest.raises(ValueError, match=r"^torch\.jit\.trace: "):
+        torch.jit.trace(lambda cloud: tl.Alpha(cloud).values, values(0, 6, 2), check_trace=False)

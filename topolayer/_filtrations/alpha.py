@@ -13,7 +13,7 @@ from topolayer._filtrations.base import Filtration
 from topolayer._filtrations.cells import SimplexComplex
 from topolayer._filtrations.delaunay import alpha_values, delaunay
 from topolayer._filtrations.simplices import with_faces
-from topolayer._tracing import refuse_vmap, to_numpy
+from topolayer._tracing import refuse_jit_trace, refuse_vmap, to_numpy
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,6 +50,7 @@ class Alpha(Filtration):
     def __post_init__(self) -> None:
         points = self._take("points", self.points)
         refuse_vmap(points)
+        refuse_jit_trace()
         if points.ndim != 2 or 0 in points.shape:
             raise ValueError(
                 f"points: expected one cloud of shape (n, d), n and d >= 1, got {tuple(points.shape)}; the clouds of a "

@@ -6,6 +6,7 @@ import difflib
 import functools
 import warnings
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from typing import Any, Self
 
 import torch
@@ -153,12 +154,13 @@ class Regularizer:
             ValueError: it is something else.
         """
         step = state_dict.get("step") if isinstance(state_dict, Mapping) else None
-        if not isinstance(step, int) or isinstance(step, bool) or step < 0:
+        if not isinstance(step, Integral) or isinstance(step, bool) or step < 0:
             raise ValueError(
                 "state_dict: expected what Regularizer.state_dict() returned, such as {'step': 12}, "
                 f"got {state_dict!r}"
             )
-        self._step = step
+        self._step = int(step)
+        self.clear()  # of a step that is counted no more
 
     def __enter__(self) -> Self:
         self._check_attached()
@@ -305,10 +307,10 @@ def _check(model: object, penalties: object, every: object) -> dict[str, nn.Modu
         )
     if not penalties:
         raise ValueError(f"penalties: expected at least one layer, {_SUCH_AS}, got none")
-    if not isinstance(every, int) or isinstance(every, bool):
+    if not isinstance(every, Integral) or isinstance(every, bool):
         raise TypeError(f"every: expected an int >= 1, got {every!r}")
     if every < 1:
-        raise ValueError(f"every: expected an int >= 1, got {every}")
+        raise ValueError(f"every: expected an int >= 1, got {every}; 1 penalizes every step")
     layers: dict[str, nn.Module] = {}
     for name, penalty in penalties.items():
         if not isinstance(name, str):
