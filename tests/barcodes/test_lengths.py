@@ -132,7 +132,7 @@ def test_entropy_has_the_right_derivatives() -> None:
 
 
 @pytest.mark.parametrize("superlevel", [False, True])
-def test_longer_than(superlevel: bool) -> None:
+def test_length_weights(superlevel: bool) -> None:
     bars = barcode((2, 3), superlevel, (0, 1))
     for epsilon in (0, 1, 1.5, 3, 100):
         weights = tl.length_weights(bars, epsilon)
