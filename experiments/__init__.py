@@ -1,1 +1,4 @@
-"""The paper's experiments, one entry per section. `python -m experiments.segmentation --help` is a good start."""
+"""The experiments, a folder for each; `shared/` has what they have in common, `report` makes the tables of any of them.
+
+`python -m experiments.segmentation --help` is a good start.
+"""

@@ -1,327 +1,59 @@
-"""From a folder of runs to the table and the convergence plot.
+"""Make the tables and curves of finished runs again, of whatever experiment; of several folders also the differences.
 
     python -m experiments.report runs/segmentation-coco
 
-Of several folders it also draws the differences side by side, into ``differences.png`` beside the first one.
-
-Whatever is finished is reported. The comparison is paired: for each seed the difference between an arm and the arm
-"none", which started from the same weights and saw the same batches; the interval is Student's t over the seeds.
-Scores are those of the last epoch, or means over the last validations, as many as the runs' ``--last-epochs`` says.
-Scores of disturbed images are always those of the last epoch.
+The differences of all folders go side by side into ``differences.png`` beside the first one.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import math
-import re
-import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import tyro
-from rich.table import Table
 
-from experiments.console import UserError, console, log, run
-from experiments.files import Row, read_csv, write_atomically, write_csv
-
-BASELINE = "none"
-EPOCHS = "epochs to where none ends"
+from experiments.shared import console, report
+from experiments.shared.console import UserError
+from experiments.shared.experiment import Experiment
 
 
-@dataclass(frozen=True)
-class Scores:
-    """What is reported of an experiment: columns of its metrics with their titles, and the curves to draw.
-
-    `goal` is the score by which one sees how many epochs an arm takes to where the baseline ends; higher is better.
-    """
-
-    titles: Mapping[str, str]
-    curves: Mapping[str, str]
-    digits: int
-    goal: str = ""
-
-
-SEGMENTATION = Scores(
-    {
-        f"{score}{column}": title.format(text)
-        for column, text in (("", ""), ("_noise", ", noise"), ("_blur", ", blur"))
-        for score, title in (
-            ("miou", "mIoU{} (%)"),
-            ("person_iou", "person IoU{} (%)"),
-            ("betti_error", "Betti error{}"),
-        )
-    },
-    {"miou": "validation mIoU (%)", "person_iou": "person IoU (%)", "val_mse": "validation loss (MSE)"},
-    digits=2,
-    goal="miou",
-)
-DEPTH = Scores(
-    {
-        "mae": "mae (m)",
-        "rmse": "rmse (m)",
-        "abs_rel": "abs rel (by prediction)",
-        "abs_rel_usual": "abs rel (by truth)",
-        "mae_log10": "mae log10",
-        "rmse_log10": "rmse log10",
-        "delta1": "δ1",
-        "delta2": "δ2",
-        "delta3": "δ3",
-    },
-    {"val_loss": "validation loss", "delta1": "δ1", "delta2": "δ2", "delta3": "δ3"},
-    digits=4,
-    goal="delta1",
-)
-# Errors by depth range, whose limits depend on the data: mae_from_0.6_to_2, abs_rel_usual_from_0.6_to_2, ...
-RANGE = re.compile(r"(mae|abs_rel_usual)_from_([^_]+)_to_([^_]+)")
+def experiment_of(folder: Path) -> Experiment:
+    """The experiment whose runs are in `folder`."""
+    name = report.finished_runs(folder)[0].experiment
+    try:
+        found: Experiment = import_module(f"experiments.{name}.experiment").EXPERIMENT
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{folder} holds runs of an experiment {name!r}, which is none of those here: take the version of this "
+            "repository that trained them, or train again"
+        ) from error
+    return found
 
 
-def scores_of(final: Mapping[str, float]) -> Scores:
-    """The scores of the experiment that a row of metrics belongs to, as far as it has them."""
-    if "miou" in final:
-        titles = {name: title for name, title in SEGMENTATION.titles.items() if name in final}
-        return dataclasses.replace(SEGMENTATION, titles=titles)
-    ranges = {
-        name: f"{DEPTH.titles[found[1]]}, {found[2]} to {found[3]} m"
-        for name in final
-        if (found := RANGE.fullmatch(name))
+def write(folders: Sequence[Path]) -> None:
+    """Report on every folder, and on their differences."""
+    if not folders:
+        raise UserError("name at least one folder with runs")
+    experiments = [experiment_of(folder) for folder in folders]
+    names = {experiment.name for experiment in experiments}
+    if len(names) > 1:
+        raise UserError(f"these folders hold runs of {' and '.join(sorted(names))}: name those of one experiment")
+    stems = [folder.name for folder in folders]
+    rows = {
+        folder.name if stems.count(folder.name) == 1 else str(folder): report.write(folder, experiments[0])
+        for folder in folders
     }
-    return dataclasses.replace(DEPTH, titles={**DEPTH.titles, **ranges})
+    if len(rows) > 1:
+        from experiments.shared import figures
 
-
-@dataclass(frozen=True)
-class Finished:
-    """A run that reached its end: the scores reported of it, and all rows of its metrics."""
-
-    arm: str
-    seed: int
-    final: dict[str, float]
-    summary: dict[str, Any]
-    history: list[Row]
-
-
-def finished_runs(folder: Path, last_epochs: int = 1) -> list[Finished]:
-    """All finished runs below `folder`, arms in the order of their names with "none" first.
-
-    Scores are means over the last rows of the metrics, so many as `last_epochs` says.
-    """
-    runs = []
-    for path in folder.glob("seed*/summary.json"):
-        summary = json.loads(path.read_text())
-        history = read_csv(path.with_name("metrics.csv"))
-        final = summary["final"] | last_mean(history, last_epochs)
-        runs.append(Finished(summary["arm"], summary["seed"], final, summary, history))
-    return sorted(runs, key=lambda run: (run.arm != BASELINE, run.arm, run.seed))
-
-
-def last_mean(history: Sequence[Row], number: int) -> Row:
-    """The last row of the metrics, with means over the last `number` rows for its losses and scores."""
-    kept = ("epoch", "step", "lr")
-    last = history[-number:]
-    return {
-        name: value if name in kept else statistics.fmean(row[name] for row in last)
-        for name, value in history[-1].items()
-    }
-
-
-def epochs_to(goal: float, history: Sequence[Row], score: str, last_epochs: int = 1) -> float:
-    """After which epoch the score, a mean over the last rows as in the report, first reached `goal`: inf if never."""
-    for end in range(min(last_epochs, len(history)), len(history) + 1):
-        if last_mean(history[:end], last_epochs)[score] >= goal:
-            return history[end - 1]["epoch"]
-    return math.inf
-
-
-def confidence(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """Mean, and half the width of its confidence interval by Student's t; NaN with fewer than two values.
-
-    >>> [round(value, 4) for value in confidence([1.0, 2.0, 3.0])]
-    [2.0, 2.4841]
-    """
-    from scipy.stats import t as student_t
-
-    mean = statistics.fmean(values)
-    if len(values) < 2:
-        return mean, math.nan
-    quantile = float(student_t.ppf((1 + level) / 2, len(values) - 1))
-    return mean, quantile * statistics.stdev(values) / math.sqrt(len(values))
-
-
-def compare(runs: Sequence[Finished], last_epochs: int = 1, scores: Scores | None = None) -> list[dict[str, Any]]:
-    """One row per arm: means and standard deviations over the seeds, and paired differences to the baseline.
-
-    Also the median over the seeds of the number of epochs to where the baseline of the same seed ends.
-    """
-    by_arm: dict[str, dict[int, Finished]] = {}
-    for finished in runs:
-        by_arm.setdefault(finished.arm, {})[finished.seed] = finished
-    baseline = by_arm.get(BASELINE, {})
-    scores = scores or scores_of(_in_all(runs))
-    rows = []
-    for arm, by_seed in by_arm.items():
-        row: dict[str, Any] = {"arm": arm, "seeds": len(by_seed)}
-        pairs = [] if arm == BASELINE else sorted(by_seed.keys() & baseline.keys())
-        row["pairs"] = len(pairs)
-        for score in scores.titles:
-            values = [finished.final[score] for finished in by_seed.values()]
-            row[score] = statistics.fmean(values)
-            row[f"{score}_sd"] = statistics.stdev(values) if len(values) > 1 else math.nan
-            differences = [by_seed[seed].final[score] - baseline[seed].final[score] for seed in pairs]
-            mean, half = confidence(differences) if pairs else (math.nan, math.nan)
-            row |= {f"{score}_difference": mean, f"{score}_ci95": half}
-        row["val_speckle"] = statistics.fmean(run.final["val_speckle"] for run in by_seed.values())
-        both = sorted(by_seed.keys() & baseline.keys())
-        if scores.goal and both:
-            goals = [(baseline[seed].final[scores.goal], by_seed[seed].history) for seed in both]
-            epochs = [epochs_to(goal, history, scores.goal, last_epochs) for goal, history in goals]
-            row["epochs_to_baseline"] = statistics.median(epochs)
-            row["reached"] = f"{sum(map(math.isfinite, epochs))} of {len(epochs)}"
-        row["images_per_second"] = statistics.fmean(run.summary["images_per_second"] for run in by_seed.values())
-        rows.append(row)
-    return rows
-
-
-def by_arms(rows: Sequence[dict[str, Any]], scores: Scores) -> list[list[str]]:
-    """The rows of `compare` as texts: a header, then one row per arm."""
-    table = [["arm", "seeds"]]
-    for title in scores.titles.values():
-        table[0] += [title, f"Δ {title.removesuffix(' (%)')} [95 % CI]"]
-    goal = any("reached" in row for row in rows)
-    table[0] += ["speckle", *[EPOCHS] * goal]
-    for row in rows:
-        texts = [str(row["arm"]), str(row["seeds"])]
-        for score in scores.titles:
-            texts += cells(row, score, scores.digits)
-        table.append([*texts, f"{row['val_speckle']:.3g}", *[_epochs(row)] * goal])
-    return table
-
-
-def by_scores(rows: Sequence[dict[str, Any]], scores: Scores) -> list[list[str]]:
-    """The same for many scores: one row for each of them, a column for every arm and its difference."""
-    goal = any("reached" in row for row in rows)
-    table = [["score"], ["seeds"], *([title] for title in scores.titles.values()), ["speckle"], *[[EPOCHS]] * goal]
-    for row in rows:
-        first = row["arm"] == BASELINE
-        table[0] += [str(row["arm"])] + [f"Δ {row['arm']} [95 % CI]"] * (not first)
-        found = [[str(row["seeds"]), str(row["pairs"])]]
-        found += [cells(row, score, scores.digits) for score in scores.titles]
-        found += [[f"{row['val_speckle']:.3g}", ""], *[[_epochs(row), ""]] * goal]
-        for line, texts in zip(table[1:], found, strict=True):
-            line += texts[:1] if first else texts
-    return table
-
-
-def cells(row: dict[str, Any], score: str, digits: int) -> list[str]:
-    """A score of a row of `compare` as text, and its difference to the baseline."""
-    return [
-        _plus_minus(row[score], row[f"{score}_sd"], digits),
-        _interval(row[f"{score}_difference"], row[f"{score}_ci95"], digits),
-    ]
-
-
-def _epochs(row: dict[str, Any]) -> str:
-    """Epochs to the baseline's end, and in how many of the pairs it was reached: "12 (4 of 5)"."""
-    if "reached" not in row:
-        return ""
-    median = row["epochs_to_baseline"]
-    return f"{median:g} ({row['reached']})" if median < math.inf else f"not reached ({row['reached']})"
-
-
-def _plus_minus(mean: float, deviation: float, digits: int) -> str:
-    return f"{mean:.{digits}f}" if math.isnan(deviation) else f"{mean:.{digits}f} ± {deviation:.{digits}f}"
-
-
-def _interval(mean: float, half: float, digits: int) -> str:
-    if math.isnan(mean):
-        return ""
-    if math.isnan(half):
-        return f"{mean:+.{digits}f}"
-    return f"{mean:+.{digits}f} [{mean - half:+.{digits}f}, {mean + half:+.{digits}f}]"
-
-
-def _or_empty(value: Any) -> Any:
-    return "" if isinstance(value, float) and math.isnan(value) else value
-
-
-def last_epochs_of(folder: Path) -> int:
-    """Over how many validations the scores of the runs in `folder` are to be averaged."""
-    noted = folder / "config.json"
-    return int(json.loads(noted.read_text()).get("last_epochs", 1)) if noted.exists() else 1
-
-
-def write(folder: Path) -> list[dict[str, Any]]:
-    """Write ``results.md``, ``results.csv`` and ``convergence.png`` into `folder`, print the table, return its rows."""
-    from experiments import figures
-
-    last_epochs = last_epochs_of(folder)
-    runs = finished_runs(folder, last_epochs)
-    if not runs:
-        raise UserError(f"no finished run in {folder}")
-    rows = compare(runs, last_epochs)
-    scores = scores_of(_in_all(runs))
-    texts = (by_arms if len(scores.titles) < 3 else by_scores)(rows, scores)
-    averaged = f", scores averaged over the last {last_epochs} validations" if last_epochs > 1 else ""
-    note = (
-        f"Means over seeds ± standard deviation after {round(runs[0].final['epoch'])} epochs{averaged}. Δ: difference "
-        f'to the arm "{BASELINE}" of the same seed, with Student\'s 95 % interval. Speckle: the topological penalty of '
-        f"the layer on validation images, relative to its mean squared magnitude.\n"
-    )
-    write_atomically(folder / "results.md", markdown(texts) + "\n" + note)
-    write_csv(folder / "results.csv", [{name: _or_empty(value) for name, value in row.items()} for row in rows])
-    histories = {arm: _histories(runs, arm) for arm in _arms(runs)}
-    figures.convergence(folder / "convergence.png", histories, scores.curves)
-    show(texts, note)
-    pictures = sorted(path.name for path in folder.glob("*.png"))
-    log.info("in %s: results.md, results.csv, pictures: %s", folder, ", ".join(pictures))
-    return rows
-
-
-def show(table: Sequence[Sequence[str]], note: str) -> None:
-    """Print a table, whose first row is its header, and what is to be said of it."""
-    header, *rows = table
-    shown = Table(*header)
-    for row in rows:
-        shown.add_row(*row)
-    console.print(shown)
-    log.info("%s", note.strip())
-
-
-def markdown(table: Sequence[Sequence[str]]) -> str:
-    header, *rows = table
-    return "".join("| " + " | ".join(line) + " |\n" for line in (header, ["---"] * len(header), *rows))
-
-
-def _in_all(runs: Sequence[Finished]) -> dict[str, float]:
-    """The scores of the first run, without those that others lack: older ones have fewer."""
-    return {name: value for name, value in runs[0].final.items() if all(name in run.final for run in runs)}
-
-
-def _arms(runs: Sequence[Finished]) -> list[str]:
-    return list(dict.fromkeys(finished.arm for finished in runs))
-
-
-def _histories(runs: Sequence[Finished], arm: str) -> list[list[Row]]:
-    return [finished.history for finished in runs if finished.arm == arm]
+        first = next(iter(rows.values()))[0]
+        figures.differences(folders[0].parent / "differences.png", rows, experiments[0].of(first))
 
 
 def main(folders: tyro.conf.Positional[tuple[Path, ...]], /) -> None:
     """Report on the runs in FOLDERS."""
-    run(lambda: write_all(folders))
-
-
-def write_all(folders: Sequence[Path]) -> None:
-    from experiments import figures
-
-    if not folders:
-        raise UserError("name at least one folder with runs")
-    names = [folder.name for folder in folders]
-    rows = {folder.name if names.count(folder.name) == 1 else str(folder): write(folder) for folder in folders}
-    if len(rows) > 1:
-        first = next(iter(rows.values()))[0]
-        figures.differences(folders[0].parent / "differences.png", rows, scores_of(first).titles)
+    console.run(lambda: write(folders))
 
 
 if __name__ == "__main__":

@@ -24,13 +24,14 @@ import sys
 
 import tyro
 
-from experiments import console
-from experiments.depth.config import DEMO, Config, settle
+from experiments.depth.config import DEMO, Config
+from experiments.shared import console
 
 
 def main(config: Config) -> None:
-    from experiments import report, runs
     from experiments.depth import pictures, task
+    from experiments.depth.settle import settle
+    from experiments.shared import report, runs
 
     config = settle(config)
     with runs.prepared(config) as fabric:
@@ -41,7 +42,7 @@ def main(config: Config) -> None:
         if fabric.is_global_zero:
             models = runs.trained_models(config, lambda seed: task.initial_model(config, seed))
             pictures.showcase(config.folder, models, data[1], layer=config.layer, k=config.k)
-            report.write(config.folder)
+            report.write(config.folder, config.experiment)
 
 
 def cli() -> None:

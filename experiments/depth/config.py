@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, ClassVar, Literal
 
-from experiments.console import UserError, log
-from experiments.options import Options, check, check_data, processes
-
-if TYPE_CHECKING:
-    from experiments.depth.depthset import Sensor
-    from experiments.depth.losses import Weights
-    from experiments.penalties import Regularization
+from experiments.depth.experiment import EXPERIMENT
+from experiments.shared.experiment import Experiment
+from experiments.shared.options import Options
 
 Map = Literal["log", "linear"]
 Reduction = Literal["mean", "sum"]
@@ -71,6 +65,8 @@ SMALL: dict[str, dict[str, Any]] = {
 @dataclass(frozen=True)
 class Config(Options):
     """Section 5 of the paper: monocular depth with U-Net or DenseDepth, with and without regularization."""
+
+    experiment: ClassVar[Experiment] = EXPERIMENT
 
     arms: tuple[Arm, ...] = ("none", "tv", "topology", "tv+topology")
     """which regularizers to compare"""
@@ -136,34 +132,7 @@ class Config(Options):
 
     @property
     def default_name(self) -> str:
-        return f"depth-{'demo' if self.demo else self.data}-{self.model}"
-
-    @property
-    def sensor(self) -> Sensor:
-        from experiments.depth.layouts import DIODE, NYU
-        from experiments.depth.scenes import SCENES
-
-        return {"scenes": SCENES, "nyu": NYU, "diode": DIODE}[self.data]
-
-    @property
-    def objective(self) -> Weights:
-        from experiments.depth.losses import Weights
-
-        assert self.tv_lambda is not None and self.topology_lambda is not None  # settled
-        return Weights(self.depth_lambda, self.gradient_lambda, self.ssim_lambda, self.tv_lambda, self.topology_lambda)
-
-    def regularizations(self, arm: Arm) -> dict[str, Regularization]:
-        """What distinguishes the arms, all of it."""
-        import topolayer as tl
-        from experiments.depth.losses import few_minima, variation
-        from experiments.penalties import Regularization
-
-        every = {
-            "tv": Regularization(self.tv_layer, partial(variation, reduction=self.reduction), self.objective.tv),
-            "topology": Regularization(self.layer, partial(tl.few_maxima, k=self.k), self.objective.topology),
-            "sublevel": Regularization(self.layer, partial(few_minima, k=self.k), self.objective.topology),
-        }
-        return {name: every[name] for name in arm.split("+") if name != "none"}
+        return f"{self.experiment.name}-{'demo' if self.demo else self.data}-{self.model}"
 
 
 DEMO = Config(
@@ -181,56 +150,3 @@ DEMO = Config(
     val_images=64,
     threads=1,
 )
-
-
-def pixels(config: Config, layer: str) -> int:
-    """How many pixels a phase of the decoder has: the first from the bottleneck a 16th of the sides."""
-    from experiments.depth.networks import NETWORKS
-
-    stride = 16 >> NETWORKS[config.model].decoder.index(layer)
-    return config.size[0] * config.size[1] // (stride * stride)
-
-
-def settle(config: Config) -> Config:
-    """Put in what was left to the paper or to us, refuse what cannot work, warn of what can hardly be meant."""
-    from experiments.depth.encoders import STAGES
-    from experiments.depth.networks import NETWORKS, check_sides
-
-    check_data(config, READERS)
-    left = (SMALL if config.demo else PAPER)[config.model]
-    changes = {name: value for name, value in left.items() if getattr(config, name) == getattr(Config, name)}
-    if config.size == (0, 0):
-        changes["size"] = SIZES[config.data]
-    config = dataclasses.replace(config, **changes)
-    decoder = NETWORKS[config.model].decoder
-    layers = {"second": decoder[1], "last": decoder[-1], "auto": decoder[-1]}
-    for layer in reversed(decoder):
-        if pixels(config, layer) >= 1024:
-            layers["auto"] = layer
-    config = dataclasses.replace(
-        config, layer=layers.get(config.layer, config.layer), tv_layer=layers.get(config.tv_layer, config.tv_layer)
-    )
-    names = (*(f"encoder.{stage}" for stage in STAGES), *decoder)
-    for option, layer in (("--layer", config.layer), ("--tv-layer", config.tv_layer)):
-        if layer not in names:
-            raise UserError(f"{option} {layer}: there is no such layer; {config.model} has {', '.join(names)}")
-    if not config.settings:
-        raise UserError("--settings names no part of DIODE: give indoors, outdoor or both")
-    if config.encoder == "small" and config.width == 0:
-        config = dataclasses.replace(config, width=16)
-    topological = {"topology", "sublevel"} & set("+".join(config.arms).split("+"))
-    lambdas = ("depth_lambda", "gradient_lambda", "ssim_lambda", "tv_lambda", "topology_lambda")
-    check(config, from_zero=("lr", "encoder_share", "weight_decay", "width", "ssim_range", "k", *lambdas))
-    try:
-        check_sides(*config.size)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    if config.batch_size // processes() * config.size[0] * config.size[1] < 2 * 32 * 32:
-        raise UserError("a batch of one 32x32 image leaves one value per channel, which cannot be normalized")
-    if config.layer in decoder and topological and pixels(config, config.layer) < 32 * config.k:
-        log.warning(
-            "%s has only %d pixels at --size %d %d, hardly room for more than k = %d maxima: the penalty will be close "
-            "to zero; --layer auto takes a layer of at least 1024",
-            config.layer, pixels(config, config.layer), *config.size, config.k,
-        )  # fmt: skip
-    return config

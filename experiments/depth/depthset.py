@@ -16,8 +16,8 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from experiments.console import UserError, log
-from experiments.files import write_json
+from experiments.shared.console import UserError, log
+from experiments.shared.files import write_json
 
 Array = np.ndarray
 Batch = tuple[Tensor, Tensor, Tensor]

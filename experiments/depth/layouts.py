@@ -24,8 +24,8 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from experiments.console import UserError, log
 from experiments.depth.depthset import Array, DepthSet, Sensor, keep_known, nearest, read_all, read_image
+from experiments.shared.console import UserError, log
 
 DIODE = Sensor(0.6, 350.0, (0.6, 2.0, 5.0, 10.0, 20.0, 50.0, 350.0))
 NYU = Sensor(0.7, 10.0, (0.7, 1.5, 2.5, 4.0, 6.0, 10.0))

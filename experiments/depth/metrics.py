@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from experiments.files import Row
+from experiments.shared.files import Row
 
 
 def scores(prediction: Tensor, depth: Tensor, valid: Tensor) -> dict[str, Tensor]:

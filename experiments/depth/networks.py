@@ -12,7 +12,6 @@ The second phase from the bottleneck, ``decoder[1]``, is dec4 of the one and dec
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -21,9 +20,9 @@ from torch import Tensor, nn
 from experiments.depth.config import Map
 from experiments.depth.depthset import Sensor
 from experiments.depth.encoders import STAGES, Encoder
-from experiments.images import MEAN, STD
-from experiments.penalties import keep
-from experiments.unet import phase
+from experiments.shared.images import MEAN, STD
+from experiments.shared.penalties import activations
+from experiments.shared.unet import phase
 
 
 class Head(nn.Module):
@@ -142,14 +141,10 @@ class DenseDepth(DepthNetwork):
 
 def resolutions(network: DepthNetwork, size: tuple[int, int]) -> dict[str, tuple[int, int, int]]:
     """Channels, height and width of every layer for an image of `size`; "output" is the last."""
-    kept: dict[str, Tensor] = {}
-    hooks = [network.get_submodule(name).register_forward_hook(partial(keep, kept, name)) for name in network.layers]
     training, device = network.training, network.mean.device
-    with torch.inference_mode():
+    with torch.inference_mode(), activations(network, network.layers) as kept:
         kept["output"] = network.eval()(torch.zeros(1, 3, *size, device=device))
     network.train(training)
-    for hook in hooks:
-        hook.remove()
     shapes = {name: kept[name].shape for name in (*network.layers, "output")}
     return {name: (shape[1], shape[2], shape[3]) for name, shape in shapes.items()}
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
-from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
 import topolayer as tl
-from experiments import figures
 from experiments.depth.depthset import DepthSet
+from experiments.depth.experiment import EXPERIMENT
 from experiments.depth.networks import DepthNetwork
-from experiments.penalties import keep
+from experiments.shared.figures import diagram, picture, save
+from experiments.shared.penalties import activations as recorded
 
 
 @dataclass(frozen=True)
@@ -58,10 +57,8 @@ def look(models: Mapping[str, DepthNetwork], val: DepthSet, layer: str) -> list[
     predictions: dict[str, Tensor] = {}
     magnitudes: dict[str, Tensor] = {}
     for arm, model in models.items():
-        kept: dict[str, Tensor] = {}
-        hook = model.get_submodule(layer).register_forward_hook(partial(keep, kept, layer))
-        predictions[arm] = model.eval()(images)[:, 0]
-        hook.remove()
+        with recorded(model, [layer]) as kept:
+            predictions[arm] = model.eval()(images)[:, 0]
         magnitudes[arm] = tl.channel_norm(kept[layer])
     return [
         Shown(
@@ -84,21 +81,20 @@ def examples(path: Path, shown: list[Shown], *, layer: str, k: int) -> None:
         rows = part.subplots(len(arms), 5, squeeze=False)
         for axes in rows[:, 0]:
             axes.set_axis_off()
-        for height, (name, picture, options) in enumerate(
-            [("truth", example.truth, {"cmap": "turbo", "norm": example.scale}), ("image", example.image, {})]
-        ):
-            axes = rows[0, 0].inset_axes((0.1, 0.52 * height, 0.9, 0.48))
-            _picture(axes, picture, "", **options)
-            axes.set_ylabel(name, fontsize=7)
+        below, above = (rows[0, 0].inset_axes((0.1, height, 0.9, 0.48)) for height in (0, 0.52))
+        picture(below, example.truth, cmap="turbo", norm=example.scale)
+        below.set_ylabel("truth", fontsize=7)
+        picture(above, example.image)
+        above.set_ylabel("image", fontsize=7)
         for number, arm in enumerate(arms):
             line, prediction = rows[number], example.predictions[arm]
             titles = ("depth", "error of log10", f"|{layer}|", f"its diagram, k = {k}") if number == 0 else ("",) * 4
-            _picture(line[1], prediction, titles[0], cmap="turbo", norm=example.scale)
-            line[1].set_ylabel(figures.LABELS[arm], color=figures.STYLES[arm][0], fontsize=7)
-            _picture(line[2], (prediction / example.truth).log10(), titles[1], cmap="coolwarm", vmin=-0.5, vmax=0.5)
-            _picture(line[3], example.magnitudes[arm], titles[2], cmap="viridis")
-            figures.diagram(line[4], example.magnitudes[arm], titles[3], k=k)
-    figures.save(figure, path)
+            picture(line[1], prediction, titles[0], cmap="turbo", norm=example.scale)
+            line[1].set_ylabel(EXPERIMENT.arms[arm].label, color=EXPERIMENT.arms[arm].colour, fontsize=7)
+            picture(line[2], (prediction / example.truth).log10(), titles[1], cmap="coolwarm", vmin=-0.5, vmax=0.5)
+            picture(line[3], example.magnitudes[arm], titles[2], cmap="viridis")
+            diagram(line[4], example.magnitudes[arm], titles[3], k=k)
+    save(figure, path)
 
 
 def activations(path: Path, shown: list[Shown], *, layer: str) -> None:
@@ -110,21 +106,13 @@ def activations(path: Path, shown: list[Shown], *, layer: str) -> None:
     axes = figure.subplots(2 * len(shown), columns, squeeze=False)
     for number, example in enumerate(shown):
         above, below = axes[2 * number], axes[2 * number + 1]
-        _picture(above[0], example.truth, "", cmap="turbo", norm=example.scale)
-        _picture(below[0], example.image, "")
+        picture(above[0], example.truth, cmap="turbo", norm=example.scale)
+        picture(below[0], example.image)
         for ax, name in ((above[0], "truth"), (below[0], "image"), (above[1], "depth"), (below[1], f"|{layer}|")):
             ax.set_ylabel(name, fontsize=8)
         for column, arm in enumerate(arms, 1):
-            _picture(above[column], example.predictions[arm], "", cmap="turbo", norm=example.scale)
-            _picture(below[column], example.magnitudes[arm], "", cmap="viridis")
+            picture(above[column], example.predictions[arm], cmap="turbo", norm=example.scale)
+            picture(below[column], example.magnitudes[arm], cmap="viridis")
             if number == 0:
-                above[column].set_title(figures.LABELS[arm], color=figures.STYLES[arm][0], fontsize=8)
-    figures.save(figure, path)
-
-
-def _picture(axes: Axes, picture: Tensor, title: str, **options: object) -> None:
-    """Grey is where depth is not known."""
-    axes.set_facecolor("0.8")
-    axes.imshow(picture.numpy(), interpolation="nearest", **options)  # type: ignore[arg-type]
-    axes.set_title(title, fontsize=8)
-    axes.set(xticks=[], yticks=[])
+                above[column].set_title(EXPERIMENT.arms[arm].label, color=EXPERIMENT.arms[arm].colour, fontsize=8)
+    save(figure, path)

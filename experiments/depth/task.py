@@ -12,20 +12,21 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 import topolayer as tl
-from experiments.console import log
 from experiments.depth.augment import Augmentation
-from experiments.depth.config import Config, Reduction, pixels
-from experiments.depth.depthset import DepthSet
+from experiments.depth.config import Arm, Config, Reduction
+from experiments.depth.depthset import DepthSet, Sensor
 from experiments.depth.encoders import make_encoder
-from experiments.depth.layouts import load_diode, load_nyu
-from experiments.depth.losses import Weights, data_terms
+from experiments.depth.layouts import DIODE, NYU, load_diode, load_nyu
+from experiments.depth.losses import Weights, data_terms, few_minima, variation
 from experiments.depth.metrics import DepthScore
 from experiments.depth.networks import NETWORKS, DepthNetwork, resolutions
-from experiments.depth.scenes import scenes
-from experiments.files import Row
-from experiments.penalties import Regularization, gradient_ratio, keep, speckle
-from experiments.runs import Run
-from experiments.training import steps_per_epoch
+from experiments.depth.scenes import SCENES, scenes
+from experiments.depth.settle import pixels
+from experiments.shared.console import log
+from experiments.shared.files import Row
+from experiments.shared.penalties import Regularization, gradient_ratio, keep, speckle
+from experiments.shared.runs import Run
+from experiments.shared.training import steps_per_epoch
 
 
 class Depth:
@@ -125,12 +126,33 @@ def load(config: Config, split: str) -> DepthSet:
     )
 
 
+SENSORS: dict[str, Sensor] = {"scenes": SCENES, "nyu": NYU, "diode": DIODE}
+
+
+def objective(config: Config) -> Weights:
+    assert config.tv_lambda is not None and config.topology_lambda is not None  # settled
+    return Weights(
+        config.depth_lambda, config.gradient_lambda, config.ssim_lambda, config.tv_lambda, config.topology_lambda
+    )
+
+
+def regularizations(config: Config, arm: Arm) -> dict[str, Regularization]:
+    """What distinguishes the arms, all of it."""
+    weights = objective(config)
+    every = {
+        "tv": Regularization(config.tv_layer, partial(variation, reduction=config.reduction), weights.tv),
+        "topology": Regularization(config.layer, partial(tl.few_maxima, k=config.k), weights.topology),
+        "sublevel": Regularization(config.layer, partial(few_minima, k=config.k), weights.topology),
+    }
+    return {name: every[name] for name in arm.split("+") if name != "none"}
+
+
 def initial_model(config: Config, seed: int, *, start: float = 5.0) -> DepthNetwork:
     """The network that every arm of a seed starts from; `start` is the depth that it predicts at first."""
     torch.manual_seed(seed)
     encoder = make_encoder(config.encoder, weights=config.weights, width=config.width)
     width = {"width": config.width} if config.width else {}
-    network = NETWORKS[config.model](encoder, config.sensor, **width, map=config.map, start=start)
+    network = NETWORKS[config.model](encoder, SENSORS[config.data], **width, map=config.map, start=start)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
 
@@ -139,16 +161,17 @@ def train_run(run: Run[Config], data: tuple[DepthSet, DepthSet]) -> None:
     """Train one run to its end, on training and validation images."""
     config, fabric = run.options, run.fabric
     train, val = data
+    sensor = SENSORS[config.data]
     bare = initial_model(config, run.seed, start=math.exp(train.mean_log()))
     task = Depth(
         fabric,
         bare,
         train,
         val,
-        config.regularizations(run.arm),
-        weights=config.objective,
+        regularizations(config, run.arm),
+        weights=objective(config),
         reduction=config.reduction,
-        data_range=config.ssim_range or config.sensor.farthest - config.sensor.nearest,
+        data_range=config.ssim_range or sensor.farthest - sensor.nearest,
         augmentation=Augmentation(config.size[0], seed=run.seed) if config.augment else None,
         watched=config.layer,
         k=config.k,
@@ -183,8 +206,8 @@ def describe(config: Config, data: tuple[DepthSet, DepthSet]) -> None:
         marks = {config.layer: " topology, tv"}
     for name, (channels, height, width) in resolutions(initial_model(config, 0), config.size).items():
         log.info("  %-15s %4d channels, %3d x %3d%s", name, channels, height, width, marks.get(name, ""))
-    log.info("weights: %s, of %ss", config.objective, config.reduction)
+    log.info("weights: %s, of %ss", objective(config), config.reduction)
     if config.reduction == "mean" and config.tv_layer in NETWORKS[config.model].decoder:
         log.info(
-            "  for sums these would be %s", config.objective.for_sums(*config.size, pixels(config, config.tv_layer))
+            "  for sums these would be %s", objective(config).for_sums(*config.size, pixels(config, config.tv_layer))
         )

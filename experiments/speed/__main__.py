@@ -15,7 +15,7 @@ import sys
 
 import tyro
 
-from experiments import console
+from experiments.shared import console
 from experiments.speed.config import QUICK, Config
 
 

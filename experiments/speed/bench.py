@@ -9,17 +9,15 @@ from pathlib import Path
 import torch
 from rich.table import Table
 
-from experiments import console
-from experiments.console import Meter, UserError, log, stop_requests
-from experiments.segmentation import DEMO, settle
-from experiments.segmentation import Config as Training
+from experiments.shared import console
+from experiments.shared.console import Meter, UserError, log, stop_requests
 from experiments.speed import report
 from experiments.speed.config import NATURAL, Config
 from experiments.speed.contenders import Contender, assemble
 from experiments.speed.inputs import Input, distances, make, missing, parse
 from experiments.speed.measure import Effort, Times, heed, measure
 from experiments.speed.memory import peak_per_pixel
-from experiments.speed.step import PAPER, Share, share
+from experiments.speed.step import DEMO, PAPER, Share, share
 from experiments.speed.targets import Results, verdicts
 
 
@@ -120,16 +118,14 @@ def shares(config: Config, stop: Callable[[], bool]) -> list[Share]:
     if not config.steps:
         return []
     log.info("training steps with the penalty")
-    trainings = {"the demo": DEMO} if config.quick else {PAPER: Training(), "the demo": DEMO}
+    trainings = [DEMO] if config.quick else [PAPER, DEMO]
     with Meter(len(trainings) * (config.steps + 1)) as meter:
 
         def advance() -> None:
             meter.advance(1, "training steps")
             heed(stop)
 
-        return [
-            share(name, settle(training), steps=config.steps, advance=advance) for name, training in trainings.items()
-        ]
+        return [share(training, steps=config.steps, advance=advance) for training in trainings]
 
 
 def show(results: Results) -> None:

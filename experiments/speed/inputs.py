@@ -13,7 +13,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import pdist, squareform
 from torch import Tensor
 
-from experiments.console import UserError
+from experiments.shared.console import UserError
+from experiments.shared.images import photograph
 from experiments.speed.config import Kind
 
 Array = np.ndarray[Any, Any]
@@ -69,13 +70,6 @@ def make(kind: Kind, shape: Shape, *, ndim: int = 2) -> Tensor:
 def distances(points: int) -> Tensor:
     """Euclidean distances of uniform points in the unit square."""
     return torch.from_numpy(squareform(pdist(np.random.default_rng(0).random((points, 2)))).astype(np.float32))
-
-
-def photograph(shape: Shape) -> Array:
-    from skimage import data
-    from skimage.transform import resize
-
-    return np.asarray(resize(data.camera(), shape, anti_aliasing=True))  # type: ignore[no-untyped-call]
 
 
 def spiral(shape: Shape) -> Array:

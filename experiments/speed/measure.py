@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from experiments.console import Interrupted, Meter, log
+from experiments.shared.console import Interrupted, Meter, log
 from experiments.speed.config import EXTREME
 from experiments.speed.contenders import Contender
 from experiments.speed.inputs import Input

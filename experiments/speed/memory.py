@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from experiments.console import log
+from experiments.shared.console import log
 from experiments.speed.contenders import find, tiny
 from experiments.speed.inputs import Input
 

@@ -13,8 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from experiments import figures
-from experiments.files import environment, write_atomically, write_csv
+from experiments.shared.experiment import BLUE, GREEN, PURPLE, VERMILION
+from experiments.shared.figures import save, uncluttered
+from experiments.shared.files import environment, write_atomically, write_csv
 from experiments.speed.config import KINDS
 from experiments.speed.contenders import LOADERS, Contender, cores
 from experiments.speed.inputs import Job
@@ -171,18 +172,18 @@ def processor() -> str:
 
 # --- the plot -------------------------------------------------------------------------------------------------------
 
-# Told apart by colour (Okabe and Ito), by marker and by dashes; ours are solid and bold.
+# Told apart by colour, by marker and by dashes; ours are solid and bold.
 STYLES: dict[str, dict[str, Any]] = {
     "topolayer H0": {"color": "black", "marker": "o", "linewidth": 2.2},
     "topolayer H0 V": {"color": "black", "marker": "D", "linewidth": 1.2},
-    "topolayer H0+H1": {"color": "#0072B2", "marker": "s", "linewidth": 1.8},
-    "topolayer H0+H1 V": {"color": "#0072B2", "marker": "2", "linewidth": 0.8},
-    "topolayer H0+H1 T": {"color": "#0072B2", "marker": "1", "linewidth": 0.8},
-    "gudhi 2D": {"color": "#D55E00", "marker": "^", "linestyle": "--"},
-    "gudhi": {"color": "#D55E00", "marker": "v", "linestyle": ":"},
-    "cripser H0": {"color": "#009E73", "marker": "x", "linestyle": "-."},
-    "cripser H0+H1": {"color": "#009E73", "marker": "+", "linestyle": "-."},
-    "oineus H0": {"color": "#CC79A7", "marker": "P", "linestyle": (0, (6, 2))},
+    "topolayer H0+H1": {"color": BLUE, "marker": "s", "linewidth": 1.8},
+    "topolayer H0+H1 V": {"color": BLUE, "marker": "2", "linewidth": 0.8},
+    "topolayer H0+H1 T": {"color": BLUE, "marker": "1", "linewidth": 0.8},
+    "gudhi 2D": {"color": VERMILION, "marker": "^", "linestyle": "--"},
+    "gudhi": {"color": VERMILION, "marker": "v", "linestyle": ":"},
+    "cripser H0": {"color": GREEN, "marker": "x", "linestyle": "-."},
+    "cripser H0+H1": {"color": GREEN, "marker": "+", "linestyle": "-."},
+    "oineus H0": {"color": PURPLE, "marker": "P", "linestyle": (0, (6, 2))},
     "pytorch-topological": {"color": "0.6", "marker": "<", "linestyle": ":"},
     "TopologyLayer": {"color": "0.6", "marker": ">", "linestyle": ":"},
 }
@@ -210,7 +211,7 @@ def plot(path: Path, times: Times) -> None:
         axes.set_ylabel("median time, ms", fontsize=9)
     ordered = {name: lines[name] for name in STYLES if name in lines}
     figure.legend(ordered.values(), ordered, loc="outside lower center", ncols=5, frameon=False, fontsize=8)
-    figures.save(figure, path)
+    save(figure, path)
 
 
 def _panel(axes: Axes, times: Times, job: str, kind: str) -> dict[str, Line2D]:
@@ -220,9 +221,8 @@ def _panel(axes: Axes, times: Times, job: str, kind: str) -> dict[str, Line2D]:
         chosen = [(pixels(key.size), 1e3 * t.median) for key, t in times.measured.items() if _at(key, job, kind, name)]
         if chosen:
             (lines[name],) = axes.loglog(*zip(*sorted(chosen), strict=True), markersize=5, **style)
-    axes.grid(alpha=0.3)
+    uncluttered(axes)
     axes.tick_params(labelsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
     return lines
 
 

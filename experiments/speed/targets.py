@@ -46,7 +46,7 @@ def verdicts(results: Results) -> list[Verdict]:
     spans = " to ".join(dict.fromkeys((large[0], large[-1]))) if large else "384x512 and up"
     both = ("topolayer H0+H1", "topolayer H0+H1 V", "topolayer H0+H1 T")
     share = "hook, penalty and its backward in a step of the U-Net of"
-    shares = {s.name: s for s in results.shares}
+    shares = {s.name: s.share for s in results.shares}
     return [
         _means(times, ["topolayer H0"], large, f"`tl.persistence`, H0, {spans}", at_least=4, none_below=3),
         _means(times, ["topolayer H0"], ["96x128"], "the same at 96x128", at_least=2.5),
@@ -64,7 +64,7 @@ def verdicts(results: Results) -> list[Verdict]:
         _least(_threads(times, "16x96x128"), "two cores, (16, 96, 128)", f"one; {_free(times)}", 1.8),
         _most(_growth(times), "time per pixel at 4096x4096", "at 512x512", 2, times_),
         _most(_beyond(results), "peak memory beyond the input, H0, per pixel", "the input", 24, bytes_),
-        _most({"": shares[PAPER].share if PAPER in shares else None}, f"{share} {PAPER}", "the step", 0.01, percent),
+        _most({"": shares.get(PAPER.name)}, f"{share} {PAPER.name}", "the step", 0.01, percent),
         _least(
             dict(_ratios(times, "volume", ["128x128x128"], "topolayer H0 V", "cripser H0")),
             "H0, 128x128x128, Cubical V", "`cripser.computePH(maxdim=0)`", 5,

@@ -9,21 +9,25 @@ from typing import Any
 import pytest
 import tyro
 
-from experiments import activations, segmentation
 from experiments.depth import config as depth
+from experiments.depth.settle import settle as settle_depth
+from experiments.segmentation import activations
+from experiments.segmentation import config as segmentation
 
 PAGE = (Path(__file__).parents[2] / "docs/experiments/reproduce.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^\$ python -m experiments\.(\w+) (.*)$", PAGE, re.MULTILINE)
+COMMANDS = re.findall(r"^\$ python -m experiments\.([\w.]+) (.*)$", PAGE, re.MULTILINE)
 assert len(COMMANDS) == 9, COMMANDS
+LAYERS = "segmentation.activations"
 
 
 def parsed(experiment: str, options: str) -> Any:
     module: Any = {"segmentation": segmentation, "depth": depth}[experiment]
     default = module.DEMO if "--demo" in options else module.Config()
-    return module.settle(tyro.cli(module.Config, args=options.split(), default=default))
+    settle: Any = {"segmentation": segmentation.settle, "depth": settle_depth}[experiment]
+    return settle(tyro.cli(module.Config, args=options.split(), default=default))
 
 
-@pytest.mark.parametrize(("experiment", "options"), [found for found in COMMANDS if found[0] != "activations"])
+@pytest.mark.parametrize(("experiment", "options"), [found for found in COMMANDS if found[0] != LAYERS])
 def test_commands_that_train(experiment: str, options: str) -> None:
     config = parsed(experiment, options)
     assert f"`{config.folder.name}" in PAGE or f"runs/{config.folder.name}/" in PAGE
@@ -37,7 +41,7 @@ def test_commands_that_train(experiment: str, options: str) -> None:
         assert config.epochs == (100 if config.name == "layers" else 50)
 
 
-@pytest.mark.parametrize("options", [options for experiment, options in COMMANDS if experiment == "activations"])
+@pytest.mark.parametrize("options", [options for experiment, options in COMMANDS if experiment == LAYERS])
 def test_commands_that_draw_layers(options: str) -> None:
     found = tyro.cli(activations.Options, args=options.split())
     folder = (activations.DEMO.folder / "seed0-none" if found.demo else found.run) / "activations"

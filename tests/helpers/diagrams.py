@@ -41,7 +41,7 @@ def masks(size: int = 64, number: int = 24) -> Tensor:
     root = Path(os.environ.get("TOPOLAYER_DATA", beside)) / "coco-persons"
     if not root.is_dir():
         pytest.skip("set TOPOLAYER_DATA to the folder that holds coco-persons")
-    from experiments.coco import load_persons
+    from experiments.segmentation.coco import load_persons
 
     with warnings.catch_warnings():
         # pycocotools' compiled part hands NumPy 2 an object with the old __array__ signature.

@@ -106,7 +106,7 @@ def test_bad_input(h: Any, options: dict[str, Any], error: type[Exception], mess
 def vit() -> torch.nn.Module:
     """torchvision's, with 8 x 8 patches, a class token and two layers."""
     pytest.importorskip("lightning_fabric", reason="needs the extra `experiments`")
-    from experiments._compat import import_torchvision
+    from experiments.shared.compat import import_torchvision
 
     import_torchvision()
     from torchvision.models import VisionTransformer

@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import topolayer as tl
@@ -140,3 +141,33 @@ def test_experiments_use_public_names_only() -> None:
         for name, _ in _imports(path, path.relative_to(ROOT).parts[:-1]):
             parts = name.split(".")
             assert parts[0] != "topolayer" or not any(part.startswith("_") for part in parts), f"{path}: {name}"
+
+
+EXPERIMENTS = ROOT / "experiments"
+ROOMS = sorted(path.parent.name for path in EXPERIMENTS.glob("*/__init__.py"))
+
+
+def test_experiments_know_nothing_of_each_other() -> None:
+    """Each has a folder, and imports from it and from `shared` only."""
+    assert {"shared", "segmentation", "depth"} < set(ROOMS)
+    assert len(list(EXPERIMENTS.glob("*.py"))) <= 3
+    for room in ROOMS:
+        for path in (EXPERIMENTS / room).rglob("*.py"):
+            imported = (name.split(".") for name, _ in _imports(path, path.relative_to(ROOT).parts[:-1]))
+            taken = {parts[1] for parts in imported if parts[0] == "experiments"}
+            assert taken <= {"shared", room}, f"{path}: {taken}"
+
+
+def test_what_experiments_share_names_none_of_them() -> None:
+    """Neither an experiment nor one of its arms or scores stands in `shared` as a string."""
+    paths = [path for path in EXPERIMENTS.glob("*/experiment.py") if path.parent.name != "shared"]
+    declared = [import_module(f"experiments.{path.parent.name}.experiment").EXPERIMENT for path in paths]
+    assert [experiment.name for experiment in declared] == [path.parent.name for path in paths]
+    names = {*ROOMS} - {"shared"}
+    names |= {name for experiment in declared for name in (*experiment.arms, *experiment.titles)} - {"none"}
+    for path in (EXPERIMENTS / "shared").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+        texts = {value for value in constants if isinstance(value, str)}
+        assert not texts & names, f"{path}: {texts & names}"
+        assert not any(re.search(r"experiments[./](?!shared)\w", text) for text in texts), path

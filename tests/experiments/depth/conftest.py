@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from experiments.console import Meter
-from experiments.depth.config import Arm, Config, settle
+from experiments.depth.config import Arm, Config
+from experiments.depth.settle import settle
 from experiments.depth.task import load, train_run
-from experiments.runs import Run, make_fabric
+from experiments.shared.console import Meter
+from experiments.shared.runs import Run, make_fabric
 
 
 @pytest.fixture

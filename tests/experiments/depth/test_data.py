@@ -11,12 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments.console import UserError, log
-from experiments.depth.config import Config, settle
+from experiments.depth.config import Config
 from experiments.depth.depthset import nearest
 from experiments.depth.layouts import load_diode, load_nyu
 from experiments.depth.scenes import _box, _ground, _inside, _sphere, scenes
+from experiments.depth.settle import settle
 from experiments.depth.task import load
+from experiments.shared.console import UserError, log
 
 HEIGHT, WIDTH = 12, 16  # twice what is read
 SIZE = (6, 8)

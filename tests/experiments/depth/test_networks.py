@@ -11,10 +11,10 @@ import pytest
 import torch
 
 import topolayer as tl
-from experiments.console import UserError
 from experiments.depth.depthset import Sensor
 from experiments.depth.encoders import CHANNELS, make_encoder, models, small
 from experiments.depth.networks import DenseDepth, Head, UNet, check_sides, resolutions
+from experiments.shared.console import UserError
 
 SENSOR = Sensor(0.6, 350.0, (0.6, 350.0))
 BUILD = {"unet": UNet, "densedepth": DenseDepth}

@@ -10,9 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments.depth.config import Arm, Config, settle
+from experiments.depth.config import Arm, Config
 from experiments.depth.networks import DepthNetwork
 from experiments.depth.pictures import look, showcase
+from experiments.depth.settle import settle
 from experiments.depth.task import initial_model, load
 
 

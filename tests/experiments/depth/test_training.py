@@ -16,13 +16,14 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments.console import Meter, UserError
 from experiments.depth import task
 from experiments.depth.__main__ import main
-from experiments.depth.config import DEMO, PAPER, SMALL, Config, settle
+from experiments.depth.config import DEMO, PAPER, SMALL, Config
+from experiments.depth.settle import settle
 from experiments.depth.task import initial_model, make_optimizer
-from experiments.files import read_csv
-from experiments.training import read_checkpoint
+from experiments.shared.console import Meter, UserError
+from experiments.shared.files import read_csv
+from experiments.shared.training import read_checkpoint
 
 REPOSITORY = Path(__file__).parents[3]
 TIMES = {"seconds", "images_per_second"}
@@ -140,7 +141,7 @@ def test_a_command_leaves_everything_behind(config: Config, tmp_path: Path) -> N
 def test_options_that_are_left_alone_are_the_papers(model: str) -> None:
     settled = settle(Config(model=model, data="diode", root=Path()))
     assert {name: getattr(settled, name) for name in PAPER[model]} == PAPER[model]
-    assert settled.size == (384, 512) and settled.k == 8 and settled.sensor.farthest == 350
+    assert settled.size == (384, 512) and settled.k == 8 and task.SENSORS[settled.data].farthest == 350
     assert settled.layer == ("dec4" if model == "unet" else "dec3") and settled.tv_layer == "dec1"
     assert settle(settled) == settled
     changed = settle(Config(model=model, lr=0.5, tv_lambda=0.0, epochs=3))

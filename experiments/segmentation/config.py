@@ -1,0 +1,134 @@
+"""The options of the segmentation; those left alone are the paper's, and `DEMO` is a small preset."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal, TypeVar
+
+from experiments.segmentation.experiment import EXPERIMENT
+from experiments.shared.console import UserError, log
+from experiments.shared.experiment import Experiment
+from experiments.shared.options import Options, check, check_data, processes
+
+Reduction = Literal["mean", "sum"]
+Arm = Literal["none", "topology", "tv"]
+
+
+@dataclass(frozen=True)
+class Config(Options):
+    """Section 4 of the paper: binary segmentation with a U-Net, with and without regularization."""
+
+    experiment: ClassVar[Experiment] = EXPERIMENT
+
+    arms: tuple[Arm, ...] = ("none", "topology", "tv")
+    """which regularizers to compare"""
+    data: Literal["scenes", "coco"] = "scenes"
+    """embedded procedural scenes, or photographs with people in COCO's layout (needs --root)"""
+    root: Path | None = None
+    """folder with COCO's annotations/ and images"""
+
+    epochs: int = 50
+    """50 for Table 1, 100 for the network of Figure 3"""
+    lr: float = 0.01
+    """initial learning rate"""
+    halving_epochs: int = 0
+    """the learning rate is halved 12 times in so many epochs, and goes on so; 0: in --epochs, or in 50 if there are
+    more, which is every 4 epochs, as in the paper"""
+    momentum: float = 0.0
+    """of SGD; the paper does not mention any"""
+    reduction: Reduction = "mean"
+    """of the squared error over the pixels of an image; eq. (2) is a sum, under which lr = 0.01 diverges"""
+
+    size: int = 256
+    """side of the square input in pixels, a multiple of 64"""
+    width: int = 16
+    """channels of the first phase, doubled in every following one"""
+    layer: str = "dec4"
+    """which layer the topology arm regularizes; "auto": the deepest decoder layer of at least 32 x 32 pixels, which
+    is dec4 at 256 x 256, dec3 at 128, dec2 at 64"""
+    tv_layer: str = "dec1"
+    """which layer the tv arm regularizes"""
+    k: int = 8
+    """local maxima that are left alone"""
+    gradient: Literal["critical", "region"] = "critical"
+    """which pixels the topological penalty pulls on; the two want different weights"""
+    topology_lambda: float = 1e-5
+    """weight of the topological penalty"""
+    tv_lambda: float = 1e-8
+    """weight of total variation"""
+    normalize_activation: bool = False
+    """divide the activation by its root mean square over the batch (a constant to the gradient) before the penalty"""
+
+    crowd: Literal["include", "exclude"] = "include"
+    """whether pixels of COCO's crowd annotations count as person"""
+    train_share: float = 1.0
+    """share of the training images that is used; every seed draws its own, the same in all arms"""
+    noise: float = 0.0
+    """also score the trained network on validation images with Gaussian noise of this deviation; white is 1"""
+    blur: float = 0.0
+    """also score it on validation images blurred by a Gaussian of this deviation in pixels"""
+
+    @property
+    def default_name(self) -> str:
+        return f"{self.experiment.name}-{self.data}"
+
+    @property
+    def twelve_halvings(self) -> int:
+        """In how many epochs the learning rate is halved twelve times."""
+        return self.halving_epochs or min(self.epochs, 50)
+
+
+Settings = TypeVar("Settings", bound=Config)
+
+DEMO = Config(
+    seeds=(0, 1),
+    name="demo",
+    resume=True,
+    epochs=8,
+    lr=1.0,  # some hundred steps have to do
+    momentum=0.9,
+    size=64,
+    width=8,
+    layer="auto",
+    topology_lambda=3e-6,  # at these sizes its gradient is a few per cent of the loss's
+    train_images=256,
+    val_images=80,
+    noise=0.1,
+    blur=1.0,
+    threads=1,  # batches are so small that threads would wait for one another, above all on a busy machine
+)
+
+WEIGHTS = ("topology_lambda", "tv_lambda")
+READERS = {"root": ("coco",), "crowd": ("coco",)}  # which --data reads an option
+
+
+def settle(config: Settings) -> Settings:
+    """Refuse what cannot work, choose the layer where that was left to us, warn of what can hardly be meant."""
+    from experiments.shared.unet import DECODER, LAYERS, check_sides, side_of
+
+    check_data(config, READERS)
+    if config.layer == "auto":
+        fitting = [layer for layer in DECODER if side_of(layer, config.size) >= 32]
+        config = dataclasses.replace(config, layer=fitting[-1] if fitting else DECODER[0])
+        log.info("the topology arm regularizes %s", config.layer)
+    for option, layer in (("--layer", config.layer), ("--tv-layer", config.tv_layer)):
+        if layer not in LAYERS:
+            raise UserError(f"{option} {layer}: there is no such layer; the U-Net has {', '.join(LAYERS)}")
+    check(config, from_one=("size", "width"), from_zero=("k", *WEIGHTS, "lr", "halving_epochs", "noise", "blur"))
+    if not 0 < config.train_share <= 1:
+        raise UserError(f"--train-share must be above 0 and at most 1, got {config.train_share}")
+    each = config.batch_size // processes()
+    try:
+        check_sides(config.size, config.size, each, training=True)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    side = side_of(config.layer, config.size)
+    if "topology" in config.arms and side * side < 32 * config.k:
+        log.warning(
+            "%s has only %dx%d pixels at --size %d, hardly room for more than k = %d maxima: the penalty will be close "
+            "to zero; --layer auto takes a layer of at least 32x32",
+            config.layer, side, side, config.size, config.k,
+        )  # fmt: skip
+    return config

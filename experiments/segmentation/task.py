@@ -1,0 +1,179 @@
+"""What is trained in Section 4: data, network, the loss with a penalty on a layer, scores on the validation set."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+import topolayer as tl
+from experiments.segmentation.coco import load_persons
+from experiments.segmentation.config import Arm, Config, Reduction
+from experiments.segmentation.metrics import SegmentationScore, foreground
+from experiments.shared.files import Row
+from experiments.shared.images import ImageSet
+from experiments.shared.penalties import (
+    Penalty,
+    Regularization,
+    after_normalization,
+    gradient_ratio,
+    keep,
+    speckle,
+    total_variation,
+)
+from experiments.shared.runs import Run
+from experiments.shared.scenes import scenes
+from experiments.shared.training import halvings, steps_per_epoch
+from experiments.shared.unet import seeded
+
+DISTURBED_SCORES = ("miou", "person_iou", "betti_error")
+
+
+def squared_error(prediction: Tensor, mask: Tensor, reduction: Reduction) -> Tensor:
+    """Eq. (2) between probabilities and a binary mask: per image the mean or the sum over pixels; mean over images."""
+    squares = (prediction.float() - mask).square()
+    return squares.mean() if reduction == "mean" else squares.sum((1, 2, 3)).mean()
+
+
+class Segmentation:
+    """The training task: `bare` is the network, on whose layers hooks are placed before fabric wraps it.
+
+    `model` is what gets called; set it to the wrapped network. `watched` is the layer whose speckle is logged.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        bare: nn.Module,
+        train: ImageSet,
+        val: ImageSet,
+        regularization: Regularization | None,
+        *,
+        watched: str,
+        k: int,
+        reduction: Reduction,
+        batch_size: int,
+    ) -> None:
+        self.fabric, self.model, self.train, self.val = fabric, bare, train, val
+        self.regularization = regularization
+        self.watched, self.k, self.reduction, self.batch_size = watched, k, reduction, batch_size
+        self.activations: dict[str, Tensor] = {}
+        layers = {watched}
+        if regularization is not None:
+            self.regularizer = tl.Regularizer(bare, {regularization.layer: regularization.penalty})
+            layers.add(regularization.layer)
+        for layer in layers:
+            bare.get_submodule(layer).register_forward_hook(partial(keep, self.activations, layer))
+
+    def step(self, indices: Tensor, *, epoch: int, probe: bool) -> dict[str, Tensor]:
+        """The loss of one batch; as a probe also how strongly the penalty pulls."""
+        images, masks = self.train.batch(indices, self.fabric.device)
+        error = squared_error(self.model(images), masks, self.reduction)
+        values = {"loss": error, "mse": error}
+        if self.regularization is not None:
+            penalty = self.regularizer()
+            weighted = self.regularization.weight * penalty
+            values = {"loss": error + weighted, "mse": error, "penalty": penalty}
+            if probe:
+                activation = self.activations[self.regularization.layer]
+                values["gradient_ratio"] = gradient_ratio(self.fabric, weighted, error, activation)
+        self.activations.clear()
+        return values
+
+    def evaluate(self) -> Row:
+        """Scores, loss and speckle on the validation set."""
+        return self.scores(self.val)
+
+    def scores(self, images_of: ImageSet) -> Row:
+        """The same on any set, shared by all processes. The Betti error is the mean over images, of dimension 0."""
+        score = SegmentationScore(self.fabric.device)
+        sums = torch.zeros(4, device=self.fabric.device)
+        mine = torch.arange(len(images_of))[self.fabric.global_rank :: self.fabric.world_size]
+        for indices in torch.split(mine, 2 * self.batch_size):
+            images, masks = images_of.batch(indices, self.fabric.device)
+            prediction = self.model(images).float()
+            score.update(prediction, masks)
+            error = squared_error(prediction, masks, self.reduction)
+            spots = speckle(self.activations[self.watched], k=self.k)
+            wrong = tl.betti_error(foreground(prediction).float(), masks, dims=0)
+            sums += torch.stack([error * len(indices), spots.sum(), wrong.sum(), error.new_tensor(len(indices))])
+        self.activations.clear()
+        if self.fabric.world_size > 1:
+            sums = torch.as_tensor(self.fabric.all_reduce(sums, reduce_op="sum"))
+        means = (sums[:-1] / sums[-1]).tolist()
+        return {**dict(zip(("val_mse", "val_speckle", "betti_error"), means, strict=True)), **score.compute()}
+
+
+# --- a run and its data -----------------------------------------------------------------------------------------
+
+
+def load_training(config: Config) -> ImageSet:
+    if config.data == "scenes":
+        return scenes(config.train_images or 400, config.size, seed=1)
+    return load_photographs(config, "train", config.train_images)
+
+
+def load_validation(config: Config) -> ImageSet:
+    if config.data == "scenes":
+        return scenes(config.val_images or 100, config.size, seed=2)
+    return load_photographs(config, "val", config.val_images)
+
+
+def load_photographs(config: Config, split: str, limit: int) -> ImageSet:
+    assert config.root is not None  # settled
+    threads = config.threads or torch.get_num_threads()
+    return load_persons(config.root, split, config.size, crowd=config.crowd, limit=limit, threads=threads)
+
+
+def disturbed(config: Config, val: ImageSet) -> dict[str, ImageSet]:
+    """The validation images under what the options ask for."""
+    found = {}
+    if config.noise:
+        found["noise"] = val.noisy(config.noise)
+    if config.blur:
+        found["blur"] = val.blurred(config.blur)
+    return found
+
+
+def regularization(config: Config, arm: Arm) -> Regularization | None:
+    """What distinguishes the arms, all of it."""
+    if arm == "none":
+        return None
+    tv = arm == "tv"
+    penalty: Penalty = total_variation if tv else partial(tl.few_maxima, k=config.k, gradient=config.gradient)
+    return Regularization(
+        layer=config.tv_layer if tv else config.layer,
+        penalty=after_normalization(penalty) if config.normalize_activation else penalty,
+        weight=config.tv_lambda if tv else config.topology_lambda,
+    )
+
+
+def train_run(run: Run[Config], data: tuple[ImageSet, ImageSet]) -> None:
+    """Train one run to its end, on training and validation images."""
+    config, fabric = run.options, run.fabric
+    train, val = data[0].share(config.train_share, seed=run.seed), data[1]
+    bare = seeded(config.width, run.seed, prior=float(train.masks.float().mean()))
+    task = Segmentation(
+        fabric,
+        bare,
+        train,
+        val,
+        regularization(config, run.arm),
+        watched=config.layer,
+        k=config.k,
+        reduction=config.reduction,
+        batch_size=config.batch_size,
+    )
+    sgd = torch.optim.SGD(bare.parameters(), lr=config.lr, momentum=config.momentum)
+    steps = steps_per_epoch(len(train), config.batch_size)
+    epochs = config.twelve_halvings
+    schedule = torch.optim.lr_scheduler.LambdaLR(sgd, lambda step: 0.5 ** halvings(step, steps=steps, epochs=epochs))
+    task.model, optimizer = fabric.setup(bare, sgd)
+
+    def closing() -> Row:
+        scores = {name: task.scores(images) for name, images in disturbed(config, val).items()}
+        return {f"{score}_{name}": row[score] for name, row in scores.items() for score in DISTURBED_SCORES}
+
+    run.finish(task, model=bare, optimizer=optimizer, schedule=schedule, examples=len(train), closing=closing)

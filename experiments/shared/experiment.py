@@ -1,0 +1,45 @@
+"""What an experiment declares of itself: how its arms are drawn, which scores are reported, which curves are shown."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# Colours that colour-blind readers tell apart, by Okabe and Ito.
+BLACK, BLUE, VERMILION, GREEN, PURPLE, ORANGE = "#333333", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
+
+
+@dataclass(frozen=True)
+class Style:
+    """How an arm is called and drawn."""
+
+    label: str
+    colour: str
+    dashes: Any = "-"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment that trains, under the name of its folder.
+
+    `titles` are those of the scores, which are columns of the metrics, `further` gives titles to columns that `titles`
+    cannot list beforehand, and None to all others. `goal` is the score by which one sees how many epochs an arm takes
+    to where the baseline ends; higher is better.
+    """
+
+    name: str
+    arms: Mapping[str, Style]
+    titles: Mapping[str, str]
+    curves: Mapping[str, str]
+    digits: int
+    goal: str = ""
+    further: Callable[[str], str | None] = lambda name: None
+
+    def of(self, columns: Iterable[str]) -> Experiment:
+        """The same with the titles of all scores among these columns, and of no others."""
+        columns = list(columns)
+        titles = {name: title for name, title in self.titles.items() if name in columns}
+        further = {name: self.further(name) for name in columns if name not in titles}
+        return dataclasses.replace(self, titles=titles | {name: title for name, title in further.items() if title})
