@@ -21,7 +21,7 @@ from experiments.shared.files import write_json
 
 Array = np.ndarray
 Batch = tuple[Tensor, Tensor, Tensor]
-FILES = ("images.npy", "depths.npy")  # of a cache
+FILES = ("images.npy", "depths.npy")  # in a cache
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from experiments.depth.config import Reduction
 from experiments.shared.penalties import total_variation
 
 SOBEL = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
-WINDOW, SIGMA = 11, 1.5  # of SSIM: as its authors chose them
+WINDOW, SIGMA = 11, 1.5  # SSIM's, as its authors chose them
 
 
 @dataclass(frozen=True)

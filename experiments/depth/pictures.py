@@ -35,7 +35,7 @@ class Shown:
 
     @property
     def scale(self) -> LogNorm:
-        """Of the colours of depths, the same for the truth and all predictions."""
+        """The scale of the colours of depths, the same for the truth and all predictions."""
         depths = torch.cat(
             [self.truth[self.truth.isfinite()], *(found.flatten() for found in self.predictions.values())]
         )

@@ -1,4 +1,4 @@
-"""What the options of the depth experiment become before anything is trained."""
+"""How the options of the depth experiment are completed and checked before anything is trained."""
 
 from __future__ import annotations
 

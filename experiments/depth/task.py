@@ -1,4 +1,4 @@
-"""What is trained in Section 5: data, network, eq. (4), and the scores on the validation set."""
+"""The training task of Section 5: data, network, eq. (4), and the scores on the validation set."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def objective(config: Config) -> Weights:
 
 
 def regularizations(config: Config, arm: Arm) -> dict[str, Regularization]:
-    """What distinguishes the arms, all of it."""
+    """The penalties of an arm, which are all that distinguishes it from the others."""
     weights = objective(config)
     every = {
         "tv": Regularization(config.tv_layer, partial(variation, reduction=config.reduction), weights.tv),

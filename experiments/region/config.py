@@ -12,7 +12,7 @@ from experiments.shared.console import UserError
 
 @dataclass(frozen=True)
 class Config:
-    """What is tried, and how long."""
+    """The options: what is tried, and how long."""
 
     side: int = 128
     """pixels on a side of the picture"""

@@ -44,7 +44,7 @@ def noisy(clean: Tensor, config: Config, seed: int) -> Tensor:
 
 
 def penalty(picture: Tensor, config: Config, gradient: Gradient) -> Tensor:
-    """Of maxima and minima."""
+    """The penalty on maxima and on minima, added up."""
     maxima, minima = tl.Freudenthal(picture, superlevel=True), tl.Freudenthal(picture)
     return torch.stack([tl.few_extrema(each, k=config.k, gradient=gradient) for each in (maxima, minima)]).sum()
 

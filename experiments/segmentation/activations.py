@@ -1,4 +1,4 @@
-r"""What a trained network's layers look like to persistent homology: Figures 1, 2, 3, 7, 8 and 9 of the paper.
+r"""The layers of a trained network and their persistent homology: Figures 1, 2, 3, 7, 8 and 9 of the paper.
 
 For a network that ``experiments.segmentation`` has trained, into ``RUN/activations``:
 
@@ -14,9 +14,9 @@ For a network that ``experiments.segmentation`` has trained, into ``RUN/activati
     python -m experiments.segmentation.activations --run runs/segmentation-coco/seed0-none --root DIR \
         --images one.jpg two.jpg
 
-What is shown does not depend on what the network makes of it: of the validation images with so many components in the
-mask those come first that show as many people, for a person may be in two pieces and two people in one; of these the
-ones whose smallest component is above 2 % of the image; of these those under a free licence; then the largest.
+What is shown does not depend on what the network makes of it. Among the validation images with so many components in
+the mask, those come first that show as many people, for a person may be in two pieces and two people in one; then those
+whose smallest component is above 2 % of the image; then those under a free licence; then the largest.
 """
 
 from __future__ import annotations

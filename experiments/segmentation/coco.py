@@ -132,7 +132,7 @@ def _read(annotation_file: Path) -> COCO:
 
 
 def _usable(segmentation: Any, record: dict[str, Any]) -> tuple[Outline | None, int]:
-    """What of an annotation's `segmentation` encloses pixels of its image, and how many outlines do not."""
+    """The part of an annotation's `segmentation` that encloses pixels, and how many outlines enclose none."""
     if isinstance(segmentation, list):
         polygons = [polygon for polygon in segmentation if _encloses(polygon)]
         return polygons or None, max(len(segmentation), 1) - len(polygons)

@@ -37,9 +37,9 @@ class Config(Options):
     """the learning rate is halved 12 times in so many epochs, and goes on so; 0: in --epochs, or in 50 if there are
     more, which is every 4 epochs, as in the paper"""
     momentum: float = 0.0
-    """of SGD; the paper does not mention any"""
+    """momentum of SGD; the paper does not mention any"""
     reduction: Reduction = "mean"
-    """of the squared error over the pixels of an image; eq. (2) is a sum, under which lr = 0.01 diverges"""
+    """how the squared error is reduced over the pixels of an image; eq. (2) is a sum, under which lr = 0.01 diverges"""
 
     size: int = 256
     """side of the square input in pixels, a multiple of 64"""
@@ -76,7 +76,7 @@ class Config(Options):
 
     @property
     def twelve_halvings(self) -> int:
-        """In how many epochs the learning rate is halved twelve times."""
+        """The number of epochs in which the learning rate is halved twelve times."""
         return self.halving_epochs or min(self.epochs, 50)
 
 

@@ -41,7 +41,7 @@ VARIED = ("lambda", "gradient", "layer", "k")  # columns of the table that say w
 class Sweep(Config):
     """The setting that is varied, and what to try."""
 
-    # What the names of the settings' folders say may differ, but for layer and k: of these the speckle is scored.
+    # Whatever the names of the settings' folders say may differ, but not layer and k, whose speckle is scored.
     free: ClassVar[tuple[str, ...]] = (
         *FREE, "lambdas", "gradients", "ks", "layers", "tv_lambdas", "topology_lambda", "gradient", "tv_lambda",
     )  # fmt: skip
@@ -95,7 +95,7 @@ class Setting:
 
 
 def settings(sweep: Sweep) -> list[Setting]:
-    """What is trained; no setting twice."""
+    """All settings to train, none of them twice."""
     base = Config(**{field.name: getattr(sweep, field.name) for field in dataclasses.fields(Config)})
     found = [Setting("none", base)]
     if "topology" in sweep.arms:

@@ -1,4 +1,4 @@
-"""What is trained in Section 4: data, network, the loss with a penalty on a layer, scores on the validation set."""
+"""The training task of Section 4: data, the loss with a penalty on a layer, scores on the validation set."""
 
 from __future__ import annotations
 
@@ -87,7 +87,10 @@ class Segmentation:
         return self.scores(self.val)
 
     def scores(self, images_of: ImageSet) -> Row:
-        """The same on any set, shared by all processes. The Betti error is the mean over images, of dimension 0."""
+        """Scores, loss and speckle on any set, shared by all processes.
+
+        The Betti error is that of dimension 0, the mean over images.
+        """
         score = SegmentationScore(self.fabric.device)
         sums = torch.zeros(4, device=self.fabric.device)
         mine = torch.arange(len(images_of))[self.fabric.global_rank :: self.fabric.world_size]
@@ -138,7 +141,7 @@ def disturbed(config: Config, val: ImageSet) -> dict[str, ImageSet]:
 
 
 def regularization(config: Config, arm: Arm) -> Regularization | None:
-    """What distinguishes the arms, all of it."""
+    """The penalty of an arm, which is all that distinguishes it from the others."""
     if arm == "none":
         return None
     tv = arm == "tv"

@@ -1,4 +1,4 @@
-"""Whether a difference is one of the threshold: scores of finished segmentation runs that need none.
+"""Scores of finished segmentation runs that need no threshold: is a difference one of the threshold alone?
 
     python -m experiments.segmentation.thresholds runs/segmentation-coco --root DIR
 
@@ -38,7 +38,7 @@ TITLES = {
 
 
 def curve(model: nn.Module, images: ImageSet) -> ThresholdCurve:
-    """Of all pixels of the images."""
+    """The counts of all pixels of the images, by threshold."""
     import torch
 
     from experiments.segmentation.metrics import ThresholdCurve

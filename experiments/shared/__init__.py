@@ -1,1 +1,1 @@
-"""What experiments have in common. It knows none of them by name: what differs between them comes as an argument."""
+"""The common room of the experiments. It names none of them: what differs between them comes as an argument."""

@@ -1,4 +1,4 @@
-"""What every experiment says and how: messages, progress bars, and errors that a user can mend."""
+"""How every experiment speaks: messages, progress bars, and errors that a user can mend."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Interrupted(Exception):
 def run(main: Callable[[], None]) -> None:
     """Run a command's main function and turn what users can mend into one line and an exit status."""
     log.handlers = [_handler()]
-    first = os.environ.get("RANK", "0") == "0"  # of several processes one speaks
+    first = os.environ.get("RANK", "0") == "0"  # one of several processes speaks
     log.setLevel(logging.INFO if first else logging.ERROR)
     log.propagate = False
     try:

@@ -1,4 +1,4 @@
-"""What an experiment declares of itself: how its arms are drawn, which scores are reported, which curves are shown."""
+"""The declaration of an experiment: how its arms are drawn, which scores are reported, which curves are shown."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Experiment:
     further: Callable[[str], str | None] = lambda name: None
 
     def of(self, columns: Iterable[str]) -> Experiment:
-        """The same with the titles of all scores among these columns, and of no others."""
+        """This experiment with the titles of all scores among these columns, and of no others."""
         columns = list(columns)
         titles = {name: title for name, title in self.titles.items() if name in columns}
         further = {name: self.further(name) for name in columns if name not in titles}

@@ -1,4 +1,4 @@
-"""What the experiments' pictures have in common: curves of runs, differences, diagrams, and how they are saved."""
+"""Pictures that several experiments draw: curves of runs, differences, diagrams; and how pictures are saved."""
 
 from __future__ import annotations
 

@@ -67,18 +67,18 @@ class ImageSet:
         return self.subset(sorted(order[: round(share * len(self))].tolist()))
 
     def noisy(self, strength: float, *, seed: int = 0) -> ImageSet:
-        """With Gaussian noise, the same at every call; `strength` is its standard deviation, white being 1."""
+        """The images with Gaussian noise, the same at every call, of standard deviation `strength`, white being 1."""
         generator = torch.Generator().manual_seed(seed)
         return self._changed(lambda image: image + 255 * strength * torch.randn(image.shape, generator=generator))
 
     def blurred(self, sigma: float) -> ImageSet:
-        """Under a Gaussian with a standard deviation of `sigma` pixels."""
+        """The images blurred by a Gaussian with a standard deviation of `sigma` pixels."""
         return self._changed(
             lambda image: torch.from_numpy(gaussian_filter(image.numpy(), (sigma, sigma, 0), mode="nearest"))
         )
 
     def _changed(self, change: Callable[[Tensor], Tensor]) -> ImageSet:
-        """One by one: as floating-point numbers the whole set could be larger than memory."""
+        """The images are changed one by one, as the whole set in floating point could be larger than memory."""
         images = [change(image.float()).round().clamp(0, 255).to(torch.uint8) for image in self.images]
         return dataclasses.replace(self, images=torch.stack(images))
 

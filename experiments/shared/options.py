@@ -1,4 +1,4 @@
-"""What experiments that train are told, and which options are refused.
+"""The options of experiments that train, and which of them are refused.
 
 No module that holds options imports torch at its top, so that ``--help`` and a mistyped option are answered at once.
 """
@@ -36,7 +36,7 @@ KEPT = ("checkpoint.pt", "summary.json")  # what a run leaves behind that is wor
 
 @dataclass(frozen=True)
 class Options:
-    """What every experiment that trains is told."""
+    """The options of every experiment that trains."""
 
     experiment: ClassVar[Experiment]
     free: ClassVar[tuple[str, ...]] = FREE
@@ -68,7 +68,7 @@ class Options:
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     """where to train"""
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
-    """of the network's arithmetic; the penalties are always computed in float32"""
+    """precision of the network's arithmetic; the penalties are always computed in float32"""
     threads: int = 0
     """threads per process (0: PyTorch's choice); another number gives other last bits"""
     checkpoint_steps: int = 0
@@ -87,7 +87,7 @@ class Options:
 
 
 def common(options: Options) -> dict[str, Any]:
-    """What all runs in a folder have in common, ready for JSON."""
+    """The experiment and the options that all runs in a folder have in common, ready for JSON."""
     bound = {key: value for key, value in dataclasses.asdict(options).items() if key not in options.free}
     return {"experiment": options.experiment.name, **json.loads(json.dumps(bound, default=str))}
 

@@ -73,7 +73,7 @@ def epochs_to(goal: float, history: Sequence[Row], score: str, last_epochs: int 
 
 
 def confidence(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """Mean, and half the width of its confidence interval by Student's t; NaN with fewer than two values.
+    """The mean, and half the width of its confidence interval by Student's t; NaN with fewer than two values.
 
     >>> [round(value, 4) for value in confidence([1.0, 2.0, 3.0])]
     [2.0, 2.4841]
@@ -138,7 +138,7 @@ def by_arms(rows: Sequence[dict[str, Any]], scores: Experiment) -> list[list[str
 
 
 def by_scores(rows: Sequence[dict[str, Any]], scores: Experiment) -> list[list[str]]:
-    """The same for many scores: one row for each of them, a column for every arm and its difference."""
+    """The texts of many scores: one row for each score, a column for every arm and its difference."""
     goal = any("reached" in row for row in rows)
     table = [["score"], ["seeds"], *([title] for title in scores.titles.values()), ["speckle"], *[[EPOCHS]] * goal]
     for row in rows:

@@ -1,4 +1,4 @@
-"""What all experiments that train do alike: a folder of runs, one per seed and arm, that can be resumed and added to.
+"""A folder of runs, one per seed and arm, that can be resumed and added to.
 
 An experiment brings its options (a subclass of `Options`), its arms, and a function that trains one `Run`.
 """

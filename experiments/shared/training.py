@@ -30,7 +30,7 @@ from experiments.shared.files import Row, write_atomically, write_csv
 
 
 class Task(Protocol):
-    """What the loop asks of an experiment."""
+    """The methods of an experiment that the loop calls."""
 
     def step(self, indices: Tensor, *, epoch: int, probe: bool) -> dict[str, Tensor]:
         """Numbers for one batch of training examples; "loss" among them is what is minimized, the others are logged.
@@ -104,7 +104,7 @@ class Trainer:
         self.epoch = 0
         self.step = 0  # within the epoch
         self.sums: dict[str, list[float]] = {}  # since the last validation: total and number of each logged value
-        self.seconds = 0.0  # of training alone, since then
+        self.seconds = 0.0  # since then, spent on training alone
         self.history: list[Row] = []
         self._scaler = fabric.strategy.precision  # holds the gradient scaler, where the precision needs one
 
