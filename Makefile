@@ -60,7 +60,7 @@ $(SANITIZED)/site: $(BUILD_INPUTS) $(wildcard topolayer/*.py topolayer/*/*.py) \
 
 # The fuzz target with a `main` that feeds it random bytes; for libFuzzer see the top of fuzz_core.cpp.
 FUZZ_FLAGS := -std=c++20 -O1 -g -pthread -Wall -Wextra -Wl,--wrap=realloc -DTOPOLAYER_VALUES_WORTH_A_THREAD=1 \
-              -Itopolayer/csrc
+              -DTOPOLAYER_POPS_PER_VOXEL=0 -Itopolayer/csrc
 FUZZ_FILES := $(wildcard tests/fuzz/*) $(CORE_FILES)
 
 fuzz: $(SANITIZED)/fuzz_address

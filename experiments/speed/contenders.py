@@ -66,6 +66,12 @@ def topolayer_() -> list[Contender]:
     def volume_v(values: Tensor) -> tl.Barcode:
         return tl.persistence(tl.Cubical(values, ndim=3, superlevel=True))
 
+    def volume_all(values: Tensor) -> tl.Barcode:
+        return tl.persistence(tl.Cubical(values, ndim=3, superlevel=True), (0, 1, 2))
+
+    def volume_all_f(values: Tensor) -> tl.Barcode:
+        return tl.persistence(tl.Freudenthal(values, ndim=3, superlevel=True), (0, 1, 2))
+
     def rips(matrix: Tensor) -> tl.Barcode:
         return tl.persistence(tl.Rips(matrix))
 
@@ -81,6 +87,8 @@ def topolayer_() -> list[Contender]:
         Contender("topolayer H0+H1 T", "image", t, h0, "T", "the same in the cubical grid T", True),
         Contender("topolayer H0 V", "volume", volume_v, h0, "V", f"dimension 0: {pixels}"),
         Contender("topolayer H0", "volume", volume, h0, "Freudenthal", f"dimension 0: {pixels}"),
+        Contender("topolayer V", "volume", volume_all, h0, "V", f"all dimensions: {pixels}", True),
+        Contender("topolayer", "volume", volume_all_f, h0, "Freudenthal", f"all dimensions: {pixels}", True),
         Contender(
             "topolayer H0", "distances", rips, h0, "Rips", "dimension 0: deaths, differentiable, with their edges"
         ),
@@ -171,12 +179,13 @@ def cripser_() -> list[Contender]:
     def bars(found: Any) -> int:
         return finite(found[found[:, 0] == 0, 1:3])
 
-    h0, h1 = (functools.partial(call, maxdim=maxdim) for maxdim in (0, 1))
+    h0, h1, h2 = (functools.partial(call, maxdim=maxdim) for maxdim in (0, 1, 2))
     returns = "computePH(maxdim=0): births and deaths with their pixels"
     return [
         Contender("cripser H0", "image", h0, bars, "V", returns),
         Contender("cripser H0+H1", "image", h1, bars, "V", "computePH(maxdim=1): the same of both dimensions"),
         Contender("cripser H0", "volume", h0, bars, "V", returns),
+        Contender("cripser", "volume", h2, bars, "V", "computePH(maxdim=2): the same of all dimensions"),
     ]
 
 

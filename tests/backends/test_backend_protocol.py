@@ -90,12 +90,13 @@ def test_the_table() -> None:
 
 
 def test_promised_support() -> None:
-    """native: H0 of grids, LowerStar and Rips. torch: grids. ripser: Rips. gudhi: everything, the top dimension too."""
+    """native: grids, H0 of LowerStar and Rips. torch: grids. ripser: Rips. gudhi: everything, the top dimension too."""
     native, of_torch, ripser, gudhi = (tl.backends()[name] for name in ("native", "torch", "ripser", "gudhi"))
     for family in FAMILIES:
         for superlevel in family.signs:
             filtration = family.make(family.random((2,)), superlevel)
             assert native.unsupported(filtration, (0,)) is None
+            assert native.unsupported(filtration, family.dims) is None or family.kind not in "FVT"
             assert (of_torch.unsupported(filtration, (0,)) is None) == (family.kind in "FVT")
             assert gudhi.unsupported(filtration, family.dims) is None
             assert (ripser.unsupported(filtration, family.dims) is None) == (family.kind == "rips")

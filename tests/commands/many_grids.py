@@ -3,10 +3,11 @@
     python -m tests.commands.many_grids --grids 100000 --seed 0 --backends native
 
 A round draws a shape, a filtration, a direction and a dtype, and a batch of grids with values of all kinds: ties,
-plateaus, zeros of both signs, denormal, huge, neighboring and arbitrary floats. In dimension 0, in the top one, and in
-both together, the bars must be those of `tests/helpers/reference.py`, the same indices in the same order; the batch,
-until it is worth several threads, must have the bars of one thread with any number; and a grid alone those it has in
-the batch. What disagrees is printed, so that it can be pasted into a test, and `--only` runs its round again.
+plateaus, zeros of both signs, denormal, huge, neighboring and arbitrary floats. In dimension 0, in the top one, in
+both together, and in volumes in dimension 1 alone and with the others, the bars must be those of
+`tests/helpers/reference.py`, the same indices in the same order; the batch, until it is worth several threads, must
+have the bars of one thread with any number; and a grid alone those it has in the batch. What disagrees is printed, so
+that it can be pasted into a test, and `--only` runs its round again.
 """
 
 from __future__ import annotations
@@ -252,7 +253,9 @@ def check(drawn: Round, truth: Bars, backend: str, *, number: int, seed: int) ->
     again = f"python -m tests.commands.many_grids --seed {seed} --only {number}"
     top = len(drawn.shape) - 1
     filtration = grid_family(drawn.kind, *drawn.shape).make(drawn.values, drawn.superlevel)
-    for dims in ((0,), (top,), (0, top))[: 3 if top else 1]:
+    of_all_grids: tuple[tuple[int, ...], ...] = ((0,), (top,), (0, top))[: 3 if top else 1]
+    of_volumes = ((1,), (0, 1, 2), (number % 2, 1 + number % 2)) if top == 2 else ()
+    for dims in of_all_grids + of_volumes:
         if tl.backends()[backend].unsupported(filtration, dims) is not None:
             continue
         one = Check(drawn, backend, dims, 1, again)

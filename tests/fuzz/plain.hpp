@@ -2,11 +2,14 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <functional>
+#include <map>
 #include <numeric>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -204,6 +207,130 @@ Bars grid_top(const Value* values, const std::vector<Index>& shape, Adjacency ad
     Bars bars;
     for (const auto& [death, birth] : deaths)
         if (values[birth] != values[death]) bars.finite.insert(bars.finite.end(), {birth, death});
+    return bars;
+}
+
+// A cell by where it is, and the entry of the values with which it enters; its boundary by numbers of other cells.
+struct Cell {
+    Index entry;
+    std::vector<Index> boundary;
+};
+
+// Edges and faces of a volume. The cells of cubes are the points of a grid that is twice as fine, odd coordinates in so many of
+// the axes as they have dimensions; the triangulation has an edge for each way from a corner of a cube to a later one.
+inline std::vector<std::vector<Cell>> edges_and_faces(const std::vector<Index>& shape, Adjacency adjacency,
+                                                      const std::vector<Index>& place, const std::vector<Index>& order) {
+    std::vector<std::vector<Cell>> cells(2);
+    std::map<std::vector<Index>, Index> numbers;  // of edges
+    const auto at = [&](Index z, Index y, Index x) { return place[(z * shape[1] + y) * shape[2] + x]; };
+    const auto inside = [&](Index axis, Index coordinate) { return 0 <= coordinate && coordinate < shape[axis]; };
+    if (adjacency == Adjacency::freudenthal) {
+        using Point = std::array<Index, 3>;
+        const auto step = [&](Point p, unsigned axes) {
+            for (unsigned axis = 0; axis < 3; ++axis) p[axis] += axes >> axis & 1;
+            return p;
+        };
+        const auto is_inside = [&](const Point& p) { return inside(0, p[0]) && inside(1, p[1]) && inside(2, p[2]); };
+        const auto place_of = [&](const Point& p) { return at(p[0], p[1], p[2]); };
+        const auto name = [](const Point& a, const Point& b) { return std::vector<Index>{a[0], a[1], a[2], b[0], b[1], b[2]}; };
+        const auto for_each_point = [&](auto visit) {
+            for (Index z = 0; z < shape[0]; ++z)
+                for (Index y = 0; y < shape[1]; ++y)
+                    for (Index x = 0; x < shape[2]; ++x) visit(Point{z, y, x});
+        };
+        for_each_point([&](const Point& a) {
+            for (unsigned axes = 1; axes < 8; ++axes) {
+                const Point b = step(a, axes);
+                if (!is_inside(b)) continue;
+                numbers[name(a, b)] = static_cast<Index>(cells[0].size());
+                cells[0].push_back({order[std::max(place_of(a), place_of(b))], {}});
+            }
+        });
+        for_each_point([&](const Point& a) {
+            for (unsigned first = 1; first < 8; ++first)
+                for (unsigned second = 1; second < 8; ++second) {
+                    const Point b = step(a, first), c = step(b, second);
+                    if ((first & second) || !is_inside(c)) continue;
+                    cells[1].push_back({order[std::max({place_of(a), place_of(b), place_of(c)})],
+                                        {numbers[name(a, b)], numbers[name(b, c)], numbers[name(a, c)]}});
+                }
+        });
+        return cells;
+    }
+    const bool of_vertices = adjacency == Adjacency::vertices;
+    const auto fine = [&](Index axis) { return 2 * shape[axis] + (of_vertices ? -1 : 1); };
+    for (int faces = 0; faces < 2; ++faces)
+        for (Index z = 0; z < fine(0); ++z)
+            for (Index y = 0; y < fine(1); ++y)
+                for (Index x = 0; x < fine(2); ++x) {
+                    const std::vector<Index> cell{z, y, x};
+                    if (z % 2 + y % 2 + x % 2 != 1 + faces) continue;
+                    // Vertices have even coordinates and the last one counts; top cells odd ones, and the first one counts.
+                    Index best = -1;
+                    for (int corner = 0; corner < 8; ++corner) {
+                        std::array<Index, 3> near{};
+                        bool valid = true;
+                        for (int axis = 0; axis < 3; ++axis) {
+                            const bool spreads = (cell[axis] % 2 == 1) == of_vertices;
+                            const Index moved = cell[axis] + (spreads ? (corner >> axis & 1 ? 1 : -1) : 0);
+                            near[axis] = of_vertices ? moved / 2 : (moved - 1) / 2;
+                            valid &= moved >= 0 && inside(axis, near[axis]);
+                        }
+                        if (!valid) continue;
+                        const Index here = at(near[0], near[1], near[2]);
+                        best = best < 0 ? here : of_vertices ? std::max(best, here) : std::min(best, here);
+                    }
+                    Cell found{order[best], {}};
+                    if (faces)
+                        for (int axis = 0; axis < 3; ++axis)
+                            for (const int side : {-1, 1}) {
+                                auto edge = cell;
+                                edge[axis] += side;
+                                if (cell[axis] % 2 == 1) found.boundary.push_back(numbers.at(edge));
+                            }
+                    else
+                        numbers[cell] = static_cast<Index>(cells[0].size());
+                    cells[faces].push_back(found);
+                }
+    return cells;
+}
+
+// Loops of a volume: the boundaries of faces, column by column.
+template <class Value>
+Bars volume_h1(const Value* values, const std::vector<Index>& shape, Adjacency adjacency, bool superlevel) {
+    const Index count = std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>());
+    const std::vector<Index> order = in_order(values, count, superlevel);
+    std::vector<Index> place(count);
+    for (Index i = 0; i < count; ++i) place[order[i]] = i;
+    auto cells = edges_and_faces(shape, adjacency, place, order);
+    std::vector<std::vector<Index>> sorted(2);
+    for (int dim = 0; dim < 2; ++dim) {
+        sorted[dim].resize(cells[dim].size());
+        std::iota(sorted[dim].begin(), sorted[dim].end(), Index{0});
+        std::stable_sort(sorted[dim].begin(), sorted[dim].end(), [&](Index a, Index b) {
+            return place[cells[dim][a].entry] < place[cells[dim][b].entry];
+        });
+    }
+    std::vector<Index> rank(cells[0].size());
+    for (std::size_t i = 0; i < rank.size(); ++i) rank[sorted[0][i]] = static_cast<Index>(i);
+    std::map<Index, std::set<Index>> columns;          // by the rank of their last edge
+    std::vector<std::pair<Index, Index>> deaths;       // places of death and birth
+    for (const Index face : sorted[1]) {
+        std::set<Index> column;
+        const auto toggle = [&](Index edge) {
+            if (!column.insert(edge).second) column.erase(edge);
+        };
+        for (const Index edge : cells[1][face].boundary) toggle(rank[edge]);
+        while (!column.empty() && columns.contains(*column.rbegin()))
+            for (const Index edge : columns[*column.rbegin()]) toggle(edge);
+        if (column.empty()) continue;
+        const Index birth = cells[0][sorted[0][*column.rbegin()]].entry, death = cells[1][face].entry;
+        columns[*column.rbegin()] = column;
+        if (values[birth] != values[death]) deaths.emplace_back(place[death], place[birth]);
+    }
+    std::sort(deaths.begin(), deaths.end());
+    Bars bars;
+    for (const auto& [death, birth] : deaths) bars.finite.insert(bars.finite.end(), {order[birth], order[death]});
     return bars;
 }
 

@@ -1,4 +1,4 @@
-"""The C++ core: grids in dimension 0 and in their top dimension, lower-star and Rips filtrations in dimension 0."""
+"""The C++ core: grids in every dimension, lower-star and Rips filtrations in dimension 0."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class NativeBackend:
     def unsupported(self, filtration: Filtration, dims: tuple[int, ...]) -> str | None:
         match filtration.cells:
             case Grid(shape=shape):
-                if not set(dims) <= {0, len(shape) - 1}:
-                    return "of grids it computes dimension 0 and the top one"
+                if max(dims) >= len(shape):
+                    return f"a grid with {len(shape)} axes has no bars of dimension {max(dims)}"
             case VertexComplex() | CliqueComplex():
                 if set(dims) != {0}:
                     return "it computes dimension 0 only"
@@ -80,7 +80,7 @@ class NativeBackend:
         return indices.view(filtration.values.shape)
 
     def __repr__(self) -> str:
-        return "<native: grids in dimension 0 and the top one, LowerStar and Rips in dimension 0>"
+        return "<native: grids in every dimension, LowerStar and Rips in dimension 0>"
 
 
 def _bars(filtration: Filtration, dims: list[int]) -> tuple[_Arrays, _Arrays, bool]:

@@ -44,7 +44,7 @@ class TorchBackend:
         if not isinstance(grid, Grid):
             return f"it computes grids only, no {type(filtration).__name__} filtrations"
         if not set(dims) <= {0, filtration.top_dimension}:
-            return "of grids it computes dimension 0 and the top one"
+            return 'of grids it computes dimension 0 and the top one; "native" computes all of them'
         most = _MOST_CANDIDATES // 3 ** len(grid.shape)  # neighbours, and the pixel itself
         pixels = filtration.samples * math.prod(length + 2 for length in grid.shape)
         if pixels > most:

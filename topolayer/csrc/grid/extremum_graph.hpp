@@ -42,12 +42,57 @@ public:
 
     // False if a value is not finite. A reversed order of values and positions has the outside of the grid before all.
     bool build(const Sample<Value>& sample, const Grid& grid, bool reversed, Plane* plane) {
+        divide(sample, grid, reversed);
+        for_each_part(grid, sample.interrupt, [&](std::int64_t i) { parts_[i].band.scan(task(i, sample, grid, plane)); });
+        if (!number_extrema(grid)) return false;
+        link(sample, grid);
+        return true;
+    }
+
+    // The same in steps, for those who scan several graphs at once. First the parts, each with a band to be scanned.
+    void divide(const Sample<Value>& sample, const Grid& grid, bool reversed) {
         reversed_ = reversed;
-        if (!scan(sample, grid, plane)) return false;
-        find_all_arcs(sample, grid);
+        const std::int64_t count = std::min(parts_of_sample(sample.threads, grid.size()), 1 + grid.rows() / unit(grid));
+        if (parts_.size() != static_cast<std::size_t>(count)) parts_ = std::vector<Part>(static_cast<std::size_t>(count));
+        map_.renew(grid.size());
+    }
+
+    using Task = typename Band<Value>::Task;
+
+    Task task(std::int64_t part, const Sample<Value>& sample, const Grid& grid, Plane* plane = nullptr) {
+        return {sample, grid, reversed_, row_of(part, grid), row_of(part + 1, grid), map_, plane};
+    }
+
+    Band<Value>& band(std::int64_t part) { return parts_[part].band; }
+
+    template <class Function>
+    void for_each_part(const Grid& grid, Interrupt& interrupt, Function function) {
+        const auto count = static_cast<std::int64_t>(parts_.size());
+        if (count == 1)
+            function(0);
+        else
+            for_each_task(count, grid.size(), count, interrupt, [&] { return function; });
+    }
+
+    // Then labels; false if a value is not finite.
+    bool number_extrema(const Grid& grid) {
+        const std::int64_t width = grid.shape()[2];
+        extrema_ = 0;
+        for (std::int64_t i = 0; i < static_cast<std::int64_t>(parts_.size()); ++i) {
+            parts_[i].labels_before = extrema_;
+            if (extrema_ > 0) map_.add_before(row_of(i, grid) * width, row_of(i + 1, grid) * width, extrema_);
+            extrema_ += static_cast<Label>(parts_[i].band.extrema.size());
+        }
+        return std::all_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.band.all_finite; });
+    }
+
+    // Then arcs. A complete graph has one for each representative of a saddle but the first: those that lead to one extremum on
+    // both sides have no key, and ends that are no labels.
+    template <bool complete = false>
+    void link(const Sample<Value>& sample, const Grid& grid) {
+        find_all_arcs<complete>(sample, grid);
         far_label_.reset();
         join_arcs();
-        return true;
     }
 
     bool reversed() const { return reversed_; }
@@ -77,6 +122,13 @@ public:
             for (const Saddle& saddle : part.band.saddles) function(saddle);
     }
 
+    // The links of the saddles, in C order, if they were kept.
+    template <class Function>
+    void for_each_link_of_saddles(Function function) const {
+        for (const Part& part : parts_)
+            for (std::size_t i = 0; i < part.band.links.size(); ++i) function(part.band.saddles[i], part.band.links[i]);
+    }
+
     // By saddle, in C order, and the keys of the saddles with the indices of their arcs: for the caller to change.
     Buffer<Arc>& arcs() { return parts_.front().arcs; }
     Buffer<Keyed<Word>>& keys_of_arcs() { return parts_.front().keys_of_arcs; }
@@ -87,7 +139,7 @@ public:
     std::size_t bytes() const {
         std::size_t parts = 0;
         for (const Part& part : parts_)
-            parts += part.band.extrema.bytes() + part.band.saddles.bytes() + part.arcs.bytes() +
+            parts += part.band.extrema.bytes() + part.band.saddles.bytes() + part.band.links.bytes() + part.arcs.bytes() +
                      part.keys_of_arcs.bytes() + part.path.capacity() * sizeof(Position);
         return parts + map_.bytes();
     }
@@ -103,38 +155,15 @@ private:
         std::vector<Position> path;
     };
 
-    // Finds extrema, saddles and directions. False if a value is not finite.
-    bool scan(const Sample<Value>& sample, const Grid& grid, Plane* plane) {
-        const std::int64_t rows = grid.rows(), width = grid.shape()[2];
-        // A part begins where a word of pixels does.
-        const std::int64_t unit = PixelMap::word / std::gcd(PixelMap::word, width);
-        const std::int64_t count = std::min(parts_of_sample(sample.threads, grid.size()), 1 + rows / unit);
-        const auto row_of = [&](std::int64_t part) {
-            return part == count ? rows : rows * part / count / unit * unit;
-        };
-        if (parts_.size() != static_cast<std::size_t>(count)) parts_ = std::vector<Part>(static_cast<std::size_t>(count));
-        map_.renew(grid.size());
-        for_each_part(grid, sample.interrupt, [&](std::int64_t i) {
-            parts_[i].band.scan({sample, grid, reversed_, row_of(i), row_of(i + 1), map_, plane});
-        });
-        extrema_ = 0;
-        for (std::int64_t i = 0; i < count; ++i) {
-            parts_[i].labels_before = extrema_;
-            if (extrema_ > 0) map_.add_before(row_of(i) * width, row_of(i + 1) * width, extrema_);
-            extrema_ += static_cast<Label>(parts_[i].band.extrema.size());
-        }
-        return std::all_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.band.all_finite; });
-    }
+    // A part begins where a word of pixels does.
+    static std::int64_t unit(const Grid& grid) { return PixelMap::word / std::gcd(PixelMap::word, grid.shape()[2]); }
 
-    template <class Function>
-    void for_each_part(const Grid& grid, Interrupt& interrupt, Function function) {
+    std::int64_t row_of(std::int64_t part, const Grid& grid) const {
         const auto count = static_cast<std::int64_t>(parts_.size());
-        if (count == 1)
-            function(0);
-        else
-            for_each_task(count, grid.size(), count, interrupt, [&] { return function; });
+        return part == count ? grid.rows() : grid.rows() * part / count / unit(grid) * unit(grid);
     }
 
+    template <bool complete>
     void find_all_arcs(const Sample<Value>& sample, const Grid& grid) {
         std::int64_t saddles = 0;
         for (Part& part : parts_) {
@@ -145,9 +174,9 @@ private:
         }
         if (saddles < grid.size() / 16)
             for_each_part(grid, sample.interrupt,
-                          [&](std::int64_t i) { find_arcs(sample, grid, parts_[i].band.saddles, parts_[i]); });
+                          [&](std::int64_t i) { find_arcs<complete>(sample, grid, parts_[i].band.saddles, parts_[i]); });
         else  // to bring so many arcs of several threads together would take longer
-            for (const Part& part : parts_) find_arcs(sample, grid, part.band.saddles, parts_.front());
+            for (const Part& part : parts_) find_arcs<complete>(sample, grid, part.band.saddles, parts_.front());
     }
 
     Label end_of_walk(Position position, unsigned direction) const {
@@ -192,6 +221,7 @@ private:
     }
 
     // Appends the arcs of the saddles to those of a part.
+    template <bool complete>
     void find_arcs(const Sample<Value>& sample, const Grid& grid, const Buffer<Saddle>& saddles, Part& part) {
         const Value* const values = sample.values;
         const bool high_first = sample.superlevel != reversed_;
@@ -212,11 +242,12 @@ private:
             auto index = static_cast<std::uint32_t>(part.arcs.size());
             while (rest &= rest - 1) {  // no branches: in noise they could not be predicted
                 const Label b = extremum_towards(rest);
-                *arc = {position, a, b};
+                const bool leads_to_one = a == b;
+                *arc = {position, a, complete && leads_to_one ? ~b : b};
                 *entry = {key, index};
-                arc += a != b;
-                entry += a != b;
-                index += a != b;
+                arc += complete | !leads_to_one;
+                entry += !leads_to_one;
+                index += complete | !leads_to_one;
             }
             part.arcs.end_at(arc);
             part.keys_of_arcs.end_at(entry);

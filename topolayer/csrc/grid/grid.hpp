@@ -17,7 +17,7 @@ class Grid {
 public:
     Grid(std::span<const std::int64_t> shape, Connectivity connectivity) {
         if (shape.empty() || shape.size() > shape_.size()) throw std::invalid_argument("a grid has one to three axes");
-        all_on_border_ = std::any_of(shape.begin(), shape.end(), [](std::int64_t length) { return length < 3; });
+        all_on_border_ = std::any_of(shape.begin(), shape.end(), [](std::int64_t length) { return length == 2; });
         const auto axes = std::count_if(shape.begin(), shape.end(), is_axis);
         std::copy_if(shape.begin(), shape.end(), shape_.end() - axes, is_axis);
         connect(connectivity);
@@ -34,6 +34,11 @@ public:
     std::int64_t rows() const { return shape_[0] * shape_[1]; }
     std::int64_t size() const { return shape_[0] * shape_[1] * shape_[2]; }
 
+    // How many are longer than one pixel.
+    std::int64_t axes() const { return std::count_if(shape_.begin(), shape_.end(), is_axis); }
+
+    Connectivity connectivity() const { return connectivity_; }
+
     const Neighborhood& neighborhood() const { return *neighborhood_; }
     std::span<const Neighborhood::Neighbor> neighbors() const { return neighborhood_->neighbors(); }
 
@@ -44,7 +49,7 @@ public:
         return 0 <= z && z < shape_[0] && 0 <= y && y < shape_[1] && 0 <= x && x < shape_[2];
     }
 
-    // Whether no pixel has neighbors on all sides.
+    // Whether no pixel has neighbors on both sides along all axes.
     bool all_on_border() const { return all_on_border_; }
 
     bool leaves(std::int64_t position, unsigned direction) const {
@@ -58,8 +63,7 @@ private:
 
     void connect(Connectivity connectivity) {
         connectivity_ = connectivity;
-        const auto axes = static_cast<std::size_t>(std::count_if(shape_.begin(), shape_.end(), is_axis));
-        neighborhood_ = &Neighborhood::of(connectivity, axes);
+        neighborhood_ = &Neighborhood::of(connectivity, static_cast<std::size_t>(axes()));
         for (std::size_t i = 0; i < neighbors().size(); ++i) {
             const Neighborhood::Neighbor& n = neighbors()[i];
             steps_[i] = (n.dz * shape_[1] + n.dy) * shape_[2] + n.dx;

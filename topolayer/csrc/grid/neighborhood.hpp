@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -56,8 +57,12 @@ public:
         return *made;
     }
 
-    // In C order: the first half precedes the pixel, and the i-th from the front is opposite to the i-th from the back.
+    // In C order, but for the corners of a cube, which come behind all others: so what the connectivity of vertices looks at
+    // comes first in the one of top cells.
     std::span<const Neighbor> neighbors() const { return neighbors_; }
+
+    // The number of the neighbor on the other side.
+    unsigned opposite(unsigned direction) const { return opposites_[direction]; }
 
     Link all() const { return static_cast<Link>((std::uint64_t{1} << neighbors_.size()) - 1); }
 
@@ -67,11 +72,25 @@ public:
     }
 
     std::uint8_t code(Link earlier) const {
-        return codes_.empty() ? find_code(find_representatives(earlier)) : codes_[earlier];
+        return codes_.empty() ? code_of(find_representatives(earlier)) : codes_[earlier];
     }
 
     // The codes of all links, where it is a table.
     const std::uint8_t* codes() const { return codes_.empty() ? nullptr : codes_.data(); }
+
+    // All neighbors in a link that are in one piece with a member.
+    Link component(Link member, Link earlier) const {
+        Link component = member, grown;
+        while ((grown = component | (joined_to(component) & earlier)) != component) component = grown;
+        return component;
+    }
+
+    static std::uint8_t code_of(Link representatives) {
+        const auto direction = static_cast<unsigned>(std::countr_zero(representatives | Link{1} << code::none));
+        const bool several = (representatives & (representatives - 1)) != 0;
+        return static_cast<std::uint8_t>(direction | (representatives == 0 ? code::extremum : 0) |
+                                         (several ? code::saddle : 0));
+    }
 
 private:
     static constexpr std::size_t largest_table = 18, half_size = 13;
@@ -81,7 +100,7 @@ private:
         if (neighbors_.size() > largest_table) return;
         for (Link earlier = 0; earlier <= all(); ++earlier) {
             representatives_.push_back(find_representatives(earlier));
-            codes_.push_back(find_code(representatives_.back()));
+            codes_.push_back(code_of(representatives_.back()));
         }
     }
 
@@ -97,6 +116,8 @@ private:
         return false;
     }
 
+    static bool is_cube_corner(const Neighbor& n) { return n.dz != 0 && n.dy != 0 && n.dx != 0; }
+
     void find_neighbors(Connectivity connectivity, std::size_t axes) {
         const std::int64_t z_reach = axes > 2, y_reach = axes > 1, x_reach = axes > 0;
         const bool around_corners = connectivity == Connectivity::vertices;
@@ -107,8 +128,13 @@ private:
                     const bool corner = around_corners && std::abs(dz) + std::abs(dy) + std::abs(dx) == 2;
                     if (connected || corner) neighbors_.push_back({dz, dy, dx, connected});
                 }
+        if (connectivity == Connectivity::top_cells)
+            std::stable_partition(neighbors_.begin(), neighbors_.end(), std::not_fn(is_cube_corner));
         for (std::size_t i = 0; i < neighbors_.size(); ++i) {
             const Neighbor& a = neighbors_[i];
+            for (std::size_t j = 0; j < neighbors_.size(); ++j)
+                if (neighbors_[j].dz == -a.dz && neighbors_[j].dy == -a.dy && neighbors_[j].dx == -a.dx)
+                    opposites_[i] = static_cast<unsigned>(j);
             connected_ |= Link{a.connected} << i;
             Link joined = 0;
             for (std::size_t j = 0; j < neighbors_.size(); ++j) {
@@ -130,22 +156,15 @@ private:
     Link find_representatives(Link earlier) const {
         Link result = 0;
         while (earlier & connected_) {
-            Link component = std::bit_floor(earlier & connected_), grown;
-            while ((grown = component | (joined_to(component) & earlier)) != component) component = grown;
+            const Link component = this->component(std::bit_floor(earlier & connected_), earlier);
             result |= std::bit_floor(component & connected_);
             earlier &= ~component;
         }
         return result;
     }
 
-    static std::uint8_t find_code(Link representatives) {
-        const auto direction = static_cast<unsigned>(std::countr_zero(representatives | Link{1} << code::none));
-        const bool several = (representatives & (representatives - 1)) != 0;
-        return static_cast<std::uint8_t>(direction | (representatives == 0 ? code::extremum : 0) |
-                                         (several ? code::saddle : 0));
-    }
-
     std::vector<Neighbor> neighbors_;
+    std::array<unsigned, 26> opposites_{};
     Link connected_ = 0;
     std::array<std::vector<Link>, 2> joined_to_half_{{{0}, {0}}};  // of sets of the first 13 neighbors, and of the others
     std::vector<Link> representatives_;

@@ -1,13 +1,17 @@
-// Persistence of grids from their extremum graph: H0, and by duality the top dimension, H1 in 2D and H2 in 3D.
+// Persistence of grids: H0 from the extremum graph, and by duality the top dimension, H1 in 2D and H2 in 3D; between them the
+// loops of volumes.
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "common/bars.hpp"
 #include "common/buffer.hpp"
@@ -19,7 +23,10 @@
 #include "grid/components.hpp"
 #include "grid/extremum_graph.hpp"
 #include "grid/grid.hpp"
+#include "grid/loops.hpp"
 #include "grid/pixel_map.hpp"
+#include "grid/volume_scan.hpp"
+#include "grid/voxel_links.hpp"
 
 namespace topolayer {
 
@@ -27,20 +34,31 @@ namespace topolayer {
 template <class Value>
 class GridPersistence {
 public:
-    // Bars for each of the dimensions: 0, the number of axes less one, or both, in this order. `dual` is that of the grid.
+    // Bars for each of the dimensions, which ascend; there are none above the grid's own. `dual` is that of the grid.
     void operator()(const Sample<Value>& sample, const Grid& grid, const Grid& dual, std::span<const int> dims, Bars* bars) {
-        if (dims.size() == 2)
-            h0_and_top(sample, grid, dual, bars[0], bars[1]);
-        else if (dims.front() == 0)
-            h0(sample, grid, nullptr, *bars);
+        const std::int64_t top_dimension = grid.axes() - 1;
+        std::array<Bars*, 3> wanted{};  // by dimension
+        for (std::size_t i = 0; i < dims.size(); ++i)
+            if (dims[i] == 0 || dims[i] <= top_dimension) wanted[static_cast<std::size_t>(dims[i])] = &bars[i];
+        Bars* const top_bars = top_dimension > 0 ? wanted[static_cast<std::size_t>(top_dimension)] : nullptr;
+        bool finite = true;
+        if (top_dimension == 2 && (wanted[1] || (wanted[0] && wanted[2] && !dual.all_on_border())))
+            finite = volume(sample, grid, dual, wanted);
+        else if (wanted[0] && top_bars)
+            finite = h0_and_top(sample, grid, dual, *wanted[0], *top_bars);
+        else if (wanted[0])
+            finite = h0(sample, grid, nullptr, *wanted[0]);
+        else if (top_bars)
+            finite = top(sample, dual, nullptr, *top_bars);
         else
-            top(sample, dual, nullptr, *bars);
+            finite = are_finite(sample.values, grid.size());
+        for (std::size_t i = 0; i < dims.size(); ++i) bars[i].nonfinite = !finite;
     }
 
     // The merge tree of H0, by labels; nullptr if a value is not finite.
     const MergeTree* tree(const Sample<Value>& sample, const Grid& grid) {
         if (!graph_.build(sample, grid, false, nullptr)) return nullptr;
-        unite<true>(sample.interrupt);
+        unite<true>(graph_, sample.interrupt);
         return &tree_;
     }
 
@@ -48,7 +66,8 @@ public:
     const std::uint8_t* codes() { return graph_.codes(); }
 
     std::size_t bytes() const {
-        return graph_.bytes() + order_.bytes() + spare_.bytes() + components_.bytes() + deaths_.bytes() +
+        return graph_.bytes() + solids_.bytes() + (cubical_ ? cubical_->bytes() : 0) +
+               (freudenthal_ ? freudenthal_->bytes() : 0) + order_.bytes() + spare_.bytes() + components_.bytes() + deaths_.bytes() +
                saddle_of_.bytes() + plane_.links.bytes() + plane_.loops.bytes() + tree_.bytes();
     }
 
@@ -60,31 +79,37 @@ private:
         Position saddle;
     };
 
-    void h0(const Sample<Value>& sample, const Grid& grid, Plane* plane, Bars& bars) {
-        bars.nonfinite = !graph_.build(sample, grid, false, plane);
-        if (bars.nonfinite) return;
-        unite(sample.interrupt);
+    // What follows gives false if a value is not finite; then there are no bars.
+    bool h0(const Sample<Value>& sample, const Grid& grid, Plane* plane, Bars& bars) {
+        if (!graph_.build(sample, grid, false, plane)) return false;
+        unite(graph_, sample.interrupt);
+        list_h0(graph_, bars);
+        return true;
+    }
+
+    void list_h0(const ExtremumGraph<Value>& graph, Bars& bars) {
         bars.finite.resize(2 * deaths_.size());
         auto* bar = bars.finite.data();
         for (const Death& death : deaths_) {
-            *bar++ = graph_.position_of(death.label);
+            *bar++ = graph.position_of(death.label);
             *bar++ = death.saddle;
         }
-        bars.essential.push_back(graph_.position_of(components_.root(0)));  // a grid is connected
+        bars.essential.push_back(graph.position_of(components_.root(0)));  // a grid is connected
     }
 
     // The top dimension: H0 in the reversed order of values and positions, in which the outside of the grid comes first;
     // what is born there dies here.
-    void top(const Sample<Value>& sample, const Grid& dual, Plane* plane, Bars& bars) {
-        if (dual.all_on_border()) {
-            bars.nonfinite = !are_finite(sample.values, dual.size());
-            return;
-        }
-        bars.nonfinite = !graph_.build(sample, dual, true, plane);
-        if (bars.nonfinite) return;
-        unite(sample.interrupt);
-        // By death, which is the extremum: in the filtration, not in the reversed order.
-        const Label extrema = graph_.extrema();
+    bool top(const Sample<Value>& sample, const Grid& dual, Plane* plane, Bars& bars) {
+        if (dual.all_on_border()) return are_finite(sample.values, dual.size());
+        if (!graph_.build(sample, dual, true, plane)) return false;
+        unite(graph_, sample.interrupt);
+        list_top(graph_, bars);
+        return true;
+    }
+
+    // By death, which is the extremum: in the filtration, not in the reversed order.
+    void list_top(const ExtremumGraph<Value>& graph, Bars& bars) {
+        const Label extrema = graph.extrema();
         saddle_of_.renew(extrema);
         std::fill(saddle_of_.begin(), saddle_of_.end(), unknown);
         for (const Death& death : deaths_) saddle_of_[death.label] = death.saddle;
@@ -98,41 +123,181 @@ private:
         auto* bar = bars.finite.data();
         for (const auto& [key, label] : order_) {
             *bar++ = saddle_of_[label];
-            *bar++ = graph_.position_of(label);
+            *bar++ = graph.position_of(label);
         }
     }
 
     // Both. Those of a plane are found with one comparison of its pixels, and a saddle where H0 closes no loop unites nothing
     // in the reversed order: half of all saddles are left out there.
-    void h0_and_top(const Sample<Value>& sample, const Grid& grid, const Grid& dual, Bars& h0_bars, Bars& top_bars) {
+    bool h0_and_top(const Sample<Value>& sample, const Grid& grid, const Grid& dual, Bars& h0_bars, Bars& top_bars) {
         const bool is_plane = grid.shape()[0] == 1 && !dual.all_on_border();
         if (is_plane) plane_.links.renew(static_cast<std::size_t>(grid.size()));
         Plane* const plane = is_plane ? &plane_ : nullptr;
-        h0(sample, grid, plane, h0_bars);
-        top_bars.nonfinite = h0_bars.nonfinite;
-        if (h0_bars.nonfinite || dual.all_on_border()) return;
+        if (!h0(sample, grid, plane, h0_bars)) return false;
+        if (dual.all_on_border()) return true;
         if (is_plane) find_loops(grid.size());
-        top(sample, dual, plane, top_bars);
+        return top(sample, dual, plane, top_bars);
+    }
+
+    // Several dimensions of a volume, from one scan.
+    bool volume(const Sample<Value>& sample, const Grid& grid, const Grid& dual, const std::array<Bars*, 3>& bars) {
+        if (grid.connectivity() == Connectivity::freudenthal) return volume(sample, grid, dual, bars, freudenthal_);
+        return volume(sample, grid, dual, bars, cubical_);
+    }
+
+    // Top cells are the duals of vertices: their H1 is that of the vertices in the reversed order, with the outside of the grid as
+    // the first of them, and with birth and death exchanged.
+    template <class Kind>
+    bool volume(const Sample<Value>& sample, const Grid& grid, const Grid& dual, const std::array<Bars*, 3>& bars,
+                std::optional<Loops<Value, Kind>>& loops) {
+        const bool reversed = grid.connectivity() == Connectivity::top_cells, with_loops = bars[1] != nullptr;
+        const Grid &edge_grid = reversed ? dual : grid, &solid_grid = reversed ? grid : dual;
+        if (with_loops && !loops) loops.emplace();
+        if (with_loops) loops->voxels.renew(static_cast<std::size_t>(grid.size()));
+        graph_.divide(sample, edge_grid, reversed);
+        solids_.divide(sample, solid_grid, !reversed);
+        graph_.for_each_part(grid, sample.interrupt, [&](std::int64_t i) {
+            auto solids = solids_.task(i, sample, solid_grid);
+            solids.keeps_links = with_loops;
+            VolumeScan<Value, Kind>()(graph_.task(i, sample, edge_grid), graph_.band(i), solids, solids_.band(i),
+                                      with_loops ? loops->voxels.begin() : nullptr);
+        });
+        if (!graph_.number_extrema(grid) || !solids_.number_extrema(grid)) return false;
+        unite_and_list(sample, edge_grid, graph_, with_loops, bars);
+        if (with_loops) find_closing_edges(*loops, grid.size());
+        unite_and_list(sample, solid_grid, solids_, with_loops, bars);
+        if (with_loops) {
+            find_filling_faces(*loops, solid_grid);
+            list_loops(*loops, loops->pair(sample, grid, reversed), sample, reversed, *bars[1]);
+        }
+        return true;
+    }
+
+    void unite_and_list(const Sample<Value>& sample, const Grid& grid, ExtremumGraph<Value>& graph, bool complete,
+                        const std::array<Bars*, 3>& bars) {
+        if (complete)
+            graph.template link<true>(sample, grid);
+        else
+            graph.template link<false>(sample, grid);
+        unite(graph, sample.interrupt);
+        if (graph.reversed() ? bars[2] : bars[0])
+            graph.reversed() ? list_top(graph, *bars[2]) : list_h0(graph, *bars[0]);
+    }
+
+    // Every arc that unites nothing closes a loop.
+    template <class Kind>
+    void find_closing_edges(Loops<Value, Kind>& loops, std::int64_t voxels) {
+        loops.edges.clear();
+        const auto& links = VoxelLinks<Kind>::get();
+        const Arc* arc = graph_.arcs().begin();
+        graph_.for_each_saddle([&](const Saddle& saddle) {
+            Link rest = saddle.representatives;
+            while (rest &= rest - 1) {
+                const bool united = arc->a == arc->b;
+                ++arc;
+                if (united) continue;
+                const unsigned direction = links.direction(static_cast<unsigned>(std::countr_zero(rest)));
+                loops.voxels[saddle.position] |= Voxel<Kind>::with_closing(direction);
+                loops.edges.push_back(saddle.position);
+            }
+        });
+        loops.edges.finish(voxels);
+    }
+
+    // In the reversed order an arc that unites two components ends a cavity, and all others stand for a face that fills a loop.
+    template <class Kind>
+    void find_filling_faces(Loops<Value, Kind>& loops, const Grid& grid) {
+        loops.faces.clear();
+        loops.cycles.clear();
+        const auto& links = VoxelLinks<Kind>::get();
+        const Arc* arc = solids_.arcs().begin();
+        std::vector<typename Kind::Faces> cycles;
+        solids_.for_each_link_of_saddles([&](const Saddle& saddle, Link link) {
+            const auto cycle_around = [&](Link rest) {
+                return links.around(grid.neighborhood().component(rest & -rest, link));
+            };
+            cycles.clear();
+            Link rest = saddle.representatives;
+            const int arcs = std::popcount(rest) - 1;
+            if (std::none_of(arc, arc + arcs, [](const Arc& a) { return a.a == a.b; })) {
+                // All components are in one piece farther on. Their cycles add up to zero: the longest is left out.
+                for (; rest; rest &= rest - 1) cycles.push_back(cycle_around(rest));
+                cycles.erase(std::max_element(cycles.begin(), cycles.end(), [](auto a, auto b) {
+                    return std::popcount(a) < std::popcount(b);
+                }));
+            } else {
+                for (int i = 0; i < arcs; ++i) {
+                    rest &= rest - 1;
+                    if (arc[i].a != arc[i].b) cycles.push_back(cycle_around(rest));
+                }
+            }
+            arc += arcs;
+            for (const auto cycle : cycles) {
+                loops.faces.push_back(saddle.position);
+                loops.cycles.push_back(cycle);
+            }
+        });
+        loops.faces.finish(grid.size());
+    }
+
+    template <class Kind>
+    void list_loops(const Loops<Value, Kind>& loops, const Buffer<std::uint32_t>& partners, const Sample<Value>& sample,
+                    bool reversed, Bars& bars) {
+        const Value* const values = sample.values;
+        const auto key = [&](Position position) { return order_key(values[position], sample.superlevel); };
+        Buffer<Death>& found = deaths_;  // births, with deaths in C order
+        found.clear();
+        const auto list = [&](Position birth, Position death) {
+            if (key(birth) == key(death)) return;
+            found.push_back({birth, death});
+            for (Death* end = found.end(); end - found.begin() > 1 && end[-2].saddle == end[-1].saddle; --end) {
+                const Position first = end[-2].label, second = end[-1].label;
+                if (key(first) != key(second) ? key(first) < key(second) : first <= second) break;
+                std::swap(end[-1], end[-2]);
+            }
+        };
+        if (reversed) {
+            for (std::uint32_t edge = 0; edge < loops.edges.size(); ++edge)
+                if (partners[edge] != CellIndex::none) list(loops.faces[partners[edge]], loops.edges[edge]);
+        } else {
+            saddle_of_.renew(loops.faces.size());
+            std::fill(saddle_of_.begin(), saddle_of_.end(), unknown);
+            for (std::uint32_t edge = 0; edge < loops.edges.size(); ++edge)
+                if (partners[edge] != CellIndex::none) saddle_of_[partners[edge]] = loops.edges[edge];
+            for (std::uint32_t face = 0; face < loops.faces.size(); ++face)
+                if (saddle_of_[face] != unknown) list(saddle_of_[face], loops.faces[face]);
+        }
+        order_.clear();
+        auto* entry = order_.room_for(found.size());
+        for (std::uint32_t i = 0; i < found.size(); ++i) *entry++ = {key(found[i].saddle), i};
+        order_.end_at(entry);
+        sort_by_key(order_, spare_);
+        bars.finite.resize(2 * found.size());
+        auto* bar = bars.finite.data();
+        for (const auto& sorted : order_) {
+            *bar++ = found[sorted.index].label;
+            *bar++ = found[sorted.index].saddle;
+        }
     }
 
     // By key, then position in the order.
-    void sort_arcs() {
-        order_.swap(graph_.keys_of_arcs());
-        if (graph_.reversed()) std::reverse(order_.begin(), order_.end());
+    void sort_arcs(ExtremumGraph<Value>& graph) {
+        order_.swap(graph.keys_of_arcs());
+        if (graph.reversed()) std::reverse(order_.begin(), order_.end());
         sort_by_key(order_, spare_);
     }
 
     // Goes through the arcs and lists the bars of length > 0: by death, then birth. Every other arc closes a loop, at
     // random: there is no branch for it.
     template <bool with_tree = false>
-    void unite(Interrupt& interrupt) {
-        sort_arcs();
-        const Label extrema = graph_.extrema();
-        components_.renew(extrema + 1, graph_.reversed());
-        components_.key(graph_.outside()) = 0;  // no finite value has this key
+    void unite(ExtremumGraph<Value>& graph, Interrupt& interrupt) {
+        sort_arcs(graph);
+        const Label extrema = graph.extrema();
+        components_.renew(extrema + 1, graph.reversed());
+        components_.key(graph.outside()) = 0;  // no finite value has this key
         tree_.renew(with_tree ? extrema : 0);
         Label label = 0;
-        graph_.for_each_extremum([&](const Extremum<Value>& extremum) {
+        graph.for_each_extremum([&](const Extremum<Value>& extremum) {
             if constexpr (with_tree) tree_[label] = {extremum.position, extremum.position, label};
             components_.key(label++) = extremum.key;
         });
@@ -140,7 +305,7 @@ private:
         Death* const first_death = deaths_.room_for(extrema + 1);
         Death* death = first_death;
         Pace pace(interrupt);
-        Buffer<Arc>& arcs = graph_.arcs();
+        Buffer<Arc>& arcs = graph.arcs();
         const std::size_t count = order_.size();
         for (std::size_t i = 0; i < count; ++i) {
             // Sorted arcs are all over the image: what the next ones need is fetched while this one is worked on.
@@ -198,7 +363,9 @@ private:
 
     static constexpr Position unknown = std::numeric_limits<Position>::max();
 
-    ExtremumGraph<Value> graph_;
+    ExtremumGraph<Value> graph_, solids_;
+    std::optional<Loops<Value, CubicalKind>> cubical_;
+    std::optional<Loops<Value, FreudenthalKind>> freudenthal_;
     Buffer<Keyed<Word>> order_, spare_;  // of arcs, then of bars
     Components<Value> components_;
     Buffer<Death> deaths_;

@@ -5,14 +5,16 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
+#include <optional>
 #include <type_traits>
 #include <vector>
 
 #include "common/buffer.hpp"
+#include "grid/comparisons.hpp"
 #include "grid/grid.hpp"
 #include "grid/neighborhood.hpp"
 #include "grid/pixel_map.hpp"
+#include "grid/voxel_links.hpp"
 #include "common/interrupt.hpp"
 #include "common/sample.hpp"
 #include "common/values.hpp"
@@ -30,30 +32,38 @@ struct Saddle {
     Link representatives;
 };
 
-// A band of rows. It begins at a pixel whose position is a multiple of PixelMap::word, and so does the next one.
+// The pixels of a band of rows that matter. It begins at a pixel whose position is a multiple of PixelMap::word, and so does the
+// next one.
 template <class Value>
 class Band {
 public:
     // In C order.
     Buffer<Extremum<Value>> extrema;
     Buffer<Saddle> saddles;
+    Buffer<Link> links;  // of the saddles, where they are asked for
     bool all_finite = true;
 
     struct Task {
-        Sample<Value> sample;
+        const Sample<Value>& sample;
         const Grid& grid;
         bool reversed;  // the last in the order of the filtration is the first, and the outside of the grid is before all
         std::int64_t begin_row, end_row;
         PixelMap& map;
-        Plane* plane;  // unless nullptr, it is given the links, or has them if reversed
+        Plane* plane = nullptr;  // unless nullptr, it is given the links, or has them if reversed
+        bool keeps_links = false;
 
         bool takes_links() const { return plane && reversed; }
     };
 
-    void scan(const Task& task) {
+    void clear() {
         extrema.clear();
         saddles.clear();
+        links.clear();
         all_finite = true;
+    }
+
+    void scan(const Task& task) {
+        clear();
         const std::size_t neighbors = task.grid.neighbors().size();
         if (neighbors <= 8)
             scan_rows<std::uint8_t>(task);
@@ -63,119 +73,9 @@ public:
             scan_rows<std::uint32_t>(task);
     }
 
-private:
-    // Mask: a link, in as few bits as it needs. Its upper half, the neighbors that follow in C order, comes from
-    // comparisons; its lower half from theirs, for a pixel is earlier than the one that is not earlier than it.
-    template <class Mask>
-    void scan_rows(const Task& task) {
-        const Grid& grid = task.grid;
+    // In a reversed order the pixels on the border lead outwards.
+    static void lead_outwards(const Grid& grid, std::int64_t row, std::uint8_t* codes) {
         const auto [depth, height, width] = grid.shape();
-        const std::int64_t reach = depth > 1 ? height + 1 : height > 1;  // rows back to the first neighbor
-        Rows<Mask> rows{{}, reach + 1, width};
-        // Beside a row, all neighbors are later.
-        rows.masks.assign(static_cast<std::size_t>(rows.count * (width + 2)), static_cast<Mask>(~Mask{0}));
-        std::int64_t collected = task.begin_row * width;
-        std::vector<Mask> passing;
-        Mask* masks = nullptr;  // of pixels that are not collected yet
-        if constexpr (std::is_same_v<Mask, std::uint8_t>)
-            if (task.plane) masks = task.plane->links.begin() + collected;
-        if (!task.plane) {
-            passing.resize(static_cast<std::size_t>(width + PixelMap::word));
-            masks = passing.data();
-        }
-        Pace pace(task.sample.interrupt);
-        if (!task.takes_links())
-            for (std::int64_t row = std::max<std::int64_t>(0, task.begin_row - reach); row < task.begin_row; ++row)
-                compare_with_following(task, row, rows);
-        for (std::int64_t row = task.begin_row; row < task.end_row; ++row) {
-            const std::int64_t first = row * width, end = first + width;
-            Mask* here = masks + (first - collected);
-            if (!task.takes_links()) {
-                compare_with_following(task, row, rows);
-                compare_with_preceding(task, row, rows, here);
-                all_finite &= are_finite(task.sample.values + first, width);
-            }
-            if (task.reversed) {
-                const auto all = static_cast<Mask>(grid.neighborhood().all());
-                for (std::int64_t x = 0; x < width; ++x) here[x] ^= all;
-            }
-            look_up_codes(task, row, here);
-            const std::int64_t complete = row + 1 == task.end_row ? end : end - end % PixelMap::word;
-            if (complete > collected) {
-                collect(task, masks, collected, complete);
-                if (task.plane)
-                    masks += complete - collected;
-                else
-                    std::copy(masks + (complete - collected), masks + (end - collected), masks);
-                collected = complete;
-            }
-            pace.after(width);
-        }
-    }
-
-    template <class Mask>
-    struct Rows {
-        std::vector<Mask> masks;
-        std::int64_t count, width;
-
-        Mask* at(std::int64_t row) { return masks.data() + row % count * (width + 2) + 1; }
-    };
-
-    template <class Mask>
-    static void compare_with_following(const Task& task, std::int64_t row, Rows<Mask>& rows) {
-        const Grid& grid = task.grid;
-        const auto [depth, height, width] = grid.shape();
-        const auto neighbors = grid.neighbors();
-        Mask* earlier = rows.at(row);
-        std::fill_n(earlier, width, Mask{0});
-        for (std::size_t i = neighbors.size() / 2; i < neighbors.size(); ++i) {
-            const auto& n = neighbors[i];
-            if (!grid.contains(row / height + n.dz, row % height + n.dy, 0)) continue;
-            const std::int64_t begin = n.dx < 0, count = width - std::abs(n.dx);
-            const Value* here = task.sample.values + row * width + begin;
-            const auto bit = static_cast<Mask>(Mask{1} << i);
-            if (task.sample.superlevel)
-                mark<true>(here, here + grid.step(static_cast<unsigned>(i)), bit, earlier + begin, count);
-            else
-                mark<false>(here, here + grid.step(static_cast<unsigned>(i)), bit, earlier + begin, count);
-        }
-    }
-
-    // Of equal values the one that follows is later.
-    template <bool superlevel, class Mask>
-    static void mark(const Value* __restrict here, const Value* __restrict there, Mask bit, Mask* __restrict earlier,
-                     std::int64_t count) {
-        for (std::int64_t x = 0; x < count; ++x)
-            earlier[x] |= (superlevel ? there[x] > here[x] : there[x] < here[x]) ? bit : Mask{0};
-    }
-
-    template <class Mask>
-    static void compare_with_preceding(const Task& task, std::int64_t row, Rows<Mask>& rows, Mask* __restrict masks) {
-        const Grid& grid = task.grid;
-        const auto [depth, height, width] = grid.shape();
-        const auto neighbors = grid.neighbors();
-        std::copy_n(rows.at(row), width, masks);
-        for (std::size_t i = 0; i < neighbors.size() / 2; ++i) {
-            const auto& n = neighbors[i];
-            if (!grid.contains(row / height + n.dz, row % height + n.dy, 0)) continue;
-            const Mask* __restrict there = rows.at(row + n.dz * height + n.dy) + n.dx;
-            const auto bit = static_cast<Mask>(Mask{1} << i);
-            const auto opposite = static_cast<Mask>(Mask{1} << (neighbors.size() - 1 - i));
-            for (std::int64_t x = 0; x < width; ++x) masks[x] |= (there[x] & opposite) == 0 ? bit : Mask{0};
-        }
-    }
-
-    template <class Mask>
-    static void look_up_codes(const Task& task, std::int64_t row, const Mask* masks) {
-        const Grid& grid = task.grid;
-        const auto [depth, height, width] = grid.shape();
-        std::uint8_t* codes = task.map.codes() + row * width;
-        const Neighborhood& neighborhood = grid.neighborhood();
-        if (const std::uint8_t* table = neighborhood.codes())
-            for (std::int64_t x = 0; x < width; ++x) codes[x] = table[masks[x]];
-        else
-            for (std::int64_t x = 0; x < width; ++x) codes[x] = neighborhood.code(masks[x]);
-        if (!task.reversed) return;
         const auto leads_outwards = [&](std::uint8_t& c) {
             c = static_cast<std::uint8_t>((c & ~code::direction) | code::outwards);
         };
@@ -203,6 +103,9 @@ private:
                 *extremum++ = {order_key(values[position], high_first), static_cast<Position>(position)};
             }
             extrema.end_at(extremum);
+            if (task.keeps_links)
+                for (std::uint64_t left = passes; left; left &= left - 1)
+                    links.push_back(masks[first + std::countr_zero(left) - begin]);
             auto* saddle = saddles.room_for(PixelMap::word);
             for (; passes; passes &= passes - 1) {
                 const std::int64_t position = first + std::countr_zero(passes);
@@ -210,6 +113,69 @@ private:
             }
             saddles.end_at(saddle);
         }
+    }
+
+private:
+    template <class Mask>
+    void scan_rows(const Task& task) {
+        const Grid& grid = task.grid;
+        const std::int64_t width = grid.shape()[2];
+        std::int64_t collected = task.begin_row * width;
+        std::vector<Mask> passing;
+        Mask* masks = nullptr;  // of pixels that are not collected yet
+        if constexpr (std::is_same_v<Mask, std::uint8_t>)
+            if (task.plane) masks = task.plane->links.begin() + collected;
+        if (!task.plane) {
+            passing.resize(static_cast<std::size_t>(width + PixelMap::word));
+            masks = passing.data();
+        }
+        Pace pace(task.sample.interrupt);
+        std::optional<Comparisons<Value, Mask>> comparisons;
+        if (!task.takes_links()) comparisons.emplace(task.sample, grid, task.begin_row);
+        for (std::int64_t row = task.begin_row; row < task.end_row; ++row) {
+            const std::int64_t first = row * width, end = first + width;
+            Mask* here = masks + (first - collected);
+            if (comparisons) {
+                comparisons->find_links(row, here);
+                all_finite &= are_finite(task.sample.values + first, width);
+            }
+            if (task.reversed) {
+                const auto all = static_cast<Mask>(grid.neighborhood().all());
+                for (std::int64_t x = 0; x < width; ++x) here[x] ^= all;
+            }
+            look_up_codes(task, row, here);
+            const std::int64_t complete = row + 1 == task.end_row ? end : end - end % PixelMap::word;
+            if (complete > collected) {
+                collect(task, masks, collected, complete);
+                if (task.plane)
+                    masks += complete - collected;
+                else
+                    std::copy(masks + (complete - collected), masks + (end - collected), masks);
+                collected = complete;
+            }
+            pace.after(width);
+        }
+    }
+
+    template <class Mask>
+    static void look_up_codes(const Task& task, std::int64_t row, const Mask* masks) {
+        const std::int64_t width = task.grid.shape()[2];
+        std::uint8_t* codes = task.map.codes() + row * width;
+        const Neighborhood& neighborhood = task.grid.neighborhood();
+        if (const std::uint8_t* table = neighborhood.codes()) {
+            for (std::int64_t x = 0; x < width; ++x) codes[x] = table[masks[x]];
+        } else {
+            // All neighbors of a voxel. Mostly those that are earlier are in one piece, which is seen from the others.
+            const auto& links = VoxelLinks<CubicalKind>::get();
+            const auto all = neighborhood.all();
+            for (std::int64_t x = 0; x < width; ++x) {
+                const Link others = masks[x] ^ all;
+                codes[x] = links.loops(others) == 0
+                               ? static_cast<std::uint8_t>(std::bit_width(Link{masks[x]}) - 1)
+                               : neighborhood.code(masks[x]);
+            }
+        }
+        if (task.reversed) lead_outwards(task.grid, row, codes);
     }
 };
 
