@@ -185,6 +185,44 @@ def test_negative_by_rounding_counts_as_zero(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_cosine_distances_that_are_all_small(dtype: torch.dtype) -> None:
+    """Of one vector repeated: all entries are rounding, on the scale of 1, which their largest does not show."""
+    negative = 0
+    for seed in range(50):
+        generator = torch.Generator().manual_seed(seed)
+        vector = torch.randn(1, 3 + seed, generator=generator, dtype=torch.float64)
+        vectors = torch.nn.functional.normalize(vector, dim=1).to(dtype).repeat(12, 1)
+        for noise in (0, torch.finfo(dtype).eps):
+            noisy = vectors + (noise * torch.randn(12, 3 + seed, generator=generator)).to(dtype)
+            distances = 1 - torch.nn.functional.normalize(noisy, dim=1) @ torch.nn.functional.normalize(noisy, dim=1).T
+            negative += bool((distances < 0).any())
+            for half in (distances, distances / 2, torch.stack([distances, _distances(12, dtype=dtype)])):
+                assert tl.Rips(half).values.amin() == 0
+    assert negative > 20
+
+
+def _mended(distances: torch.Tensor) -> torch.Tensor:
+    """As messages advise."""
+    d = distances.clamp(min=0).triu(1)
+    return d + d.mT
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e-30, 0.3])
+def test_small_distances_have_small_rounding(scale: float) -> None:
+    """They are no multiples of eps / 4. What the messages advise is taken."""
+    matrix = scale * _distances(dtype=torch.float32)
+    for change in ("negative", "diagonal", "asymmetry"):
+        wrong = matrix.clone()
+        if change == "asymmetry":
+            wrong[0, 1] *= 1.01
+        else:
+            wrong[(0, 1) if change == "negative" else (2, 2)] = -0.3 * scale
+        with pytest.raises(ValueError, match=r"^distances\b.*distances\.clamp\(min=0\)\.triu\(1\) and d \+ d\.mT"):
+            tl.Rips(wrong)
+        assert torch.equal(tl.Rips(_mended(wrong)).values, _mended(wrong))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_more_than_rounding_is_refused(dtype: torch.dtype) -> None:
     """The tolerance is a share of the largest entry of the same matrix, here 2, and of another one's not."""
     matrix = torch.tensor([[0.0, 2, 1], [2, 0, 1], [1, 1, 0]], dtype=dtype)
