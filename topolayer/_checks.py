@@ -20,8 +20,8 @@ class NonFiniteError(ValueError):
     """A filtration value is NaN or infinite."""
 
 
-def floating(name: str, tensor: object) -> Tensor:
-    """A plain tensor: itself if it is float32 or float64, raised to float32 if it has half precision; else an error."""
+def dense(name: str, tensor: object) -> Tensor:
+    """A plain tensor with its numbers in memory, one after another; else an error."""
     if not isinstance(tensor, Tensor):
         raise TypeError(f"{name}: expected a torch.Tensor, got {came(tensor)}; {_as_tensor(tensor)}")
     tensor = plain(name, tensor)
@@ -33,13 +33,21 @@ def floating(name: str, tensor: object) -> Tensor:
         raise TypeError(
             f"{name}: expected a dense tensor with data, got a meta tensor, which has none; make it on the CPU or a GPU"
         )
+    if tensor.is_quantized:
+        raise TypeError(
+            f"{name}: expected a tensor that is not quantized, got {tensor.dtype}; convert it with {name}.dequantize()"
+        )
+    return tensor
+
+
+def floating(name: str, tensor: object) -> Tensor:
+    """A plain tensor: itself if it is float32 or float64, raised to float32 if it has half precision; else an error."""
+    tensor = dense(name, tensor)
     if tensor.dtype in (torch.float32, torch.float64):
         return tensor
     if tensor.dtype in (torch.float16, torch.bfloat16):
         return tensor.float()
-    remedy = f"convert it with {name}.{'dequantize' if tensor.is_quantized else 'float'}()"
-    if tensor.is_complex():
-        remedy = "take .real or .abs()"
+    remedy = "take .real or .abs()" if tensor.is_complex() else f"convert it with {name}.float()"
     raise TypeError(f"{name}: expected a floating-point tensor, got {tensor.dtype}; {remedy}")
 
 
@@ -183,34 +191,48 @@ def check_complex(simplices: object, *, vertices: int) -> tuple[Tensor, ...]:
     if not isinstance(given, (list, tuple)):
         raise TypeError(
             "simplices: expected an integer tensor of shape (m, d + 1), or a tuple or list of such, got "
-            f"{type(given).__name__}; convert it with torch.as_tensor"
+            f"{came(given)}; convert it with torch.as_tensor"
         )
     if not given:
         raise ValueError(
             "simplices: expected at least one tensor of shape (m, d + 1), got none; vertices without simplices are "
             "torch.empty(0, 1, dtype=torch.int64)"
         )
-    if isinstance(simplices, Tensor) and simplices.ndim == 2 and simplices.shape[0] == 2 and simplices.shape[1] > 2:
+    every = tuple(_rows(rows) for rows in given)
+    shapes = [tuple(rows.shape) for rows in every]
+    # Each of several that is transposed has its own number of rows: 2 for edges, 3 for triangles.
+    distinct = isinstance(simplices, Tensor) or 1 < len(shapes) == len({rows for rows, _ in shapes})
+    if distinct and all(1 < rows < columns for rows, columns in shapes):
+        true = "simplices[:1] and simplices[1:]" if len(shapes) > 1 else "[simplices]"
         raise ValueError(
-            f"simplices: expected shape (m, d + 1), a row for each simplex, got {tuple(simplices.shape)}, the shape of "
-            "an edge_index of PyTorch Geometric; transpose it with simplices.mT, or give two simplices in a list, "
-            "[simplices]"
+            "simplices: expected shape (m, d + 1), a row for each simplex, got "
+            f"{' and '.join(map(str, shapes))}, the shape of an edge_index of PyTorch Geometric, or of its triangles; "
+            f"transpose it with simplices.mT, or give true simplices of so many vertices in a list, {true}"
         )
-    for rows in given:
-        check_simplices(rows, vertices=vertices)
-    return tuple(given)
+    for rows in every:
+        _check_vertices(rows, vertices=vertices)
+    return every
 
 
-def check_simplices(simplices: object, *, vertices: int) -> None:
+def _rows(simplices: object) -> Tensor:
+    """A tensor of integers with a row for each simplex."""
     if not isinstance(simplices, Tensor):
         raise TypeError(
-            f"simplices: expected integer tensors of shape (m, d + 1), got {type(simplices).__name__}; "
+            f"simplices: expected integer tensors of shape (m, d + 1), got {came(simplices)}; "
             "convert it with torch.as_tensor"
         )
-    if simplices.is_floating_point() or simplices.is_complex() or simplices.dtype == torch.bool:
-        raise TypeError(f"simplices: expected an integer tensor, got {simplices.dtype}; convert it with .long()")
-    if simplices.ndim != 2 or simplices.shape[1] == 0:
-        raise ValueError(f"simplices: expected shape (m, d + 1), got {tuple(simplices.shape)}")
+    rows = dense("simplices", simplices)
+    if rows.is_floating_point() or rows.is_complex() or rows.dtype == torch.bool:
+        raise TypeError(f"simplices: expected an integer tensor, got {rows.dtype}; convert it with .long()")
+    if rows.ndim != 2 or rows.shape[1] == 0:
+        remedy = "one simplex alone is simplices[None]" if rows.ndim == 1 and len(rows) else "a row is a simplex"
+        if rows.numel() == 0:
+            remedy = "none at all are torch.empty(0, 2, dtype=torch.int64), as an empty edge_index is by simplices.mT"
+        raise ValueError(f"simplices: expected shape (m, d + 1), got {tuple(rows.shape)}; {remedy}")
+    return rows
+
+
+def _check_vertices(simplices: Tensor, *, vertices: int) -> None:
     simplices = simplices.long()  # a small integer type could not be compared with the number of vertices
     missing = (simplices < 0) | (simplices >= vertices)
     if bool(missing.any()):
@@ -224,13 +246,18 @@ def check_simplices(simplices: object, *, vertices: int) -> None:
     repeated = (ordered[:, 1:] == ordered[:, :-1]).any(dim=1)
     if bool(repeated.any()):
         row = int(repeated.nonzero()[0])
-        transposed = (
-            "; edges in two rows are transposed with simplices.mT" if len(simplices) == 2 < ordered.shape[1] else ""
-        )
+        wide = 1 < len(simplices) < simplices.shape[1]
+        transposed = "; an edge_index, with a column for each edge, is transposed with simplices.mT" if wide else ""
         raise ValueError(
-            f"simplices: expected distinct vertices in each simplex, got {simplices[row].tolist()} in row {row}; "
+            f"simplices: expected distinct vertices in each simplex, got {_shortened(simplices[row])} in row {row}; "
             f"drop the repetition, or the row{transposed}"
         )
+
+
+def _shortened(row: Tensor) -> str:
+    if len(row) <= 8:
+        return str(row.tolist())
+    return f"[{', '.join(map(str, row[:6].tolist()))}, ... {len(row)} in all]"
 
 
 def check_points(points: object) -> Tensor:

@@ -277,6 +277,40 @@ def test_a_vertex_that_is_named_twice() -> None:
             tl.LowerStar(torch.rand(4), torch.tensor([simplex]))
 
 
+def test_a_long_row_is_not_printed_whole() -> None:
+    row = torch.arange(1000).remainder(999)[None]
+    with pytest.raises(ValueError, match=r"got \[0, 1, 2, 3, 4, 5, \.\.\. 1000 in all\] in row 0; drop"):
+        tl.LowerStar(torch.rand(1000), row)
+
+
+@pytest.mark.parametrize("rows", [3, 4])
+def test_triangles_in_columns(rows: int) -> None:
+    """PyTorch Geometric's face, alone or beside its edge_index, whether or not a row repeats a vertex."""
+    values, columns = torch.rand(40), torch.arange(30)
+    faces = torch.stack([columns + row for row in range(rows)])
+    for wrong in (faces, faces % 4, [faces[:2], faces], (faces, faces[:2])):
+        with pytest.raises(ValueError, match=r"^simplices\b.*\(\d, 30\).*simplices\.mT.*in a list, "):
+            tl.LowerStar(values, wrong)
+    with pytest.raises(ValueError, match=r"^simplices\b.*distinct.*simplices\.mT"):
+        tl.LowerStar(values, [faces % 4])
+    assert tl.LowerStar(values, [faces[:2].mT, faces.mT]).top_dimension == rows - 1
+    for right in ([faces], [faces[:1], faces[1:]]):  # the ways out that are said
+        assert tl.LowerStar(values, right).top_dimension == 29
+
+
+@pytest.mark.parametrize("shape", [(2, 0), (3, 0), (0,)], ids=str)
+def test_no_simplices_in_columns(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"^simplices\b.*got .*; .*torch\.empty\(0, 2, dtype=torch\.int64\)"):
+        tl.LowerStar(torch.rand(3), torch.empty(shape, dtype=torch.int64))
+    assert len(tl.persistence(tl.LowerStar(torch.rand(3), torch.empty(0, 2, dtype=torch.int64))).essential) == 3
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (2, 0)], ids=str)
+def test_no_vertices(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"^values\b.*at least one vertex, got .*; .*values\.reshape\(1\).*left out"):
+        tl.LowerStar(torch.ones(shape), EDGES)
+
+
 @pytest.mark.parametrize("edges", [3, 4, 30])
 def test_edges_in_columns(edges: int) -> None:
     """PyTorch Geometric's edge_index would be two large simplices."""

@@ -154,12 +154,21 @@ NOT_PLAIN: dict[str, tuple[Callable[[], Tensor], str]] = {
 }
 
 
+TAKING: dict[str, Callable[[Tensor], object]] = {
+    "values": tl.Freudenthal,
+    "distances": tl.Rips,
+    "points": tl.Alpha,
+    "h": tl.few_maxima,
+    "simplices": lambda simplices: tl.LowerStar(torch.rand(4), simplices),
+}
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")  # torch's: nested and masked tensors, quantization, CSR are young
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("kind", NOT_PLAIN)
 def test_tensors_whose_numbers_are_elsewhere(kind: str) -> None:
     make, words = NOT_PLAIN[kind]
-    for name, call in {"values": tl.Freudenthal, "distances": tl.Rips, "points": tl.Alpha, "h": tl.few_maxima}.items():
+    for name, call in TAKING.items():
         with pytest.raises(TypeError, match=rf"^{name}: expected .*{words}"):
             call(make())
 

@@ -24,6 +24,7 @@ class Bad(NamedTuple):
 
 IMAGE = torch.rand(2, 6, 7, generator=torch.Generator().manual_seed(0))
 EDGES = torch.tensor([[0, 1], [1, 2]])
+TRIANGLES = torch.tensor([[0, 1, 2], [1, 2, 3], [2, 3, 4], [0, 2, 4]])
 GRID = torch.linspace(0, 1, 5)
 BARS = tl.persistence(tl.Freudenthal(IMAGE), (0, 1))
 H0 = BARS.select(dim=0)
@@ -74,6 +75,11 @@ FILTRATIONS = [
     Bad("LowerStar", lambda: tl.LowerStar([1.0], EDGES), T, "values", A_TENSOR, "list", AS_TENSOR),
     Bad("LowerStar", lambda: tl.LowerStar(GRID[:2], EDGES), V, "simplices", "vertices from 0 to 1", "2", "values"),
     Bad("LowerStar", lambda: tl.LowerStar(GRID, EDGES.float()), T, "simplices", "integer", "float32", ".long()"),
+    Bad("LowerStar", lambda: tl.LowerStar(GRID, EDGES.expand(2, 2, 2)), V, "simplices", "(m, d", "(2, 2, 2)", "a row"),
+    Bad("LowerStar", lambda: tl.LowerStar(GRID, EDGES.new_empty(2, 0)), V, "simplices", "(m, d", "(2, 0)", "empty(0"),
+    Bad("LowerStar", lambda: tl.LowerStar(GRID, EDGES.to_sparse()), T, "simplices", "dense", "sparse", "to_dense"),
+    Bad("LowerStar", lambda: tl.LowerStar(GRID, TRIANGLES.mT), V, "simplices", "a row for", "(3, 4)", "simplices.mT"),
+    Bad("LowerStar", lambda: tl.LowerStar(GRID[:0], EDGES), V, "values", "one vertex", "(0,)", "left out"),
     Bad("Rips", lambda: tl.Rips(np.zeros((2, 2))), T, "distances", A_TENSOR, "ndarray", AS_TENSOR),
     Bad("Rips", lambda: tl.Rips([torch.zeros(2, 2), torch.zeros(3, 3)]), T, "distances", A_TENSOR, "list", "each one"),
     Bad("Rips", lambda: tl.Rips(IMAGE[0]), V, "distances", "(*batch, n, n)", "(6, 7)", "points"),
@@ -170,7 +176,13 @@ BARCODES = [
 ]  # fmt: skip
 
 HU = "wasserstein_matching_loss"
+HARD, IGNORED = (IMAGE > 0.5).long(), torch.tensor([[0, 1, 255]])
 LAYERS = [
+    Bad(HU, lambda: tl.wasserstein_matching_loss(IMAGE, 2 * HARD - 1), V, "mask", "0 in the", "-1 and 1", "mask > 0"),
+    Bad(HU, lambda: tl.wasserstein_matching_loss(IMAGE, HARD - 101), V, "mask", "0 in the", "-101", "mask != -101"),
+    Bad("betti_error", lambda: tl.betti_error(GRID[None, :3], IGNORED), V, "mask", "0 in", "255 besides", "mask == 1"),
+    Bad("betti_error", lambda: tl.betti_error(HARD, HARD), T, "prediction", "floating-point", "int64", "probabilities"),
+    Bad("betti_error", lambda: tl.betti_error(IMAGE, HARD[:1] > 0), V, "mask", "(2, 6, 7)", "(1, 6, 7)", "[c"),
     Bad(HU, lambda: tl.wasserstein_matching_loss([0.5], IMAGE), T, "prediction", A_TENSOR, "list", AS_TENSOR),
     Bad(HU, lambda: tl.wasserstein_matching_loss(EMPTY, ON_GRAPH), V, "mask", "the truth", "requires grad", "exchange"),
     Bad("betti_error", lambda: tl.betti_error(EMPTY, ON_GRAPH), V, "mask", "the truth", "requires grad", "exchange"),

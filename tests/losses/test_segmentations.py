@@ -144,10 +144,9 @@ WRONG_VALUES: list[tuple[Tensor, Tensor, str]] = [
     (SOFT[:, 0], LABELS, LABELLED.format(0, 3, "mask")),
     (SOFT[0, 0], LABELS[0].float(), LABELLED.format(0, 3, "mask")),
     (SOFT[:, 0], LABELS[:, None], LABELLED.format(0, 3, r"mask\.squeeze\(-3\)")),
-    (SOFT, LABELS[:, None] - 1, LABELLED.format(-1, 2, r"mask\.squeeze\(-3\)")),
+    (SOFT, LABELS - 1, LABELLED.format(-1, 2, r"mask\.where\(mask != -1, 0\)")),
     (SOFT, HARD.long() * 2, LABELLED.format(0, 2, r"mask\.squeeze\(-3\)")),
-    (SOFT, HARD.float() * 2 - 1, LABELLED.format(-1, 1, r"mask\.squeeze\(-3\)")),
-    (SOFT, LABELS[:, None] * 85, LABELLED.format(0, 255, r"mask\.squeeze\(-3\)") + r".*mask > 127"),
+    (SOFT[:, 0], LABELS * 85, LABELLED.format(0, 255, r"mask\.where\(mask != 255, 0\)") + r".*mask > 127"),
     (SOFT, SOFT.logit(), r"numbers from -\d.*sigmoid.*255"),
     (SOFT, 255 * SOFT, r"numbers from \d.*sigmoid.*255.*mask > 127"),
 ]
@@ -164,7 +163,29 @@ def test_other_values_than_those_of_a_mask(function: Function, case: int) -> Non
 
 
 @both
-@pytest.mark.parametrize("labels", [LABELS, BINARY, LABELS.byte(), BINARY.bool(), LABELS.double()])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int8, torch.float32])
+def test_masks_of_plus_and_minus_one(function: Function, dtype: torch.dtype) -> None:
+    for hard in (HARD, torch.zeros_like(HARD)):
+        mask = hard.to(dtype) * 2 - 1
+        with pytest.raises(ValueError, match=r"^mask: expected 0 .* and 1 .*, got -1 and 1; .*mask > 0$"):
+            function(SOFT, mask)
+        assert torch.equal(function(SOFT, mask > 0), function(SOFT, hard))
+
+
+@both
+@pytest.mark.parametrize("ignored", [255, -100, -1])
+def test_a_mask_with_pixels_to_ignore(function: Function, ignored: int) -> None:
+    """The remedy makes them background in both."""
+    mask = HARD.long()
+    mask[..., :2, :] = ignored
+    words = rf"^mask\b.*got {ignored} besides; .*ignore, take mask == 1 and prediction \* \(mask != {ignored}\)"
+    with pytest.raises(ValueError, match=words):
+        function(SOFT, mask)
+    assert function(SOFT * (mask != ignored), mask == 1).isfinite().all()
+
+
+@both
+@pytest.mark.parametrize("labels", [LABELS, BINARY, LABELS.byte(), LABELS.double()])
 @pytest.mark.parametrize("missing", [True, False], ids=["no channel", "one channel"])
 @pytest.mark.parametrize("sample", [False, True], ids=["batch", "one image"])
 def test_labels_beside_a_channel_for_each_class(
@@ -183,11 +204,47 @@ def test_labels_beside_a_channel_for_each_class(
 
 
 @both
-@pytest.mark.parametrize("ignored", [255, -1])
+@pytest.mark.parametrize("ignored", [255, -1, -100])
 def test_labels_that_mark_no_class(function: Function, ignored: int) -> None:
-    labels = LABELS.masked_fill(LABELS == 0, ignored)
-    with pytest.raises(ValueError, match=rf"^mask\b.*{ignored}.*one_hot\(mask\.long\(\), 4\).*outside of 0 to 3"):
-        function(CLASSES, labels)
+    """torch.nn.functional.one_hot takes neither of them."""
+    labels = LABELS.masked_fill(LABELS == 2, ignored)
+    for prediction, mask in ((CLASSES, labels), (CLASSES, labels[:, None]), (SOFT, labels[:, None])):
+        with pytest.raises(ValueError, match=rf"^mask\b.*{ignored} marks pixels to ignore") as raised:
+            function(prediction, mask)
+        (remedy,) = re.findall(r"one-hot, (.*movedim\(-1, -3\))", str(raised.value))
+        one_hot = eval(remedy, {"mask": mask, "torch": torch, "classes": 4})
+        assert torch.equal(one_hot.argmax(1), LABELS.masked_fill(LABELS == 2, 0))
+        assert "outside" not in str(raised.value)
+    with pytest.raises(ValueError, match=r"^mask\b.*outside of 0 to 3"):
+        function(CLASSES, labels + 7 * (labels == 1))
+
+
+@both
+def test_a_mask_of_one_class_beside_a_channel_for_each(function: Function) -> None:
+    """Of bools: no labels."""
+    for mask, remedy in ((HARD, r"prediction\[:, c : c \+ 1\]"), (HARD[:, 0], r"prediction\[:, c\]")):
+        with pytest.raises(ValueError, match=rf"^mask\b.*of one class c .*{remedy}"):
+            function(CLASSES, mask)
+    assert torch.equal(function(CLASSES[:, 2], HARD[:, 0]), function(CLASSES[:, 2:3], HARD)[:, 0])
+
+
+@both
+def test_a_channel_of_the_background_in_one_of_the_two(function: Function) -> None:
+    for prediction, mask, remedy in (
+        (CLASSES[:, 1:], CLASSES > 0.5, r"mask\[:, 1:\]"),
+        (CLASSES, CLASSES[:, 1:] > 0.5, r"prediction\[:, 1:\]"),
+        (CLASSES[0, 1:], CLASSES[0] > 0.5, r"mask\[1:\]"),
+    ):
+        with pytest.raises(ValueError, match=rf"^mask\b.*background, with {remedy} if"):
+            function(prediction, mask)
+
+
+@both
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8])
+def test_a_prediction_of_labels(function: Function, dtype: torch.dtype) -> None:
+    for prediction in (CLASSES.argmax(1), HARD):
+        with pytest.raises(TypeError, match=rf"^prediction\b.*floating-point.*{dtype}; .*argmax.*probabilities"):
+            function(prediction.to(dtype), BINARY)
 
 
 @both
@@ -228,6 +285,7 @@ def test_masks_of_another_shape(function: Function, case: int) -> None:
 
 
 @both
+@pytest.mark.filterwarnings("ignore:.*quantize")
 def test_what_is_no_dense_tensor(function: Function) -> None:
     """Contract 9: what came, and what to do."""
     for wrong, words in (
@@ -235,6 +293,7 @@ def test_what_is_no_dense_tensor(function: Function) -> None:
         (HARD.numpy(), r"torch\.Tensor, got ndarray; .*as_tensor"),
         (HARD.to_sparse(), r"dense.*to_dense"),
         (SOFT + 1j, r"complex64; .*real"),
+        (torch.quantize_per_tensor(SOFT, 0.1, 0, torch.quint8), r"not quantized, got torch\.quint8; .*dequantize"),
     ):
         with pytest.raises(TypeError, match=rf"^mask: .*{words}"):
             function(SOFT, wrong)

@@ -19,14 +19,16 @@ class LowerStar(Filtration):
     Args:
         values: floating-point tensor `(*batch, vertices)`, the function.
         simplices: integer tensor (m, d + 1), or a sequence of such with any d: the simplices' vertices, a row for each.
-            Maximal ones suffice; every vertex is present, used or not. PyTorch Geometric's `edge_index` is transposed:
-            `edge_index.mT`.
+            Maximal ones suffice; every vertex is present, used or not. PyTorch Geometric's `edge_index` and `face` are
+            transposed, `edge_index.mT`. Where they are not, one or two edges look like two simplices, and are taken for
+            such; more columns than rows are refused.
         superlevel: sweep from high values to low ones.
 
     Raises:
         TypeError, ValueError: `values` is no floating-point tensor or has no vertex; `simplices` is no
             integer tensor of two axes, names a vertex that is not there, or one twice in a simplex; or it is a
-            single tensor (2, E) with E >= 3, which may be edges or two simplices: give these in a list.
+            single tensor with two rows or more and even more columns, such as (2, E) with E >= 3, which may be edges or
+            two simplices: give these in a list.
 
     Example:
         >>> import torch, topolayer as tl
@@ -44,7 +46,8 @@ class LowerStar(Filtration):
         check_superlevel(self.superlevel)
         if self.values.ndim < 1 or self.values.shape[-1] == 0:
             raise ValueError(
-                f"values: expected shape (*batch, vertices) with at least one vertex, got {tuple(self.values.shape)}"
+                f"values: expected shape (*batch, vertices) with at least one vertex, got {tuple(self.values.shape)}; "
+                "a single vertex is values.reshape(1), and a graph without vertices is left out"
             )
         simplices = check_complex(self.simplices, vertices=self.values.shape[-1])
         object.__setattr__(self, "simplices", simplices)

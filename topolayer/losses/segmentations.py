@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from topolayer._checks import check_finite, check_ndim, floating, plain
+from topolayer._checks import check_finite, check_ndim, dense, floating
 from topolayer._tracing import refuse_vmap
 
+_INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 _ROUNDING = 8  # units of the given dtype by which a probability may leave [0, 1]
 
 
@@ -15,6 +16,11 @@ def check_prediction(
     prediction: Tensor, ndim: int | None, dims: int | tuple[int, ...] | None
 ) -> tuple[Tensor, int, int | tuple[int, ...]]:
     """The prediction in float32 or float64, how many of its axes are the grid's, and the dimensions to look at."""
+    if isinstance(prediction, Tensor) and prediction.dtype in _INTEGERS:
+        raise TypeError(
+            f"prediction: expected floating-point numbers, got {prediction.dtype}; instead of labels, as of argmax, "
+            "give the probabilities of which they are the largest; 0 and 1 alone become prediction.float()"
+        )
     values = floating("prediction", prediction)
     refuse_vmap(values)
     if ndim is None and values.ndim >= 5:
@@ -45,24 +51,25 @@ def check_probabilities(values: Tensor, given: torch.dtype) -> None:
 
 def check_mask(name: str, mask: Tensor, prediction: Tensor, ndim: int) -> Tensor:
     """The mask in the prediction's dtype, off the graph: of the same shape, and within [0, 1]."""
-    if isinstance(mask, Tensor):
-        if mask.device != prediction.device:
-            raise ValueError(
-                f"{name}: expected a tensor on {prediction.device}, where prediction is, got one on {mask.device}; "
-                f"move it with {name}.to(prediction.device)"
-            )
-        mask = plain(name, mask)
-        if mask.requires_grad and not prediction.requires_grad:
-            raise ValueError(
-                f"{name}: expected the truth, and the prediction on the graph, got a {name} that requires grad and a "
-                f"prediction that does not; exchange the two, or take {name}.detach()"
-            )
-        mask = mask if mask.is_floating_point() or mask.is_complex() else mask.to(prediction.dtype)
+    if isinstance(mask, Tensor) and mask.device != prediction.device:
+        raise ValueError(
+            f"{name}: expected a tensor on {prediction.device}, where prediction is, got one on {mask.device}; "
+            f"move it with {name}.to(prediction.device)"
+        )
+    mask = dense(name, mask)
+    if mask.requires_grad and not prediction.requires_grad:
+        raise ValueError(
+            f"{name}: expected the truth, and the prediction on the graph, got a {name} that requires grad and a "
+            f"prediction that does not; exchange the two, or take {name}.detach()"
+        )
+    may_be_labels = mask.dtype != torch.bool
+    mask = mask if mask.is_floating_point() or mask.is_complex() else mask.to(prediction.dtype)
     values = floating(name, mask).detach()
     refuse_vmap(values)
     check_finite(name, values)
     shape, wanted = tuple(values.shape), tuple(prediction.shape)
-    _refuse_missing_classes(name, values, wanted, ndim)
+    if may_be_labels:
+        _refuse_missing_classes(name, values, wanted, ndim)
     low, high = _span(values)
     if not _is_within(low, high, given=mask.dtype):
         raise ValueError(
@@ -98,10 +105,6 @@ def _is_within(low: float, high: float, given: torch.dtype) -> bool:
     return -excess <= low and high <= 1 + excess
 
 
-def _one_hot(labels: str, classes: object, ndim: int) -> str:
-    return f"torch.nn.functional.one_hot({labels}.long(), {classes}).movedim(-1, {-ndim - 1})"
-
-
 def _refuse_missing_classes(name: str, mask: Tensor, wanted: tuple[int, ...], ndim: int) -> None:
     """Labels of classes beside a prediction with a channel for each."""
     shape, batch, grid = tuple(mask.shape), wanted[: -ndim - 1], wanted[-ndim:]
@@ -110,11 +113,26 @@ def _refuse_missing_classes(name: str, mask: Tensor, wanted: tuple[int, ...], nd
         return
     labels = name if shape == (*batch, *grid) else f"{name}.squeeze({-ndim - 1})"
     low, high = _span(mask)
-    first = f" once those outside of 0 to {classes - 1} have a class" if low < 0 or high >= classes else ""
+    first, last = _span(mask[mask != _ignored(mask)])
+    outside = f", once those outside of 0 to {classes - 1} have a class" if first < 0 or last >= classes else ""
     raise ValueError(
         f"{name}: expected shape {wanted}, as prediction has, got {shape} with numbers from {low:.7g} to {high:.7g}; "
-        f"labels of classes have to be one-hot, {_one_hot(labels, classes, ndim)}{first}"
+        f"labels of classes have to be one-hot, {_one_hot(labels, mask, ndim, classes)}{outside}"
     )
+
+
+def _one_hot(labels: str, mask: Tensor, ndim: int, classes: object) -> str:
+    """How labels become one-hot. torch takes no negative ones, and 255 would make 256 classes."""
+    ignored = _ignored(mask)
+    kept = labels if ignored is None else f"{labels}.where({labels} != {ignored}, 0)"
+    note = "" if ignored is None else f" ({ignored} marks pixels to ignore, and becomes background)"
+    return f"torch.nn.functional.one_hot({kept}.long(), {classes}).movedim(-1, {-ndim - 1}){note}"
+
+
+def _ignored(mask: Tensor) -> int | None:
+    """The label by which a mask has marked pixels to ignore, as far as can be told."""
+    low, high = _span(mask)
+    return int(low) if low < 0 else 255 if high == 255 else None
 
 
 def _remedy_of_values(name: str, mask: Tensor, ndim: int, low: float, high: float) -> str:
@@ -124,15 +142,23 @@ def _remedy_of_values(name: str, mask: Tensor, ndim: int, low: float, high: floa
             f"numbers from {low:.7g} to {high:.7g}; logits take torch.sigmoid, and shades of grey are divided by 255, "
             f"or cut in the middle, with {name} > 127"
         )
-    if bool(((mask == 0) | (mask == 255)).all()):
+    ignored, numbers = _ignored(mask), set(torch.unique(mask).tolist())
+    if numbers <= {0, 255}:
         return f"0 and 255; divide it, {name} / 255, or cut it in the middle, {name} > 127"
+    if numbers <= {-1, 1}:
+        return f"-1 and 1; cut it in the middle, {name} > 0"
+    if ignored is not None and 1 in numbers <= {0, 1, ignored}:
+        return (
+            f"{ignored} besides; if it marks pixels to ignore, take {name} == 1 and "
+            f"prediction * ({name} != {ignored}), which make them background in both"
+        )
     has_channel = mask.ndim > ndim + 1 and mask.shape[-ndim - 1] == 1
     labels = f"{name}.squeeze({-ndim - 1})" if has_channel else name
     grey = f"; shades of grey are cut in the middle, with {name} > 127" if high == 255 and low >= 0 else ""
     return (
         f"whole numbers from {low:.7g} to {high:.7g}; labels of classes have to be one-hot, "
-        f"{_one_hot(labels, 'classes', ndim)}, beside a prediction with a channel for each class, and one class c "
-        f"alone is {name} == c{grey}"
+        f"{_one_hot(labels, mask, ndim, 'classes')}, beside a prediction with a channel for each class, and one class "
+        f"c alone is {name} == c{grey}"
     )
 
 
@@ -144,4 +170,12 @@ def _remedy_of_shape(name: str, shape: tuple[int, ...], wanted: tuple[int, ...],
         return f"add the channel, with {name}.unsqueeze({-ndim - 1})"
     if batch and shape == (*batch[:-1], *grid, batch[-1]):
         return f"put the channels before the grid, with {name}.movedim(-1, {-ndim - 1})"
+    every, channels = ":, " * (len(batch) - 1), batch[-1] if batch else 0
+    if shape == (*batch[:-1], *grid):
+        return f"of one class c take the channel, prediction[{every}c]"
+    if shape == (*batch[:-1], 1, *grid):
+        return f"of one class c take the channel, prediction[{every}c : c + 1]"
+    if shape in ((*batch[:-1], channels + 1, *grid), (*batch[:-1], channels - 1, *grid)):
+        larger = name if shape[len(batch) - 1] > channels else "prediction"
+        return f"leave out the channel of the background, with {larger}[{every}1:] if it is the first"
     return f"the last {ndim} axes are the grid's, those before them the batch's and the channels'"
