@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import numbers
 import sys
-from typing import NoReturn, SupportsFloat
+from collections.abc import Mapping
+from typing import Any, NoReturn, SupportsFloat
 
 import torch
 from torch import Tensor
@@ -53,8 +54,10 @@ def floating(name: str, tensor: object) -> Tensor:
 
 def _as_tensor(thing: object) -> str:
     """How a tensor is made of it."""
-    if isinstance(thing, (list, tuple)) and thing and all(isinstance(part, Tensor) for part in thing):
-        return "torch.stack makes a batch of tensors of one shape; call it for each one where shapes differ"
+    if isinstance(thing, (list, tuple)) and thing and all(hasattr(part, "__array__") for part in thing):
+        tensors = all(isinstance(part, Tensor) for part in thing)
+        make = "torch.stack makes" if tensors else "torch.stack of torch.as_tensor(part) for each part makes"
+        return f"{make} a batch of tensors of one shape; call it for each one where shapes differ"
     return "convert it with torch.as_tensor"
 
 
@@ -96,7 +99,7 @@ def check_number(
     """As a float, what Python or NumPy calls a real number, if it is in the range; else an error."""
     kind = "a number" if infinite else "a finite number"
     if type(number) not in (int, float) and (isinstance(number, bool) or not isinstance(number, numbers.Real)):
-        raise TypeError(f"{name}: expected {kind}, got {came(number)}; float(...) makes one of what holds one number")
+        raise TypeError(f"{name}: expected {kind}, got {came(number)}; {_made_by(float, number) or remedy}")
     value, most = to_float(number), math.inf if infinite else _LARGEST  # type: ignore[arg-type]
     if not max(least, -most) <= value <= most:
         bound = "" if least == -math.inf else f" >= {least:g}"
@@ -116,12 +119,45 @@ def check_integer(
 ) -> int:
     """As an int, what Python or NumPy calls an integer, if it is in the range; else an error."""
     if type(number) is not int and (isinstance(number, bool) or not isinstance(number, numbers.Integral)):
-        raise TypeError(f"{name}: expected {what}, got {came(number)}; int(...) makes one of what holds a whole number")
+        raise TypeError(f"{name}: expected {what}, got {came(number)}; {_made_by(int, number) or remedy}")
     integer = int(number)
     if not least <= integer <= most:
         bounds = [f" >= {least}"] * (least > -math.inf) + [f" <= {most}"] * (most < math.inf)
-        raise ValueError(f"{name}: expected {what}{' and'.join(bounds)}, got {integer}; {remedy}")
+        raise ValueError(f"{name}: expected {what}{' and'.join(bounds)}, got {_digits(integer)}; {remedy}")
     return integer
+
+
+def check_integers(name: str, given: Any, *, what: str, remedy: str = "choose others") -> tuple[int, ...]:
+    """One integer or several, from a tuple, a list, a range, or an array or tensor of integers."""
+    if isinstance(given, (set, frozenset)):
+        raise TypeError(f"{name}: expected {what}, got {came(given)}, which has no order; sorted({name}) has one")
+    if isinstance(given, Tensor):
+        given = dense(name, given)
+    several = given.tolist() if getattr(given, "ndim", 0) else given
+    several = several if isinstance(several, (tuple, list, range)) else (several,)
+    return tuple(check_integer(name, number, what=what, remedy=remedy) for number in several)
+
+
+def check_bool(name: str, flag: object) -> None:
+    if not isinstance(flag, bool):
+        remedy = _made_by(bool, flag) if hasattr(flag, "__float__") else "choose one of the two"
+        raise TypeError(f"{name}: expected a bool, True or False, got {came(flag)}; {remedy}")
+
+
+def check_word(name: str, word: object, words: Mapping[str, str], *, remedy: str) -> None:
+    """One of several words, each with what it means, where that has to be said."""
+    if not (isinstance(word, str) and word in words):
+        known = " or ".join(f'"{known}"' + f" ({meaning})" * bool(meaning) for known, meaning in words.items())
+        raise ValueError(f"{name}: expected {known}, got {word!r:.60}; {remedy}")
+
+
+def _made_by(kind: type, thing: Any) -> str:
+    """The remedy for what holds one number; empty for anything else."""
+    try:
+        kind(thing.item() if hasattr(thing, "item") else thing)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        return ""
+    return f"{kind.__name__}(...) makes one of what holds {'a whole' if kind is int else 'one'} number"
 
 
 def came(thing: object) -> str:
@@ -129,7 +165,14 @@ def came(thing: object) -> str:
     kind = type(thing).__name__
     if isinstance(thing, str):
         return f"{kind} {thing!r:.60}"
+    if isinstance(thing, int):
+        return f"{kind} {_digits(thing)}"
     return f"{kind} {thing}" if isinstance(thing, numbers.Number) else kind
+
+
+def _digits(integer: int) -> str:
+    """The integer, or its size where it has very many digits."""
+    return str(integer) if abs(integer) < 10**40 else f"about 2**{integer.bit_length()}"
 
 
 def check_threshold(threshold: object, dtype: torch.dtype, *, remedy: str) -> float:
@@ -163,15 +206,10 @@ def raise_memory_error(error: RuntimeError, what: str) -> NoReturn:
 
 
 def check_ndim(ndim: object) -> int:
-    axes = check_integer("ndim", ndim, what="1, 2 or 3, the number of grid axes")
+    axes = check_integer("ndim", ndim, what="1, 2 or 3, the number of grid axes", remedy="2 is for images")
     if axes not in (1, 2, 3):
         raise ValueError(f"ndim: expected 1, 2 or 3 grid axes, got {axes}; all axes before them are the batch's")
     return axes
-
-
-def check_superlevel(superlevel: object) -> None:
-    if not isinstance(superlevel, bool):
-        raise TypeError(f"superlevel: expected a bool, True or False, got {came(superlevel)}; bool(...) makes one")
 
 
 def check_finite(name: str, tensor: Tensor, remedy: str = "replace them, for instance with torch.where") -> None:
@@ -262,7 +300,7 @@ def _shortened(row: Tensor) -> str:
 
 def check_points(points: object) -> Tensor:
     """The clouds (*batch, n, d), half precision raised to float32."""
-    if isinstance(points, (list, tuple)) and any(isinstance(cloud, Tensor) for cloud in points):
+    if isinstance(points, (list, tuple)) and any(hasattr(cloud, "__array__") for cloud in points):
         raise TypeError(
             "points: expected one tensor of shape (*batch, n, d), got several; clouds of one size are put together by "
             "torch.stack, of those that differ in size each gets a filtration of its own"
@@ -274,92 +312,3 @@ def check_points(points: object) -> Tensor:
             "points[:, None]"
         )
     return clouds
-
-
-def check_distances(distances: Tensor, dtype: torch.dtype) -> None:
-    """Of (*batch, n, n) matrices, off the graph, with the diagonal; `dtype` is the one they came in, before raising."""
-    count = distances.shape[-1]
-    if count == 1:
-        check_finite("distances", distances, remedy="the distance of a point to itself is 0")
-    if count == 1 or distances.numel() == 0:
-        return
-    # Without every (n + 1)-th entry, and without a copy.
-    others = distances.flatten(-2)[..., 1:].view(*distances.shape[:-2], count - 1, count + 1)[..., :-1]
-    smallest, largest = others.amin(dim=(-2, -1)), others.amax(dim=(-2, -1))
-    eps = torch.finfo(dtype).eps
-    # What rounding did to the diagonal it did to the others, too: in squares, as much as the square of the diagonal.
-    diagonal = distances.diagonal(dim1=-2, dim2=-1).abs().amax(dim=-1)
-    asymmetry = (distances - distances.mT).amax(dim=(-2, -1))
-
-    def within(scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """How large rounding may be, whether the diagonal shows more of it, and whether all is well."""
-        rounding = 64 * eps * scale
-        exact = diagonal <= torch.maximum(rounding, math.sqrt(0.02) * smallest)
-        # float64 gets float32's tolerance: it may come from there.
-        symmetric = asymmetry <= max(1e-6, 64 * eps) * scale
-        return rounding, exact, (smallest >= -rounding) & (largest < math.inf) & exact & symmetric
-
-    if bool(within(largest.clamp(min=0))[2].all()):
-        return
-    scale = torch.where(_differ_from_one(distances, eps), largest.clamp(min=1), largest.clamp(min=0))
-    rounding, exact, good = within(scale)
-    if bool(good.all()):
-        return
-    missing = "an edge that is missing gets a large finite distance, with a threshold below it"
-    check_finite("distances", _without_diagonal(distances), remedy=missing)
-    if bool((smallest < -rounding).any()):
-        _refuse_negative(distances, rounding)
-    if not bool(exact.all()):
-        _refuse_diagonal(diagonal, smallest, exact)
-    _check_squares(distances, scale[..., None, None])
-
-
-def _differ_from_one(distances: Tensor, eps: float) -> Tensor:
-    """Whether each matrix may be 1 minus cosines, or half of that: differences of numbers near 1 are multiples of
-    eps / 2. All entries may be small then, as of equal vectors, and yet have been rounded on the scale of 1.
-    """
-    steps = distances * (4 / eps)
-    return (steps == steps.round()).all(dim=-1).all(dim=-1)
-
-
-_MENDED = "d = distances.clamp(min=0).triu(1) and d + d.mT in its place mend that"
-
-
-def _without_diagonal(distances: Tensor) -> Tensor:
-    diagonal = torch.eye(distances.shape[-1], dtype=torch.bool, device=distances.device)
-    return distances.masked_fill(diagonal, 0)
-
-
-def _refuse_negative(distances: Tensor, rounding: Tensor) -> NoReturn:
-    distances = _without_diagonal(distances)
-    first = tuple((distances < -rounding[..., None, None]).nonzero()[0].tolist())
-    raise ValueError(
-        f"distances: expected numbers >= 0, up to rounding, got {float(distances[first])} at index {first}; "
-        f"where rounding alone makes them negative, {_MENDED}"
-    )
-
-
-def _refuse_diagonal(diagonal: Tensor, smallest: Tensor, exact: Tensor) -> NoReturn:
-    first = tuple((~exact).nonzero()[0].tolist())
-    where = f" in matrix {first}" if first else ""
-    raise ValueError(
-        f"distances: expected a diagonal of zeros, up to rounding, got {float(diagonal[first])}{where}, where the "
-        f"smallest distance is {float(smallest[first])}. Rounding on that scale, as torch.cdist has it from 26 points "
-        "on, changes the bars: give the points to Rips.from_points(points), which computes exact distances. Zeros "
-        f"on the diagonal would hide the fault and leave it in the others; where it does no harm, {_MENDED}"
-    )
-
-
-def _check_squares(distances: Tensor, scale: Tensor) -> None:
-    """Rounding in squared distances, as torch.cdist makes it, is amplified by the square root near 0: compares squares,
-    relative to the scale of the matrix, so that none overflows.
-    """
-    relative = distances / scale.where(scale > 0, 1)
-    asymmetric = (relative - relative.mT).abs() * (relative + relative.mT) > 1e-5
-    if bool(asymmetric.any()):
-        first = tuple(asymmetric.nonzero()[0].tolist())
-        raise ValueError(
-            f"distances: expected a symmetric matrix, got {float(distances[first])} at index {first} and "
-            f"{float(distances.mT[first])} across the diagonal; use (d + d.mT) / 2 if both are meant, and where "
-            f"rounding alone makes the difference, {_MENDED}"
-        )

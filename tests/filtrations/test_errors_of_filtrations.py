@@ -126,6 +126,11 @@ def test_keyword_only() -> None:
             call()
 
 
+def test_the_class_that_all_have_in_common() -> None:
+    with pytest.raises(TypeError, match=r"^Filtration: expected one of its kinds, got .*; make a Freudenthal"):
+        tl.Filtration()
+
+
 # -- NaN and infinities
 
 

@@ -53,6 +53,13 @@ class Wrong(tl.RankBackend):
         return self.returned
 
 
+class Nameless(Wrong):
+    name = ""
+
+    def __init__(self) -> None:
+        super().__init__([])
+
+
 def _by(backend: Any) -> tl.Barcode:
     return tl.persistence(tl.Freudenthal(IMAGE), backend=backend)
 
@@ -91,7 +98,7 @@ FILTRATIONS = [
     Bad("persistence", lambda: tl.persistence(IMAGE), T, "filtration", "Freudenthal", "Tensor", "wrap"),
     Bad("persistence", lambda: tl.persistence(tl.Freudenthal(IMAGE), 2), V, "dims", "from 0 to 1", "2", "leave out"),
     Bad("persistence", lambda: tl.persistence(tl.Freudenthal(IMAGE), (0, 0)), V, "dims", "different", "(0, 0)", "once"),
-    Bad("persistence", lambda: tl.persistence(tl.Freudenthal(IMAGE), {0}), T, "dims", "a tuple", "set", "int(...)"),
+    Bad("persistence", lambda: tl.persistence(tl.Freudenthal(IMAGE), {0}), T, "dims", "a tuple", "set", "sorted(dims)"),
     Bad("persistence", lambda: tl.persistence(tl.Cubical(NAN)), V, "values", "finite", "4 that", "torch.where"),
     Bad("persistence", lambda: _by("nativ"), V, "backend", "known are", "'nativ'", "did you mean 'native'"),
     Bad("register_backend", lambda: tl.register_backend(3), T, "backend", "an object", "int", "topolayer.Backend"),
@@ -119,6 +126,14 @@ FILTRATIONS = [
         "IndexPairs.finite", "(bars, 2)", "(0,)", "that die",
     ),
     Bad("Capabilities", lambda: tl.Capabilities(devices="cuda"), T, "devices", "a tuple", "str 'cuda'", "a tuple"),
+    Bad("BarIndices", lambda: tl.BarIndices([1], 2, 3), T, "BarIndices.indices", A_TENSOR, "list", AS_TENSOR),
+    Bad("Cubical", lambda: tl.Cubical(IMAGE, construction=np.array("T")), V, "construction", '"V"', "array", "a side"),
+    Bad("Rips", lambda: tl.Rips([np.zeros((2, 2))]), T, "distances", A_TENSOR, "list", "torch.as_tensor(part)"),
+    Bad("register_backend", lambda: tl.register_backend(Nameless()), T, "backend", "not empty", "Nameless", "protocol"),
+    Bad("persistence", lambda: tl.persistence(tl.Cubical(IMAGE), None), T, "dims", "an int", "NoneType", "0 stands"),
+    Bad("persistence", lambda: tl.persistence(tl.Cubical(IMAGE), GRID), T, "dims", "an int", "float 0.0", "int(...)"),
+    Bad("Freudenthal", lambda: tl.Freudenthal(IMAGE, superlevel="no"), T, "superlevel", "a bool", "str 'no'", "choose"),
+    Bad("Capabilities", lambda: tl.Capabilities(devices={"cpu"}), T, "devices", "a tuple", "set", "a tuple"),
     Bad("Capabilities", lambda: tl.Capabilities(simplifies=1), T, "simplifies", "a bool", "int 1", "bool(...)"),
     Bad("simplify", lambda: tl.simplify(IMAGE, k=1), T, "filtration", "Freudenthal", "Tensor", "wrap"),
     Bad("simplify", lambda: tl.simplify(tl.Cubical(IMAGE)), T, "k", "exactly one", "neither", "how many"),
@@ -133,6 +148,8 @@ BARCODES = [
     Bad("Barcode", lambda: BARS.select(sample="0"), T, "sample", "an int", "str '0'", "int(...)"),
     Bad("Barcode", lambda: BARS.select(sample=2), V, "sample", ">= 0 and < 2", "2", "batch shape is (2,)"),
     Bad("Barcode", lambda: BARS.sum([1.0]), T, "terms", A_TENSOR, "list", "barcode.lengths"),
+    Bad("Barcode", lambda: BARS.padded(BARS.lengths, fill="a"), T, "fill", "a number", "str 'a'", "math.nan"),
+    Bad("Barcode", lambda: BARS.sum(BARS.lengths.to_sparse()), T, "terms", "dense", "sparse", "to_dense"),
     Bad("Barcode", lambda: BARS.padded(GRID), V, "terms", "one entry per bar", "(5,)", "barcode.lengths"),
     Bad("Barcode", lambda: BARS.to(torch.float64), T, "device", "'cuda:0'", "dtype", "before the filtration"),
     Bad("Barcode", lambda: tl.Barcode.cat([]), V, "barcodes", "at least one", "none", "empty"),
@@ -156,8 +173,11 @@ BARCODES = [
     Bad("landscape", lambda: tl.landscape(H0, 100, k=2), T, "grid", "(n,)", "int 100", "linspace(first, last, 100)"),
     Bad("landscape", lambda: tl.landscape(H0, GRID, k=-1), V, "k", ">= 0", "-1", "k functions"),
     Bad("landscape", lambda: tl.landscape(H0, GRID[None], k=1), V, "grid", "(n,)", "(1, 5)", "flatten"),
-    Bad("silhouette", lambda: tl.silhouette(H0, GRID, p=None), T, "p", "a finite number", "NoneType", "float(...)"),
+    Bad("silhouette", lambda: tl.silhouette(H0, GRID, p=None), T, "p", "a finite number", "NoneType", "p=0 weighs"),
     Bad("silhouette", lambda: tl.silhouette(H0, GRID.int()), T, "grid", "floating-point", "int32", ".float()"),
+    Bad("algebraic", lambda: tl.algebraic(BARS, p=1, essential=GRID), V, "essential", '"count"', "tensor", "spares"),
+    Bad("betti_numbers", lambda: tl.betti_numbers(H0, "a"), T, "levels", "a number or", "str 'a'", AS_TENSOR),
+    Bad("betti_numbers", lambda: tl.betti_numbers(H0, GRID.to_sparse()), T, "levels", "dense", "sparse", "to_dense"),
     Bad("betti_numbers", lambda: tl.betti_numbers(H0, math.inf), V, "levels", "finite", "inf", "leave it out"),
     Bad("betti_numbers", lambda: tl.betti_numbers(H0, GRID / 0), V, "levels", "finite", "5 that are", "torch.where"),
     Bad("persistence_image", lambda: tl.persistence_image(H0, 9, GRID, sigma=1), T, "births", "(n,)", "int 9", "space"),
@@ -168,9 +188,14 @@ BARCODES = [
     ),
     Bad("wasserstein", lambda: tl.wasserstein(H0, IMAGE), T, "second", "a Barcode", "Tensor", MAKE_ONE),
     Bad("wasserstein", lambda: tl.wasserstein(H0, H0, order=math.inf), V, "order", "finite", "inf", "bottleneck"),
+    Bad("wasserstein", lambda: tl.wasserstein(H0, H0, order=GRID), T, "order", "a number", "Tensor", "order=1"),
     Bad("wasserstein", lambda: tl.wasserstein(H0, H0, norm=0.5), V, "norm", ">= 1", "0.5", "norm=2"),
     Bad("bottleneck", lambda: tl.bottleneck(H0, UPPER), V, "second", "sublevel", "of superlevel", "superlevel=True"),
     Bad("bottleneck", lambda: tl.bottleneck(CLOUD, H0), V, "second", "batch shape ()", "(2,)", "swap"),
+    Bad(
+        "sliced_wasserstein", lambda: tl.sliced_wasserstein(H0, H0, directions=10**400), V,
+        "directions", "<= 2147483647", "about 2**", "50",
+    ),
     Bad("sliced_wasserstein", lambda: tl.sliced_wasserstein(3, H0), T, "first", "a Barcode", "int", MAKE_ONE),
     Bad("sliced_wasserstein", lambda: tl.sliced_wasserstein(H0, H0, directions=0), V, "directions", ">= 1", "0", "50"),
 ]  # fmt: skip
@@ -203,6 +228,9 @@ LAYERS = [
     Bad("few_maxima", lambda: tl.few_maxima(IMAGE[None], gradient="a"), V, "gradient", '"region"', "'a'", "equation"),
     Bad("tokens_to_grid", lambda: tl.tokens_to_grid([1.0]), T, "h", A_TENSOR, "list", AS_TENSOR),
     Bad("tokens_to_grid", lambda: tl.tokens_to_grid(IMAGE, grid=(2, 2)), V, "grid", "6 tokens", "2 x 2", "grid=(H, W)"),
+    Bad("few_maxima", lambda: tl.few_maxima(IMAGE[None], gradient=GRID), V, "gradient", '"region"', "tensor", "(1)"),
+    Bad("tokens_to_grid", lambda: tl.tokens_to_grid(IMAGE, grid="23"), T, "grid", "ints", "str '23'", "int(...)"),
+    Bad("probe", lambda: tl.probe(MODEL, [IMAGE], prominence=10**400), V, "prominence", "< 1", "inf", "percentage"),
     Bad("Regularizer", lambda: tl.Regularizer(MODEL, {"a": tl.few_maxima}), V, "penalties", "layer", "'a'", "nearest"),
     Bad("Regularizer", lambda: tl.Regularizer(MODEL, [tl.few_maxima]), T, "penalties", "a dict", "list", "such as"),
     Bad("probe", lambda: tl.probe(MODEL, IMAGE), T, "batches", "several batches", "Tensor", "[batches]"),

@@ -92,8 +92,11 @@ def test_channel_norm_errors() -> None:
     for dim in (3, -4):
         with pytest.raises((ValueError, IndexError), match=r"^dim\b"):
             tl.channel_norm(torch.ones(2, 3, 4), dim=dim)
-    for dim in (1.0, "1", None, (1, 2)):
+    for dim in ("C", None, (1, 2)):
         with pytest.raises(TypeError, match=r"^dim: expected an int, .* got .*; in \(B, C, H, W\) it is 1"):
+            tl.channel_norm(torch.ones(2, 3, 4), dim=dim)
+    for dim in (1.0, "1", torch.tensor(1)):
+        with pytest.raises(TypeError, match=r"^dim: expected an int, .* got .*; int\(\.\.\.\) makes one"):
             tl.channel_norm(torch.ones(2, 3, 4), dim=dim)
 
 

@@ -83,15 +83,17 @@ X = torch.zeros(2, 17, 3)
         (X, {"grid": (4, 5), "class_tokens": 1}, ValueError, r"16 tokens \(1 of 17 left out\), got 4 x 5"),
         (X, {"grid": (17,)}, ValueError, r"grid: expected \(H, W\) .* got \(17,\)"),
         (X, {"grid": (-4, -4), "class_tokens": 1}, ValueError, r"grid: expected \(H, W\)"),
-        (X, {"grid": [4, 4]}, TypeError, r"grid: expected ints \(H, W\), .* got \[4, 4\]"),
-        (X[:, :1], {"grid": (True, True)}, TypeError, r"grid: expected ints .* got \(True, True\)"),
-        (X, {"grid": (4.0, 4.0), "class_tokens": 1}, TypeError, r"grid: expected ints .* got \(4.0, 4.0\)"),
+        (X, {"grid": {4}}, TypeError, r"grid: expected ints \(H, W\), .* got set, which has no order"),
+        (X, {"grid": "4x4"}, TypeError, r"grid: expected ints \(H, W\), .* got str '4x4'; divide"),
+        (X, {"grid": 4}, ValueError, r"grid: expected \(H, W\) .* got \(4,\)"),
+        (X[:, :1], {"grid": (True, True)}, TypeError, r"grid: expected ints .* got bool True"),
+        (X, {"grid": (4.0, 4.0), "class_tokens": 1}, TypeError, r"grid: expected ints .* got float 4.0"),
         (X, {"grid": ()}, ValueError, r"grid: expected \(H, W\) .* got \(\)"),
         (
             X,
             {"class_tokens": 17},
             ValueError,
-            "class_tokens: expected a number >= 0 and less than the 17 tokens, got 17",
+            "class_tokens: expected an int >= 0 and <= 16, got 17; of the 17 tokens",
         ),
         (X, {"class_tokens": -1}, ValueError, "class_tokens: .* got -1"),
         (X, {"class_tokens": True}, TypeError, "class_tokens: expected an int, got bool"),
@@ -100,6 +102,25 @@ X = torch.zeros(2, 17, 3)
 def test_bad_input(h: Any, options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         tl.tokens_to_grid(h, **options)
+
+
+def test_a_grid_is_any_sequence_of_integers() -> None:
+    h = torch.rand(2, 12, 3)
+    expected = tl.tokens_to_grid(h, grid=(3, 4))
+    for grid in ([3, 4], torch.Size([3, 4]), np.array([3, 4]), torch.tensor([3, 4]), (np.int64(3), 4)):
+        assert torch.equal(tl.tokens_to_grid(h, grid=grid), expected)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch's: nested tensors are young
+def test_tokens_whose_numbers_are_elsewhere() -> None:
+    h = torch.rand(2, 4, 3)
+    for wrong, words in (
+        (torch.nested.nested_tensor([h[0], h[1, :2]]), "nested"),
+        (h.to_sparse(), "to_dense"),
+        (h.to("meta"), "meta"),
+    ):
+        with pytest.raises(TypeError, match=rf"^h: expected .*{words}"):
+            tl.tokens_to_grid(wrong)
 
 
 @pytest.fixture

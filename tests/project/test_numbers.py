@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
@@ -88,7 +89,8 @@ def test_a_float_is_no_integer(name: str) -> None:
 
 def test_dimensions_in_a_list() -> None:
     expected = _barcode((1, 0))
-    for dims in ([1, 0], [np.int64(1), 0], range(1, -1, -1)):
+    arrays = np.array([1, 0]), torch.tensor([1, 0], dtype=torch.int32)
+    for dims in ([1, 0], [np.int64(1), 0], range(1, -1, -1), *arrays):
         found = _barcode(dims)
         assert found.computed_dims == expected.computed_dims == (1, 0)
         assert all(type(dim) is int for dim in found.computed_dims)
@@ -98,3 +100,21 @@ def test_dimensions_in_a_list() -> None:
     assert torch.equal(
         tl.wasserstein_matching_loss(IMAGES, mask, dims=[0]), tl.wasserstein_matching_loss(IMAGES, mask, dims=0)
     )
+
+
+@pytest.mark.parametrize("name", [*INTEGERS, *REALS])
+def test_what_holds_no_number_is_not_told_to_be_made_one(name: str) -> None:
+    call, _ = (INTEGERS | REALS)[name]
+    for wrong in ("many", 2j, {}):
+        with pytest.raises(
+            TypeError, match=rf"^{name.split()[0]}: expected .*got {type(wrong).__name__}\b.*; "
+        ) as raised:
+            call(wrong)
+        assert not {"int(...)", "float(...)"} & set(str(raised.value).split())
+
+
+@pytest.mark.parametrize("name", [*INTEGERS, *REALS])
+def test_a_huge_integer_is_no_overflow(name: str) -> None:
+    call, _ = (INTEGERS | REALS)[name]
+    with suppress(ValueError, MemoryError):
+        call(10**400)

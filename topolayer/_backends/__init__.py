@@ -124,10 +124,11 @@ def _by_preference(device: str) -> list[Backend]:
 
 def _check_protocol(backend: object) -> None:
     methods = [getattr(backend, method, None) for method in ("unsupported", "pairs")]
-    named = isinstance(getattr(backend, "name", None), str)
+    name = getattr(backend, "name", None)
+    named = isinstance(name, str) and name
     if isinstance(backend, type) or not named or not all(map(callable, methods)):
         what = f"the class {backend.__name__}" if isinstance(backend, type) else type(backend).__name__
         raise TypeError(
-            "backend: expected a name, None, or an object with a `name` and the methods `unsupported` and `pairs`, "
-            f"got {what}; topolayer.Backend is that protocol"
+            "backend: expected a name, None, or an object with a `name` that is not empty and the methods "
+            f"`unsupported` and `pairs`, got {what}; topolayer.Backend is that protocol"
         )

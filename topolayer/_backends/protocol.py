@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from topolayer._checks import came
+from topolayer._checks import came, check_bool, dense
 from topolayer._filtrations import Filtration
 
 
@@ -41,9 +41,10 @@ class BarIndices:
     def __post_init__(self) -> None:
         indices, dims, samples = self.indices, self.dims, self.samples
         for name, tensor in (("indices", indices), ("dims", dims), ("samples", samples)):
-            if not isinstance(tensor, Tensor) or tensor.dtype is not torch.int64:
-                got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
-                raise TypeError(f"BarIndices.{name}: expected an int64 tensor, got {got}; convert it with .long()")
+            if dense(f"BarIndices.{name}", tensor).dtype is not torch.int64:
+                raise TypeError(
+                    f"BarIndices.{name}: expected an int64 tensor, got {tensor.dtype}; convert it with .long()"
+                )
         shape = indices.shape
         if len(shape) != 1 and (len(shape) != 2 or shape[1] != 2):
             raise ValueError(
@@ -145,12 +146,13 @@ class Capabilities:
 
     def __post_init__(self) -> None:
         for name in ("simplifies", "checks_finite"):
-            if not isinstance(value := getattr(self, name), bool):
-                raise TypeError(f"{name}: expected a bool, True or False, got {came(value)}; bool(...) makes one")
+            check_bool(name, getattr(self, name))
+        if isinstance(self.devices, list):
+            object.__setattr__(self, "devices", tuple(self.devices))
         named = isinstance(self.devices, tuple) and all(isinstance(device, str) for device in self.devices)
         if self.devices is not None and not named:
             raise TypeError(
-                "devices: expected a tuple of types such as ('cuda',), or None for any device, "
+                "devices: expected a tuple or list of types such as ('cuda',), or None for any device, "
                 f"got {came(self.devices)}; put a single one into a tuple"
             )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from topolayer._barcodes.bars import Bars, EssentialBars, catenated, check_alike, pack, unpack
 from topolayer._barcodes.ranks import first_places, places
-from topolayer._checks import came, plain
+from topolayer._checks import came, dense
 from topolayer._per_sample import counts, rows
 from topolayer._tracing import transforms_are_active
 
@@ -232,7 +233,7 @@ class Barcode(Bars):
             where there is a bar. Differentiable in the terms.
 
         Raises:
-            TypeError, ValueError: `terms` is no tensor of shape (bars,).
+            TypeError, ValueError: `terms` is no tensor of shape (bars,), or `fill` no number.
 
         Example:
             >>> import torch, topolayer as tl
@@ -240,6 +241,8 @@ class Barcode(Bars):
             >>> lengths, mask = barcode.padded(barcode.lengths)
         """
         terms = self._plain_terms(terms)
+        if not isinstance(fill, numbers.Number):
+            raise TypeError(f"fill: expected a number, got {came(fill)}; 0 or math.nan, for instance, is one")
         row, mask = rows(terms, self.sample, math.prod(self.batch_shape), fill=fill)
         shape = (*self.batch_shape, row.shape[1])
         return row.reshape(shape), mask.reshape(shape)
@@ -277,11 +280,12 @@ class Barcode(Bars):
         if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
             got = mask.dtype if isinstance(mask, Tensor) else came(mask)
             raise TypeError(f"mask: expected a bool tensor of shape ({len(self)},), got {got}; {remedy}")
+        mask = dense("mask", mask)
         if mask.shape != self.dims.shape:
             raise ValueError(
                 f"mask: expected shape ({len(self)},), one entry per bar, got {tuple(mask.shape)}; {remedy}"
             )
-        return plain("mask", mask)
+        return mask
 
     def _complete(self, kept: Tensor, dim: int | None, sample: int | None) -> Barcode:
         """These bars, which are all of one dimension and one sample, None meaning any."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from topolayer._checks import came, check_integer, plain
+from topolayer._checks import came, check_integer, dense
 from topolayer._per_sample import sums
 
 
@@ -58,11 +58,12 @@ class Bars:
         remedy = "barcode.lengths, for instance, has it"
         if not isinstance(terms, Tensor):
             raise TypeError(f"terms: expected a torch.Tensor with one entry per bar, got {came(terms)}; {remedy}")
+        terms = dense("terms", terms)
         if terms.shape != self.births.shape:
             raise ValueError(
                 f"terms: expected shape ({len(self)},), one entry per bar, got {tuple(terms.shape)}; {remedy}"
             )
-        return plain("terms", terms)
+        return terms
 
     def _chosen(self, dim: int | None, sample: int | None) -> Tensor:
         """(bars,) bool: the bars of one dimension and one sample, None meaning any."""
@@ -71,7 +72,7 @@ class Bars:
             chosen &= self.dims == self._single_dim(dim)
         if sample is not None:
             count = math.prod(self.batch_shape)
-            sample = check_integer("sample", sample, what="a flat batch index, an int")
+            sample = check_integer("sample", sample, what="a flat batch index, an int", remedy="0 is the first")
             if not 0 <= sample < count:
                 raise ValueError(
                     f"sample: expected a flat batch index >= 0 and < {count}, got {sample}; the batch shape is "
@@ -87,7 +88,7 @@ class Bars:
                 f"dim: expected one of the dimensions in this barcode, {self.computed_dims}, got None, which is for "
                 "a barcode of one dimension; pass dim=..."
             )
-        chosen = self.computed_dims[0] if dim is None else check_integer("dim", dim)
+        chosen = self.computed_dims[0] if dim is None else check_integer("dim", dim, remedy="0 is for components")
         if chosen not in self.computed_dims:
             raise ValueError(
                 f"dim: expected one of the dimensions in this barcode, {self.computed_dims}, got {dim}; "

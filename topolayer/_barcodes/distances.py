@@ -56,9 +56,9 @@ def wasserstein(
         >>> tl.wasserstein(first, second, order=1)  # (5, 1) to (5.5, 2), and (3, 2) to the diagonal
         tensor(1.5000)
     """
+    order = check_number("order", order, least=1, infinite=True, remedy="order=1 adds up the distances")
     if order == math.inf:
         raise ValueError("order: expected a finite number >= 1, got inf; bottleneck is the distance of that order")
-    order = check_number("order", order, least=1, remedy="order=1 adds up the distances")
     norm = check_number("norm", norm, least=1, infinite=True, remedy="norm=2 is the Euclidean one")
     two = side_by_side(first, second, dim)
     costs, sample = costs_of_matching(two, partial(optimal_matching, order=order, norm=norm), norm)
@@ -134,7 +134,7 @@ def sliced_wasserstein(first: Barcode, second: Barcode, *, directions: int = 50,
         >>> tl.sliced_wasserstein(barcode, one).shape
         torch.Size([4])
     """
-    directions = check_integer("directions", directions, least=1, remedy="50 is the default")
+    directions = check_integer("directions", directions, least=1, most=2**31 - 1, remedy="50 is the default")
     two = side_by_side(first, second, dim)
     angles = torch.arange(directions, dtype=torch.float64, device="cpu") * (math.pi / directions) - math.pi / 2
     cosines, sines = (each[:, None].to(two.first.ends) for each in (angles.cos(), angles.sin()))

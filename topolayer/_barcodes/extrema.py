@@ -11,7 +11,7 @@ from topolayer._backends import Backend
 from topolayer._barcodes.persistence import persistence
 from topolayer._barcodes.simplify import simplify
 from topolayer._barcodes.sums import total_persistence
-from topolayer._checks import came, check_integer, check_number
+from topolayer._checks import came, check_integer, check_number, check_word
 from topolayer._filtrations import Filtration
 
 
@@ -66,10 +66,8 @@ def few_extrema(
 
 
 def check_options(k: object, p: object, gradient: object) -> tuple[int, float]:
-    if gradient not in ("critical", "region"):
-        raise ValueError(
-            f'gradient: expected "critical" or "region", got {gradient!r}; "critical" is equation (1) of the paper'
-        )
+    equation = '"critical" is equation (1) of the paper'
+    check_word("gradient", gradient, {"critical": "", "region": ""}, remedy=equation)
     remedy = "p=2 squares the lengths"
     return check_integer("k", k, least=0, remedy="k=0 spares none"), check_number("p", p, least=0, remedy=remedy)
 

@@ -13,7 +13,7 @@ from topolayer._backends import Backend, IndexPairs, capabilities_of, choose_bac
 from topolayer._barcodes.barcode import Barcode
 from topolayer._barcodes.bars import EssentialBars
 from topolayer._barcodes.operators import of_filtrations
-from topolayer._checks import came, check_integer, raise_memory_error
+from topolayer._checks import came, check_integers, raise_memory_error
 from topolayer._filtrations import Filtration
 from topolayer._filtrations.cells import Grid
 from topolayer._per_sample import lexsort
@@ -23,7 +23,7 @@ Tensors: TypeAlias = tuple[Tensor, ...]
 
 
 def persistence(
-    filtration: Filtration, dims: int | tuple[int, ...] = 0, *, backend: str | Backend | None = None
+    filtration: Filtration, dims: int | Sequence[int] = 0, *, backend: str | Backend | None = None
 ) -> Barcode:
     """Persistent homology (Edelsbrunner, Letscher and Zomorodian, 2000), with coefficients in Z/2, as a barcode.
 
@@ -110,8 +110,7 @@ def _index_pairs(filtration: Filtration, dims: Sequence[int], backend: str | Bac
 
 def _check_dims(dims: object, filtration: Filtration) -> tuple[int, ...]:
     kind = "an int, or a tuple or list of ints such as (0, 1)"
-    several = dims if isinstance(dims, (tuple, list, range)) else (dims,)
-    wanted = tuple(check_integer("dims", dim, what=kind) for dim in several)
+    wanted = check_integers("dims", dims, what=kind, remedy="0 stands for components")
     if not wanted:
         raise TypeError(f"dims: expected {kind}, got {dims!r}; 0 stands for components")
     if len(set(wanted)) < len(wanted):

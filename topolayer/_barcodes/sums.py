@@ -11,7 +11,7 @@ from torch import Tensor
 
 from topolayer._barcodes.barcode import Barcode
 from topolayer._barcodes.ranks import first_places, places
-from topolayer._checks import as_compared, came, check_integer, check_number, raise_memory_error
+from topolayer._checks import as_compared, check_bool, check_integer, check_number, check_word, raise_memory_error
 from topolayer._per_sample import counts, largest, sums
 
 
@@ -52,10 +52,8 @@ def algebraic(
     p = check_number("p", p, least=0, remedy="p=1 adds up the lengths, p=2 their squares")
     q = check_number("q", q, least=0, remedy="q=0 leaves the midpoints out")
     k = check_integer("k", k, least=0, remedy="k=0 spares none")
-    if essential not in ("count", "exclude"):
-        raise ValueError(
-            f'essential: expected "count" or "exclude", got {essential!r}; "count" spares bars that never die first'
-        )
+    remedy = '"count" spares bars that never die first'
+    check_word("essential", essential, {"count": "", "exclude": ""}, remedy=remedy)
     spared = barcode._longest(min(k, sys.maxsize), count_essential=essential == "count") if k > 0 else None
     # What is spared is replaced before the powers, for they might overflow, and left out after them.
     lengths = _without(spared, barcode.lengths, 1)
@@ -128,8 +126,7 @@ def persistent_entropy(barcode: Barcode, *, normalized: bool = False) -> Tensor:
         (tensor(0.6931), tensor(1.))
     """
     _check_barcode(barcode)
-    if not isinstance(normalized, bool):
-        raise TypeError(f"normalized: expected a bool, True or False, got {came(normalized)}; bool(...) makes one")
+    check_bool("normalized", normalized)
     terms = torch.special.entr(shares(barcode, 1))
     if normalized:
         number = counts(barcode.sample, math.prod(barcode.batch_shape))

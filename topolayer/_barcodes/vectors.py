@@ -11,7 +11,7 @@ from torch import Tensor
 from topolayer._barcodes.barcode import Barcode
 from topolayer._barcodes.bars import EssentialBars
 from topolayer._barcodes.sums import of_one_dim, shares
-from topolayer._checks import came, check_finite, check_integer, check_number, floating, raise_memory_error
+from topolayer._checks import came, check_finite, check_integer, check_number, dense, floating, raise_memory_error
 from topolayer._per_sample import rows, sums
 
 _CHUNK = 2**22  # numbers that a landscape looks at at once, of bars times grid points
@@ -139,19 +139,21 @@ def betti_numbers(barcode: Barcode, levels: float | Tensor, *, dim: int | None =
         (tensor(3.), tensor([1., 2., 1.]))
     """
     bars = of_one_dim(barcode, dim)
-    if isinstance(levels, (list, tuple)):
+    if isinstance(levels, Tensor):
+        levels = dense("levels", levels)
+    elif not isinstance(levels, numbers.Number):
         raise TypeError(
             f"levels: expected a number or a tensor (n,), got {came(levels)}; convert it with torch.as_tensor"
         )
-    if not isinstance(levels, Tensor):
+    else:
         levels = barcode.births.new_tensor(check_number("levels", levels, remedy="leave it out"))
     shape = levels.shape
     levels = _points("levels", levels[None] if levels.ndim == 0 else levels, barcode)
     softness = check_number("softness", softness, least=0, remedy="0 counts whole bars")
     if not shape and softness == 0:
         levels = levels.to(barcode.input_dtype).to(levels.dtype)  # as torch compares a number with a tensor
-    numbers = _soft_counts(bars, levels, softness) if softness > 0 else _counts(bars, levels)
-    return numbers.reshape((*bars.batch_shape, *shape))
+    alive = _soft_counts(bars, levels, softness) if softness > 0 else _counts(bars, levels)
+    return alive.reshape((*bars.batch_shape, *shape))
 
 
 def persistence_image(

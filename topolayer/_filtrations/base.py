@@ -30,6 +30,9 @@ class Filtration:
         input_dtype: of the tensor that it was made from, before half precision was raised. Where a number is compared
             with values or lengths, it is rounded to this, as torch does in comparisons.
 
+    Raises:
+        TypeError: this class itself is called, not one of its kinds.
+
     Example:
         >>> import torch, topolayer as tl
         >>> filtration = tl.Cubical(torch.rand(8, 3, 24, 32))
@@ -40,6 +43,13 @@ class Filtration:
     values: Tensor
     superlevel: bool = False
     input_dtype: torch.dtype
+
+    def __init__(self) -> None:
+        if type(self) is Filtration:
+            raise TypeError(
+                "Filtration: expected one of its kinds, got the class that they have in common; make a Freudenthal, "
+                "Cubical, LowerStar, Rips or Alpha filtration"
+            )
 
     def _take(self, name: str, tensor: object) -> Tensor:
         """The tensor if it is a floating-point one, half precision raised to float32; keeps the dtype that it had."""

@@ -7,9 +7,11 @@ from typing import Literal
 
 from torch import Tensor
 
-from topolayer._checks import check_ndim, check_superlevel
+from topolayer._checks import check_bool, check_ndim, check_word
 from topolayer._filtrations.base import Filtration
 from topolayer._filtrations.cells import Grid
+
+_CONSTRUCTIONS = {"V": "pixels are vertices", "T": "pixels are cells"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -21,7 +23,7 @@ class _Grid(Filtration):
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", self._take("values", self.values))
         object.__setattr__(self, "ndim", check_ndim(self.ndim))
-        check_superlevel(self.superlevel)
+        check_bool("superlevel", self.superlevel)
         if self.values.ndim < self.ndim:
             raise ValueError(
                 f"values: expected at least {self.ndim} axes, the grid's, got shape {tuple(self.values.shape)}; "
@@ -114,11 +116,8 @@ class Cubical(_Grid):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.construction not in ("V", "T"):
-            raise ValueError(
-                f'construction: expected "V" (pixels are vertices) or "T" (pixels are cells), got {self.construction!r}'
-                '; a side in common connects pixels in "V", a corner is enough in "T"'
-            )
+        remedy = 'a side in common connects pixels in "V", a corner is enough in "T"'
+        check_word("construction", self.construction, _CONSTRUCTIONS, remedy=remedy)
 
     def _connectivity(self) -> Literal["V", "T"]:
         return self.construction

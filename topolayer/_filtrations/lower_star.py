@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from topolayer._checks import check_complex, check_superlevel
+from topolayer._checks import check_bool, check_complex
 from topolayer._filtrations.base import Filtration
 from topolayer._filtrations.cells import VertexComplex
 
@@ -43,7 +43,7 @@ class LowerStar(Filtration):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", self._take("values", self.values))
-        check_superlevel(self.superlevel)
+        check_bool("superlevel", self.superlevel)
         if self.values.ndim < 1 or self.values.shape[-1] == 0:
             raise ValueError(
                 f"values: expected shape (*batch, vertices) with at least one vertex, got {tuple(self.values.shape)}; "

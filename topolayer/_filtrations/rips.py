@@ -9,10 +9,11 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from topolayer._checks import NonFiniteError, check_distances, check_finite, check_number, check_points, check_threshold
+from topolayer._checks import NonFiniteError, check_finite, check_number, check_points, check_threshold
 from topolayer._filtrations.base import Filtration
 from topolayer._filtrations.cells import CliqueComplex
 from topolayer._filtrations.point_distances import point_distances
+from topolayer._filtrations.rounding import check_distances
 from topolayer._tracing import refuse_vmap
 
 _NO_LIMIT = "math.inf lets all edges in"

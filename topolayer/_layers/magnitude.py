@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from topolayer._barcodes.extrema import check_options, superfluous
-from topolayer._checks import NonFiniteError, floating
+from topolayer._checks import NonFiniteError, check_integer, floating
 from topolayer._filtrations import Freudenthal
 
 
@@ -37,15 +36,9 @@ def channel_norm(h: Tensor, dim: int = 1) -> Tensor:
         tensor([5., 0.])
     """
     h = floating("h", h)
-    if isinstance(dim, bool) or not isinstance(dim, (int, Integral)):
-        raise TypeError(
-            f"dim: expected an int, the axis of the channels, got {dim!r}; in (B, C, H, W) it is 1, in (B, H, W, C) -1"
-        )
-    if not -h.ndim <= dim < h.ndim:
-        raise ValueError(
-            f"dim: expected an axis of h, got {dim} for shape {tuple(h.shape)}; without channels take h.abs()"
-        )
-    dim = int(dim)
+    remedy = "in (B, C, H, W) it is 1, in (B, H, W, C) -1, and without channels take h.abs()"
+    what = "an int, the axis of the channels"
+    dim = check_integer("dim", dim, what=what, least=-h.ndim, most=h.ndim - 1, remedy=remedy)
     if h.shape[dim] == 1:
         return h.abs().squeeze(dim)
     if torch.compiler.is_compiling():  # it makes one pass of this by itself

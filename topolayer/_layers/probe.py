@@ -8,12 +8,12 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from numbers import Integral, Real
 
 import torch
 from torch import Tensor, nn
 
 from topolayer._barcodes.persistence import persistence
+from topolayer._checks import check_integer, check_number
 from topolayer._filtrations import Freudenthal
 from topolayer._layers.batches import check_several, explain, hint, images_of, paired
 from topolayer._layers.layouts import LAYOUT_REMEDY, Layouts
@@ -384,13 +384,9 @@ def _check(batches: object, masks: object, grids: object, prominence: object, re
             "grids: expected a function of an activation, or of it and the name of its layer, got one that needs "
             f"{_needed(grids)} arguments; give the others by functools.partial"
         )
-    if isinstance(prominence, bool) or not isinstance(prominence, Real):
-        raise TypeError(f"prominence: expected a number, got {type(prominence).__name__}; 0.25 is usual")
-    if not 0 <= float(prominence) < 1:
+    share = check_number("prominence", prominence, infinite=True, remedy="0.25 is usual")
+    if not 0 <= share < 1:
         raise ValueError(
-            f"prominence: expected a share of the range, >= 0 and < 1, got {prominence}; divide a percentage by 100"
+            f"prominence: expected a share of the range, >= 0 and < 1, got {share}; divide a percentage by 100"
         )
-    if isinstance(repeats, bool) or not isinstance(repeats, Integral):
-        raise TypeError(f"repeats: expected an int, got {type(repeats).__name__}; int(...) makes one")
-    if repeats < 1:
-        raise ValueError(f"repeats: expected an int >= 1, got {repeats}; the penalty must be timed once")
+    check_integer("repeats", repeats, least=1, remedy="the penalty must be timed once")

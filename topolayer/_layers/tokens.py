@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral
+from collections.abc import Sequence
 
 from torch import Tensor
+
+from topolayer._checks import check_integer, check_integers, dense
 
 _USUAL_CLASS_TOKENS = (0, 1, 2, 4, 5, 8, 9, 16, 17)  # with or without a class, a distillation and register tokens
 
 
-def tokens_to_grid(h: Tensor, *, grid: tuple[int, ...] | None = None, class_tokens: int = 0) -> Tensor:
+def tokens_to_grid(h: Tensor, *, grid: Sequence[int] | None = None, class_tokens: int = 0) -> Tensor:
     """Puts the tokens of a vision transformer back to where their patches are in the image.
 
     Args:
@@ -32,34 +34,23 @@ def tokens_to_grid(h: Tensor, *, grid: tuple[int, ...] | None = None, class_toke
         torch.Size([2, 32, 6, 8])
         >>> penalty = lambda h: tl.few_maxima(tl.tokens_to_grid(h, grid=(6, 8), class_tokens=1))  # for tl.Regularizer
     """
-    if not isinstance(h, Tensor):
-        raise TypeError(f"h: expected a torch.Tensor, got {type(h).__name__}; convert it with torch.as_tensor")
+    h = dense("h", h)
     if h.ndim != 3:
         remedy = "a grid with channels last becomes (B, C, H, W) by h.movedim(-1, 1)"
         if h.ndim == 2:
             remedy = "a single sample (N, C) gets its batch axis by h[None]"
         raise ValueError(f"h: expected tokens of shape (B, N, C), got {tuple(h.shape)}; {remedy}")
-    if isinstance(class_tokens, bool) or not isinstance(class_tokens, (int, Integral)):
-        raise TypeError(f"class_tokens: expected an int, got {type(class_tokens).__name__}; int(...) makes one")
-    if not 0 <= class_tokens < h.shape[1]:
-        raise ValueError(
-            f"class_tokens: expected a number >= 0 and less than the {h.shape[1]} tokens, got {class_tokens}; "
-            "count those that belong to no patch, 0 or 1 in most transformers"
-        )
+    remedy = f"of the {h.shape[1]} tokens count those that belong to no patch, 0 or 1 in most transformers"
+    class_tokens = check_integer("class_tokens", class_tokens, least=0, most=h.shape[1] - 1, remedy=remedy)
     patches = h.shape[1] - class_tokens
     square = grid is None
-    if grid is None:
-        grid = (math.isqrt(patches),) * 2
-    elif not isinstance(grid, tuple) or not all(
-        isinstance(n, (int, Integral)) and not isinstance(n, bool) for n in grid
-    ):
-        raise TypeError(f"grid: expected ints (H, W), (D, H, W) or None, got {grid!r}; a tuple, no list, and no number")
-    elif len(grid) not in (2, 3) or min(grid) < 1:
-        raise ValueError(
-            f"grid: expected (H, W) or (D, H, W), all >= 1, got {grid!r}; divide the image's size by the patches'"
-        )
+    sizes = "divide the image's size by the patches'"
+    what = "ints (H, W), (D, H, W) or None"
+    grid = (math.isqrt(patches),) * 2 if grid is None else check_integers("grid", grid, what=what, remedy=sizes)
+    if not square and (len(grid) not in (2, 3) or min(grid) < 1):
+        raise ValueError(f"grid: expected (H, W) or (D, H, W), all >= 1, got {grid!r}; {sizes}")
     if math.prod(grid) != patches:
-        remedy = _other_grids(h.shape[1], grid, class_tokens=int(class_tokens), square=square)
+        remedy = _other_grids(h.shape[1], grid, class_tokens=class_tokens, square=square)
         raise ValueError(
             f"grid: expected one place for each of {patches} tokens ({class_tokens} of {h.shape[1]} left out), got "
             f"{' x '.join(map(str, grid))}; {remedy}"

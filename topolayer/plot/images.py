@@ -14,7 +14,7 @@ from torch import Tensor
 
 from topolayer._barcodes.barcode import Barcode
 from topolayer._barcodes.persistence import persistence
-from topolayer._checks import check_superlevel
+from topolayer._checks import check_bool
 from topolayer._filtrations import Freudenthal
 from topolayer.plot import axes as _axes
 from topolayer.plot.axes import Array
@@ -109,7 +109,7 @@ def superlevel_sets(
         >>> axes = plot.superlevel_sets(torch.rand(12, 12), levels=[0.9, 0.5, 0.0])
     """
     pixels = _axes.array("image", image, 2)
-    check_superlevel(superlevel)
+    check_bool("superlevel", superlevel)
     levels = _axes.levels_between(levels, float(pixels.min()), float(pixels.max()), superlevel)
     aspect = np.clip(pixels.shape[0] / pixels.shape[1], 0.25, 4)
     row: Array = _axes.grid_of_axes(axes, 1, 1 + len(levels), (2.2, 2.2 * aspect + 0.3))[0]
