@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from topolayer._tracing import writes_a_graph
+from topolayer._tracing import without_functions, writes_a_graph
 
 _LARGEST = sys.float_info.max  # torch 2.4 cannot trace the way to it
 
@@ -54,6 +54,8 @@ def floating(name: str, tensor: object) -> Tensor:
 
 def _as_tensor(thing: object) -> str:
     """How a tensor is made of it."""
+    if type(thing).__name__ == "Proxy":
+        return "torch.fx.symbolic_trace has no numbers: hide the function that calls this one from it by torch.fx.wrap"
     if isinstance(thing, (list, tuple)) and thing and all(hasattr(part, "__array__") for part in thing):
         tensors = all(isinstance(part, Tensor) for part in thing)
         make = "torch.stack makes" if tensors else "torch.stack of torch.as_tensor(part) for each part makes"
@@ -71,14 +73,13 @@ _NOT_PLAIN = {  # classes, by name so that none need be imported, whose numbers 
 
 def plain(name: str, tensor: Tensor) -> Tensor:
     """Without the subclass, on the graph still, if all that it changes are the functions of torch, as MONAI's does."""
-    kind = type(tensor)
     if tensor.is_nested:
         remedy = _NOT_PLAIN["NestedTensor"].format(name=name)
         raise TypeError(f"{name}: expected samples of one shape, got a nested tensor; {remedy}")
+    tensor = without_functions(tensor)
+    kind = type(tensor)
     if kind is Tensor or kind is Parameter:
         return tensor
-    if kind.__torch_dispatch__ is Tensor.__torch_dispatch__:
-        return tensor.as_subclass(Tensor)
     if writes_a_graph() or kind.__name__ == "AsyncCollectiveTensor":  # which waits when it is looked at
         return tensor
     known = (_NOT_PLAIN[base.__name__] for base in kind.__mro__ if base.__name__ in _NOT_PLAIN)
@@ -213,7 +214,8 @@ def check_ndim(ndim: object) -> int:
 
 
 def check_finite(name: str, tensor: Tensor, remedy: str = "replace them, for instance with torch.where") -> None:
-    bad = ~torch.isfinite(tensor.detach())
+    tensor = tensor.detach()
+    bad = ~torch.isfinite(tensor)
     if not bool(bad.any()):
         return
     first = tuple(int(i) for i in bad.nonzero()[0])

@@ -117,6 +117,14 @@ def is_backward() -> bool:
     return torch._C._current_graph_task_id() != -1
 
 
+def without_functions(tensor: Tensor) -> Tensor:
+    """The tensor without a subclass that changes nothing but the functions of torch, as MONAI's; on the graph still."""
+    kind = type(tensor)
+    if kind is Tensor or kind is nn.Parameter or kind.__torch_dispatch__ is not Tensor.__torch_dispatch__:
+        return tensor
+    return tensor.as_subclass(Tensor)
+
+
 def version_of(tensor: Tensor) -> int:
     """A number that grows when the tensor is changed in place. Inference tensors have none."""
     return 0 if tensor.is_inference() else tensor._version

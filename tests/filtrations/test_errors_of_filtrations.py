@@ -153,6 +153,13 @@ def test_numbers_that_are_not_finite(backend: str | None, dtype: torch.dtype, ba
                 persistence(make(broken), 0, backend)
 
 
+def test_numbers_that_are_not_finite_on_the_graph() -> None:
+    """No warning of torch about a number that requires grad."""
+    for call in (tl.wasserstein_matching_loss, tl.betti_error):
+        with pytest.raises(ValueError, match=r"^prediction\b.*\(nan\)"):
+            call(torch.full((2, 2), math.nan, requires_grad=True), torch.ones(2, 2))
+
+
 def test_the_remedy_for_numbers_that_are_not_finite() -> None:
     with pytest.raises(ValueError, match=r"torch\.where"):
         tl.persistence(tl.Freudenthal(torch.full((2, 2), math.nan)))
@@ -189,6 +196,15 @@ def test_small_integers_name_vertices_of_a_large_complex(dtype: torch.dtype) -> 
     values = torch.arange(300.0)
     barcode = tl.persistence(tl.LowerStar(values, torch.tensor([[50, 51]], dtype=dtype)))
     assert len(barcode.essential) == 299
+
+
+def test_a_proxy_of_torch_fx() -> None:
+    class Model(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return tl.few_maxima(x)
+
+    with pytest.raises(TypeError, match=r"^h: expected a torch\.Tensor, got Proxy; .*torch\.fx\.wrap"):
+        torch.fx.symbolic_trace(Model())
 
 
 def test_tensors_without_dense_data() -> None:

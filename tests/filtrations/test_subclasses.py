@@ -45,9 +45,14 @@ def _lengths(filtration: tl.Filtration, backend: str | None = None) -> Tensor:
     return barcode.sum(barcode.lengths)
 
 
-def _regularized(h: Tensor) -> Tensor:
+def _is_plain(h: Tensor) -> Tensor:
+    assert type(h) is Tensor
+    return h
+
+
+def _regularized(h: Tensor, penalty: Callable[[Tensor], Tensor] = tl.few_maxima) -> Tensor:
     model = torch.nn.Sequential(torch.nn.Identity())
-    with tl.Regularizer(model, {"0": tl.few_maxima}) as regularizer:
+    with tl.Regularizer(model, {"0": penalty}) as regularizer:
         model(h)
         return regularizer()
 
@@ -67,6 +72,10 @@ CALLS: dict[str, Callable[[Tensor], Tensor]] = {
     "few_maxima in half precision": lambda x: tl.few_maxima(x.half()),
     "wasserstein_matching_loss": lambda x: tl.wasserstein_matching_loss(x, MASK),
     "Regularizer": _regularized,
+    "Regularizer with a penalty of the user's": lambda x: _regularized(
+        x, lambda h: _is_plain(h).square().sum((1, 2, 3))
+    ),
+    "tokens_to_grid": lambda x: _is_plain(tl.tokens_to_grid(x.flatten(2).mT, grid=(7, 8))),
 }
 
 

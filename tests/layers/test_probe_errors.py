@@ -34,13 +34,23 @@ X = torch.rand(2, 1, 8, 8)
         ({"masks": []}, ValueError, "masks: expected as many as batches"),
         ({"masks": [blobs(1, 2)] * 2}, ValueError, "masks: expected as many as batches"),
         ({"masks": [blobs(1, 2, 3)]}, ValueError, "masks: expected one for each of 2 images of a batch, got 3"),
-        ({"masks": [np.zeros((2, 8, 8))]}, TypeError, "masks: expected a tensor for each batch, got ndarray"),
+        ({"masks": [np.zeros((2, 8, 8))]}, TypeError, "masks: expected a torch.Tensor, got ndarray; .*as_tensor"),
         ({"masks": [torch.zeros(2, 3, 8, 8)]}, ValueError, r"masks: expected shape .* got \(2, 3, 8, 8\)"),
         ({"masks": [torch.zeros(2, 8)]}, ValueError, r"masks: expected shape .* got \(2, 8\)"),
         ({"masks": [torch.full((2, 8, 8), 255)]}, ValueError, "masks: expected bool, or zeros and ones"),
         ({"masks": [torch.full((2, 8, 8), torch.nan)]}, ValueError, "masks: expected bool, or zeros and ones"),
         ({"layers": "dec"}, TypeError, r"layers: expected several names, got one string; use \['dec'\]"),
         ({"layers": ["decoder"]}, ValueError, "layers: the model has no layer 'decoder'; the nearest .*'dec'"),
+        ({"layers": 3}, TypeError, "layers: expected names of layers, got int; None is all"),
+        ({"layers": True}, TypeError, "layers: expected names of layers, got bool; None is all"),
+        ({"layers": torch.tensor([0])}, TypeError, "layers: expected names of layers, got Tensor; None is all"),
+        ({"layers": []}, ValueError, "layers: expected at least one name, got none; None is all"),
+        ({"batches": X.numpy()}, TypeError, "batches: expected tensors, .* got ndarray; .*as_tensor"),
+        ({"batches": (X, X > 0.5)}, ValueError, r"batches: .*bool; of a pair \(x, y\) pass \[x\], and masks=\[y\]"),
+        ({"batches": [X, torch.tensor([0, 1])]}, ValueError, r"batches: .*\(2,\).*int64; of a pair"),
+        ({"batches": [X, torch.rand(2, 3, 8, 8)]}, ValueError, r"batches: .*\(2, 3, 8, 8\).*; of a pair"),
+        ({"masks": [blobs(1, 2).to("meta")]}, TypeError, "masks: expected a dense tensor with data, got a meta"),
+        ({"masks": [blobs(1, 2).byte() * 255]}, ValueError, "such as 255; .* mask > 127 of shades of grey"),
         ({"layers": [3]}, ValueError, "layers: the model has no layer 3"),
         ({"grids": 3}, TypeError, "grids: expected a function, got int"),
         ({"grids": lambda h: (h,)}, ValueError, "grids returns a tuple, not a tensor"),
@@ -91,6 +101,22 @@ def test_the_remedy_for_pairs_works() -> None:
     """It goes through the loader once: shuffled, it gives another order each time."""
     images, masks = zip(*pairs(8), strict=True)
     assert tl.probe(Net(), images, masks).images == 8
+
+
+def test_arrays_beside_masks() -> None:
+    with pytest.raises(ValueError, match=r"^batches: expected what the model takes, got ndarray.*torch\.as_tensor"):
+        tl.probe(Net(), [X.numpy()], [blobs(1, 2)])
+
+
+def test_two_batches_that_are_no_pair() -> None:
+    assert tl.probe(Net(), (X, X[:1])).images == 3
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.* is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit.* is deprecated:FutureWarning")
+def test_a_scripted_model() -> None:
+    with pytest.raises(ValueError, match=r"^model: .*got a scripted module; take the model before torch\.jit\.script"):
+        tl.probe(torch.jit.script(nn.Sequential(nn.Conv2d(1, 2, 3))), [X])
 
 
 def test_one_photograph_through_layers_that_take_it() -> None:

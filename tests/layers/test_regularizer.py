@@ -109,13 +109,18 @@ def test_a_layer_that_runs_twice_in_a_forward_is_recorded_twice() -> None:
     torch.testing.assert_close(value, energy(torch.cat([once, model.layer(once)])).mean())
 
 
-def test_a_layer_with_two_names_may_go_by_both() -> None:
+def test_a_layer_goes_by_one_of_its_names() -> None:
+    """Under two it would be penalized twice in each of its runs."""
     layer = nn.Linear(4, 4)
     model = nn.Sequential(layer, layer)
-    with tl.Regularizer(model, {"0": energy, "1": lambda h: 2 * energy(h)}) as regularizer:
+    for wrapped, names in ((model, ("0", "1")), (model, ("1", "0")), (nn.DataParallel(model), ("0", "module.0"))):
+        with pytest.raises(
+            ValueError, match=rf"^penalties: layer '{names[1]}' is layer '{names[0]}' under.*name it once"
+        ):
+            tl.Regularizer(wrapped, dict.fromkeys(names, energy))
+    with tl.Regularizer(model, {"1": energy}) as regularizer:
         model(samples(3))
-        regularizer()
-    torch.testing.assert_close(regularizer.last["1"], 2 * regularizer.last["0"])
+        torch.testing.assert_close(regularizer(), (energy(layer(samples(3))) + energy(model(samples(3)))).mean() / 2)
 
 
 def test_the_model_itself_is_the_layer_without_a_name(net: Net) -> None:

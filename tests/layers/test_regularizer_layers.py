@@ -181,11 +181,39 @@ def test_a_sequential_whose_children_run_one_by_one_is_named_with_the_child() ->
     model = Stages()
     with tl.Regularizer(model, {"stages": energy}) as regularizer:
         model(samples(3))
-        with pytest.raises(RuntimeError, match=r"'stages' is a Sequential: .*name its last one, 'stages\.2'"):
+        words = r"nothing was recorded .* 'stages'\. 'stages' is a Sequential: .*last one, 'stages\.2'.*eval\(\)\?"
+        with pytest.raises(RuntimeError, match=words):
             regularizer()
     with tl.Regularizer(model, {"stages.2": energy}) as regularizer:
         out = model(samples(3))
         torch.testing.assert_close(regularizer(), energy(out).mean())
+
+
+def test_a_frozen_layer_is_named_as_such(net: Net) -> None:
+    """Before all other reasons, be it run or not, as where its features were computed once for all."""
+    net.enc.requires_grad_(False)
+    with tl.Regularizer(net, {"enc": energy}) as regularizer:
+        with pytest.raises(RuntimeError, match=r"nothing was recorded .* 'enc'\. 'enc' is frozen: .*a later one.*eval"):
+            regularizer()
+        net(samples(3))
+        with pytest.raises(RuntimeError, match=r"train nothing\. Everything frozen .*Name a later one\. Activation"):
+            regularizer()
+
+
+@pytest.mark.parametrize("wrong", [nn.Linear, "net", None, lambda x: x])
+def test_what_is_no_model(wrong: Any) -> None:
+    got = "the class Linear" if wrong is nn.Linear else type(wrong).__name__
+    for call in (lambda: tl.Regularizer(wrong, {"": energy}), lambda: tl.probe(wrong, [torch.rand(1, 1, 8, 8)])):
+        with pytest.raises(TypeError, match=rf"^model: expected a torch\.nn\.Module, got {got}; a class is called"):
+            call()
+
+
+def test_an_exported_model_has_no_layers() -> None:
+    program = torch.export.export(nn.Sequential(nn.Linear(4, 4)), (samples(3),))
+    with pytest.raises(TypeError, match=r"^model: .*got ExportedProgram; .*before torch\.export$"):
+        tl.Regularizer(program, {"0": energy})
+    with pytest.raises(ValueError, match=r"^penalties: layer '0' .*take the model before torch\.export$"):
+        tl.Regularizer(program.module(), {"0": energy})
 
 
 @pytest.mark.parametrize("name", ["", "0", "1.0"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
@@ -21,6 +22,20 @@ def check_several(name: str, argument: object, *, axes: int) -> None:
             f"{name}: expected several batches, such as a list of tensors, got {type(argument).__name__}; "
             f"a single batch is [{name}]{f', a single image [{name}[None]]' if alone else ''}"
         )
+    if name == "batches" and _is_pair(argument):
+        x, y = (f"{_described(part)} and {part.dtype}" for part in argument)
+        raise ValueError(
+            f"{name}: expected batches that are alike, got {x}, then {y}; of a pair (x, y) pass [x], and masks=[y] "
+            "if y are masks"
+        )
+
+
+def _is_pair(batches: object) -> TypeGuard[Sequence[Tensor]]:
+    """Whether these are images and their targets: two tensors of which the second one can be no images."""
+    if not (isinstance(batches, (tuple, list)) and len(batches) == 2 and all(isinstance(b, Tensor) for b in batches)):
+        return False
+    x, y = batches
+    return bool(x.dtype != y.dtype or x.ndim != y.ndim or x.shape[1:2] != y.shape[1:2])
 
 
 def paired(batches: Iterable[object], masks: Iterable[Tensor] | None) -> Iterator[tuple[object, Tensor | None]]:
@@ -61,6 +76,8 @@ def hint(batch: object) -> str:
         return 'a mapping holds keyword arguments; pass the images alone, such as batch["image"]'
     if isinstance(batch, (tuple, list)) and batch:
         return hint(batch[0])
+    if hasattr(batch, "__array__") and not isinstance(batch, Tensor):
+        return "convert it with torch.as_tensor"
     return _NO_BATCH_AXIS if isinstance(batch, Tensor) and batch.ndim in (2, 3) else ""
 
 

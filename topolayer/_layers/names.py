@@ -14,6 +14,16 @@ from topolayer._tracing import children
 _WRAPPED = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module")
 
 
+def check_module(model: object) -> nn.Module:
+    if isinstance(model, nn.Module):
+        return model
+    got = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+    raise TypeError(
+        f"model: expected a torch.nn.Module, got {got}; a class is called to make one, and of an exported program take "
+        "the model before torch.export"
+    )
+
+
 def unwrapped(module: nn.Module) -> nn.Module:
     """The module inside wrappers such as ``DistributedDataParallel``, however nested."""
     while (inner := _inside(module)) is not None:

@@ -11,7 +11,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from topolayer._layers.names import find_layer, layer_names, unwrapped
+from topolayer._layers.names import check_module, find_layer, layer_names, unwrapped
 from topolayer._tracing import uncompiled, version_of
 
 
@@ -19,6 +19,8 @@ def named_layers(model: nn.Module, names: Iterable[str] | None) -> dict[str, nn.
     """All layers, the model itself under ``""``, or those of these names. A layer with two names has the first."""
     if isinstance(names, str):
         raise TypeError(f"layers: expected several names, got one string; use [{names!r}]")
+    if names is not None and (not isinstance(names, Iterable) or isinstance(names, (Tensor, nn.Module))):
+        raise TypeError(f"layers: expected names of layers, got {type(names).__name__}; None is all, a list has some")
     known = ["", *layer_names(model)]
     layers: dict[str, nn.Module] = {}
     for name in known if names is None else names:
@@ -28,6 +30,8 @@ def named_layers(model: nn.Module, names: Iterable[str] | None) -> dict[str, nn.
             raise ValueError(f"layers: the model has no layer {name!r}; the nearest names are {nearest}")
         if not any(layer is other for other in layers.values()):
             layers[name] = layer
+    if not layers:
+        raise ValueError("layers: expected at least one name, got none; None is all of them")
     return layers
 
 
@@ -103,9 +107,13 @@ def as_found(model: nn.Module) -> Iterator[None]:
 
 def bare_model(model: object) -> nn.Module:
     """Without the wrappers of ``DistributedDataParallel`` and ``torch.compile``."""
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
-    return unwrapped(model)
+    bare = unwrapped(check_module(model))
+    if isinstance(bare, torch.jit.RecursiveScriptModule):  # type: ignore[attr-defined]
+        raise ValueError(
+            "model: expected layers that run in Python, with hooks, got a scripted module; take the model before "
+            "torch.jit.script"
+        )
+    return bare
 
 
 def batch_size(batch: object) -> int | None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from topolayer._barcodes.persistence import persistence
-from topolayer._checks import check_integer, check_number
+from topolayer._checks import check_integer, check_number, dense
 from topolayer._filtrations import Freudenthal
 from topolayer._layers.batches import check_several, explain, hint, images_of, paired
 from topolayer._layers.layouts import LAYOUT_REMEDY, Layouts
@@ -294,8 +294,7 @@ def _milliseconds(activation: Tensor, grids: ToGrid | None, repeats: int) -> lis
 
 def _components(mask: Tensor) -> Tensor:
     """(images,) float64: how many components each mask has."""
-    if not isinstance(mask, Tensor):
-        raise TypeError(f"masks: expected a tensor for each batch, got {type(mask).__name__}")
+    mask = dense("masks", mask)
     if mask.ndim not in (3, 4, 5) or (mask.ndim > 3 and mask.shape[1] != 1) or 0 in mask.shape[1:]:
         raise ValueError(
             f"masks: expected shape (B, H, W), (B, 1, H, W) or (B, 1, D, H, W), got {tuple(mask.shape)}; of several "
@@ -304,8 +303,8 @@ def _components(mask: Tensor) -> Tensor:
     values = mask.detach().squeeze(1) if mask.ndim > 3 else mask.detach()
     if not bool(((values == 0) | (values == 1)).all()):
         raise ValueError(
-            f"masks: expected bool, or zeros and ones, got other numbers, such as {float(values.max()):g}; "
-            "mask > 0.5 makes a mask of probabilities, mask == c the mask of one class"
+            f"masks: expected bool, or zeros and ones, got other numbers, such as {float(values.max()):g}; mask > 0.5 "
+            "makes a mask of probabilities, mask > 127 of shades of grey, mask == c the mask of one class"
         )
     barcode = persistence(Freudenthal(values.float(), ndim=values.ndim - 1, superlevel=True))
     # A component of the foreground is born at 1. The bar of an image without foreground is born at 0.

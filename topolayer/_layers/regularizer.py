@@ -12,8 +12,17 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from topolayer._layers.names import find_layer, layer_names, runs, unwrapped
-from topolayer._tracing import children, is_backward, is_traced, requires_grad_tells, untraced, version_of, watch_hooks
+from topolayer._layers.names import check_module, find_layer, layer_names, runs, unwrapped
+from topolayer._tracing import (
+    children,
+    is_backward,
+    is_traced,
+    requires_grad_tells,
+    untraced,
+    version_of,
+    watch_hooks,
+    without_functions,
+)
 
 Penalty = Callable[[Tensor], Tensor]
 Select = Callable[[Any], Tensor]
@@ -119,9 +128,10 @@ class Regularizer:
         missing = [name for name, record in records.items() if not record]
         if missing:
             raise RuntimeError(
-                f"nothing was recorded since the last call from layer {', '.join(map(repr, missing))}. Was the model "
-                "in eval()? Only model.train() records. Was it run, and the layer in it, as layer(x), not .forward(x)? "
-                "Under a tracer or FlopCounterMode nothing is recorded." + "".join(map(self._hint, missing))
+                f"nothing was recorded since the last call from layer {', '.join(map(repr, missing))}."
+                + "".join(map(self._hint, missing))
+                + " Was the model in eval()? Only model.train() records. Was it run, and the layer in it, as layer(x), "
+                "not .forward(x)? Under a tracer or FlopCounterMode nothing is recorded."
             )
         means = {name: _mean(name, self._penalties[name][1], record) for name, record in records.items()}
         self._step += 1
@@ -200,7 +210,9 @@ class Regularizer:
     def _hint(self, name: str) -> str:
         layer = find_layer(self._model, name)
         if not isinstance(layer, nn.Sequential) or not len(layer):
-            return ""
+            parameters = [] if layer is None else list(layer.parameters())
+            frozen = parameters and not any(parameter.requires_grad for parameter in parameters)
+            return f" {name!r} is frozen: if it need not run, name a later one, which is trained." if frozen else ""
         last = f"{name}.{list(children(layer))[-1]}".removeprefix(".")
         return (
             f" {name!r} is a Sequential: where its children are run one by one (checkpoint_sequential, timm's "
@@ -223,7 +235,7 @@ class Regularizer:
             return
         if is_traced():
             return
-        activation = _picked(name, self._penalties[name][0], output)
+        activation = without_functions(_picked(name, self._penalties[name][0], output))
         self._records[name].append((activation, version_of(activation)))
         if len(self._records[name]) == _MANY:
             warnings.warn(
@@ -264,9 +276,9 @@ def _mean(name: str, penalty: Penalty, record: list[tuple[Tensor, int]]) -> Tens
         shape = tuple(activation.shape)
         if training and not activation.requires_grad:
             raise RuntimeError(
-                f"the activation of layer {name!r} does not require grad: its penalty would train nothing. Activation "
-                "checkpointing? Pass use_reentrant=False. A forward under no_grad? Drop its records with clear(). "
-                "Everything frozen up to this layer? Name a later one. torch.jit.trace? "
+                f"the activation of layer {name!r} does not require grad: its penalty would train nothing. Everything "
+                "frozen up to this layer? Name a later one. Activation checkpointing? Pass use_reentrant=False. A "
+                "forward under no_grad? Drop its records with clear(). torch.jit.trace? "
                 "Its check is a plain forward: pass check_trace=False. To measure only, call under no_grad."
             )
         if version_of(activation) != version:
@@ -299,8 +311,7 @@ def _mean(name: str, penalty: Penalty, record: list[tuple[Tensor, int]]) -> Tens
 
 def _check(model: object, penalties: object, every: object) -> dict[str, nn.Module]:
     """Refuses bad arguments, and finds the layers."""
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
+    model = check_module(model)
     if not isinstance(penalties, Mapping):
         raise TypeError(
             f"penalties: expected a dict from layer names to functions, {_SUCH_AS}, got {type(penalties).__name__}"
@@ -327,12 +338,18 @@ def _check(model: object, penalties: object, every: object) -> dict[str, nn.Modu
                 f"penalties: the model has no layer {name!r}; the nearest names are {nearest or 'none'}, and "
                 "model.named_modules() has all of them"
             )
-        _check_runs(name, layer)
+        _check_runs(name, layer, exported=isinstance(unwrapped(model), torch.fx.GraphModule))
+        first = next((first for first, other in layers.items() if other is layer), None)
+        if first is not None:
+            raise ValueError(
+                f"penalties: layer {name!r} is layer {first!r} under another name, and would be penalized twice; name "
+                "it once, with a function that adds up both penalties if both are meant"
+            )
         layers[name] = layer
     return layers
 
 
-def _check_runs(name: str, layer: nn.Module) -> None:
+def _check_runs(name: str, layer: nn.Module, *, exported: bool) -> None:
     if isinstance(layer, torch.jit.RecursiveScriptModule):  # type: ignore[attr-defined]
         raise ValueError(
             f"penalties: layer {name!r} is scripted, and takes no hooks: take the model before torch.jit.script, and "
@@ -341,6 +358,8 @@ def _check_runs(name: str, layer: nn.Module) -> None:
     if not runs(layer):
         inside = [f"{name}.{child}".removeprefix(".") for child in children(layer)]
         remedy = f"name one of its layers, such as {inside[-1]!r}" if inside else "it holds no layers"
+        if exported:
+            remedy = "a graph has operations in place of its layers: take the model before torch.export"
         raise ValueError(f"penalties: layer {name!r} is a {type(layer).__name__}, which never runs itself: {remedy}")
 
 
