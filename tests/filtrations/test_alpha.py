@@ -10,6 +10,7 @@ import torch
 from torch.autograd import gradcheck
 
 import topolayer as tl
+from topolayer._filtrations.delaunay import check_size, delaunay, most_maximal
 
 from ..helpers import reference
 from ..helpers.comparing import found
@@ -308,3 +309,35 @@ def test_two_points_much_closer_than_the_others() -> None:
     points = torch.tensor([[0.0], [1e-30], [1.0]], dtype=torch.float64)
     barcode = tl.persistence(tl.Alpha(points))
     assert barcode.deaths.min().item() == pytest.approx(2.5e-61, rel=1e-9)
+
+
+@pytest.mark.parametrize(("count", "dimension"), [(100, 8), (32, 8), (22, 10), (1000, 20), (30, 100), (10**6, 9)])
+def test_too_many_points_for_their_dimension(count: int, dimension: int) -> None:
+    """They have up to 2**24 simplices, and more would not end."""
+    with pytest.raises(
+        ValueError, match=rf"^points\b.*in {dimension} dim.*got {count}, .*Rips\.from_points.*projection"
+    ):
+        tl.Alpha(torch.zeros(1, 1).expand(count, dimension))
+
+
+@pytest.mark.parametrize(("count", "dimension"), [(12, 8), (14, 12), (12, 100)])
+def test_few_points_of_many_dimensions(count: int, dimension: int) -> None:
+    """Components are those of the distances, at a quarter of the square, but where a point lies between two others."""
+    points = torch.rand(count, dimension, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    alpha = tl.persistence(tl.Alpha(points)).deaths
+    torch.testing.assert_close(4 * alpha, tl.persistence(tl.Rips.from_points(points)).deaths ** 2)
+
+
+@pytest.mark.parametrize("dimension", [2, 3, 6])
+def test_the_bound_on_maximal_simplices(dimension: int) -> None:
+    """Points on the moment curve reach it, random ones stay below."""
+    for count in (dimension + 1, dimension + 2, 3 * dimension):
+        points = torch.rand(count, dimension, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        assert 0 < len(delaunay(points.numpy())) <= most_maximal(count, dimension)
+    assert most_maximal(100, 2) == 2 * 100 - 4  # an upper hull and a lower one have so many triangles in all
+    assert most_maximal(6, 3) == 9
+
+
+def test_as_many_points_as_are_taken() -> None:
+    for count, dimension in ((31, 8), (21, 10), (10**6, 7)):
+        check_size(count, dimension)

@@ -11,7 +11,7 @@ from torch import Tensor
 from topolayer._checks import check_finite
 from topolayer._filtrations.base import Filtration
 from topolayer._filtrations.cells import SimplexComplex
-from topolayer._filtrations.delaunay import alpha_values, delaunay
+from topolayer._filtrations.delaunay import alpha_values, check_size, delaunay
 from topolayer._filtrations.simplices import with_faces
 from topolayer._tracing import refuse_jit_trace, refuse_vmap, to_numpy
 
@@ -25,7 +25,8 @@ class Alpha(Filtration):
     piecewise constant; the gradient is that of the radii.
 
     Args:
-        points: floating-point tensor (n, d), distinct and not all in one hyperplane.
+        points: floating-point tensor (n, d), distinct and not all in one hyperplane. The triangulation grows quickly
+            with d: from eight dimensions on it takes 31 points, and fewer in more; `Rips.from_points` takes any.
 
     Attributes:
         values: (number of simplices,) squared radii, vertices first, then edges, and so on.
@@ -33,7 +34,7 @@ class Alpha(Filtration):
 
     Raises:
         TypeError, ValueError: `points` is no floating-point tensor of two axes, not finite, has duplicates,
-            or lies in a hyperplane.
+            lies in a hyperplane, or has too many points for its dimension.
 
     Example:
         >>> import torch, topolayer as tl
@@ -57,6 +58,7 @@ class Alpha(Filtration):
                 "batch are computed one by one"
             )
         check_finite("points", points)
+        check_size(*points.shape)
         cloud = points.detach().double().cpu()
         _, group, counts = torch.unique(cloud, dim=0, return_inverse=True, return_counts=True)
         if len(counts) < len(cloud):

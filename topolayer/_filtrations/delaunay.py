@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,9 @@ from torch import Tensor
 
 from topolayer._filtrations.simplices import Simplices
 from topolayer._tracing import to_numpy
+
+_MANY_DIMENSIONS = 8  # below, no cloud of ordinary size comes near the bound on its simplices
+_MANY_SIMPLICES = 2**24
 
 
 def delaunay(points: NDArray[np.float64]) -> Simplices:
@@ -38,6 +42,26 @@ def delaunay(points: NDArray[np.float64]) -> Simplices:
             "triangulation in float64; merge points that are nearly equal"
         )
     return np.sort(triangulation.simplices.astype(np.int64), axis=1)
+
+
+def check_size(count: int, dimension: int) -> None:
+    """Refuses what could not be computed in minutes, or in the memory of a large machine."""
+    simplices = most_maximal(count, dimension) * (2 ** min(count, dimension + 1) - 1)
+    if dimension >= _MANY_DIMENSIONS and simplices > _MANY_SIMPLICES:
+        raise ValueError(
+            f"points: expected few enough for a Delaunay triangulation in {dimension} dimensions, got {count}, with up "
+            f"to {simplices:.0e} simplices; Rips.from_points(points) does without one, and a projection to fewer "
+            f"dimensions makes it small"
+        )
+
+
+def most_maximal(count: int, dimension: int) -> int:
+    """How many maximal simplices there can be: McMullen's upper bound (1970), of the facets of the lifted points."""
+    if count <= dimension + 1:
+        return 1
+    half = (dimension + 1) // 2
+    other = dimension + 1 - half
+    return math.comb(count - other, half) + math.comb(count - half - 1, other - 1)
 
 
 def _near_unit_size(points: NDArray[np.float64]) -> NDArray[np.float64]:
