@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from topolayer._tracing import without_functions, writes_a_graph
+from topolayer._tracing import refuse_without_numbers, without_functions, writes_a_graph
 
 _LARGEST = sys.float_info.max  # torch 2.4 cannot trace the way to it
 
@@ -250,6 +250,7 @@ def check_complex(simplices: object, *, vertices: int) -> tuple[Tensor, ...]:
             f"transpose it with simplices.mT, or give true simplices of so many vertices in a list, {true}"
         )
     for rows in every:
+        refuse_without_numbers(rows)
         _check_vertices(rows, vertices=vertices)
     return every
 

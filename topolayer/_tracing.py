@@ -55,8 +55,10 @@ def to_numpy(tensor: Tensor) -> Any:
     return found[0]
 
 
-def refuse_vmap(tensor: Tensor) -> None:
-    """For what looks at numbers before anything else, with operations that vmap would refuse in other words."""
+def refuse_without_numbers(tensor: Tensor) -> None:
+    """For what looks at numbers before anything else, with operations that vmap or export refuse in other words."""
+    if is_proxied():
+        refuse_whole_graph()
     if transforms_are_active():
         below_transforms(lambda numbers: numbers.new_empty(0), tensor)
 
@@ -103,7 +105,8 @@ def refuse_whole_graph() -> None:
     if not torch.compiler.is_dynamo_compiling():
         raise ValueError(
             "torch.export, make_fx: a graph holds only barcodes and simplifications of grids (Freudenthal, Cubical), "
-            "by a backend that has a name; compute this one outside of it"
+            "by a backend that has a name, and penalties on them, as nothing else can do without numbers; compute this "
+            "outside of the graph, or make it an operation of its own with torch.library.custom_op"
         )
 
 

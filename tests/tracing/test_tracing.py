@@ -177,3 +177,51 @@ def test_the_profiler_shows_the_core_by_its_name(name: str, function: Function) 
 def test_the_simplices_of_an_example_are_not_traced() -> None:
     with pytest.raises(ValueError, match=r"^torch\.jit\.trace: "):
         torch.jit.trace(lambda cloud: tl.Alpha(cloud).values, values(0, 6, 2), check_trace=False)
+
+
+GRID = torch.linspace(-1, 1, 5)
+OF_NUMBERS: dict[str, Callable[[Tensor, tl.Barcode], Tensor]] = {
+    "wasserstein_matching_loss": lambda x, _: tl.wasserstein_matching_loss(x.sigmoid(), MASK),
+    "betti_error": lambda x, _: tl.betti_error(x.sigmoid(), MASK),
+    "wasserstein": lambda _, bars: tl.wasserstein(bars, bars),
+    "bottleneck": lambda _, bars: tl.bottleneck(bars, bars),
+    "sliced_wasserstein": lambda _, bars: tl.sliced_wasserstein(bars, bars),
+    "landscape": lambda _, bars: tl.landscape(bars, GRID, k=2),
+    "silhouette": lambda _, bars: tl.silhouette(bars, GRID),
+    "betti_numbers": lambda _, bars: tl.betti_numbers(bars, GRID),
+    "persistence_image": lambda _, bars: tl.persistence_image(bars, GRID, GRID, sigma=0.1),
+    "Rips": lambda x, _: tl.persistence(tl.Rips(x[0, :, None, 0] - x[0, None, :, 0])).deaths,
+    "Rips.from_points": lambda x, _: tl.persistence(tl.Rips.from_points(x)).deaths,
+    "LowerStar": lambda x, _: tl.persistence(tl.LowerStar(x[:, :, 0], PATH)).deaths,
+    "Alpha": lambda x, _: tl.persistence(tl.Alpha(x[0])).deaths,
+}
+IN_A_GRAPH: dict[str, Callable[[tl.Barcode], Tensor]] = {
+    "betti_numbers of a number": lambda bars: tl.betti_numbers(bars, 0.5),
+    "length_weights": lambda bars: bars.sum(tl.length_weights(bars, 0.2)),
+    "longest_lengths": lambda bars: tl.longest_lengths(bars, 3),
+    "ranks": lambda bars: bars.sum(bars.ranks),
+    "select": lambda bars: tl.total_persistence(bars.select(bars.ranks < 3)),
+}
+MASK = values(0) > 0
+
+
+@pytest.mark.parametrize("name", OF_NUMBERS)
+def test_what_looks_at_numbers_is_refused_in_a_graph(name: str) -> None:
+    """Of torch.export: in our words, with what to do."""
+
+    def function(x: Tensor) -> Tensor:
+        return OF_NUMBERS[name](x, tl.persistence(tl.Freudenthal(x)))
+
+    with pytest.raises(ValueError, match=r"^torch\.export, make_fx: .*Freudenthal.*outside of the graph.*custom_op"):
+        exported(function)
+
+
+@pytest.mark.skipif(OLD_COMPILER, reason="cannot export what has as many entries as there are bars")
+@pytest.mark.parametrize("name", IN_A_GRAPH)
+def test_functions_of_a_barcode_in_a_graph(name: str) -> None:
+    def function(x: Tensor) -> Tensor:
+        return IN_A_GRAPH[name](tl.persistence(tl.Freudenthal(x)))
+
+    graph = exported(function)
+    for seed in (0, 1):
+        torch.testing.assert_close(graph(values(seed)), function(values(seed)))

@@ -15,7 +15,7 @@ from topolayer._barcodes.assignment import Floats, Matching, bottleneck_matching
 from topolayer._barcodes.barcode import Barcode
 from topolayer._checks import check_integer, check_number
 from topolayer._per_sample import counts, largest, lexsort, rows, sums
-from topolayer._tracing import below_transforms, transforms_are_active, untraced
+from topolayer._tracing import below_transforms, refuse_without_numbers, transforms_are_active, untraced
 
 
 def wasserstein(
@@ -201,6 +201,7 @@ def side_by_side(first: Barcode, second: Barcode, dim: int | None) -> _Two:
             f"second: expected a barcode on {first.births.device}, where first is, got one on {second.births.device}; "
             "move it with second.to(first.births.device)"
         )
+    refuse_without_numbers(first.births)
     chosen, other = first._single_dim(dim), second._single_dim(dim)
     if chosen != other:
         raise ValueError(

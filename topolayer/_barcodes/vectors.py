@@ -13,6 +13,7 @@ from topolayer._barcodes.bars import EssentialBars
 from topolayer._barcodes.sums import of_one_dim, shares
 from topolayer._checks import came, check_finite, check_integer, check_number, dense, floating, raise_memory_error
 from topolayer._per_sample import rows, sums
+from topolayer._tracing import refuse_without_numbers
 
 _CHUNK = 2**22  # numbers that a landscape looks at at once, of bars times grid points
 
@@ -139,16 +140,18 @@ def betti_numbers(barcode: Barcode, levels: float | Tensor, *, dim: int | None =
         (tensor(3.), tensor([1., 2., 1.]))
     """
     bars = of_one_dim(barcode, dim)
-    if isinstance(levels, Tensor):
+    if isinstance(levels, numbers.Number):
+        shape = torch.Size()
+        levels = barcode.births.new_tensor([check_number("levels", levels, remedy="leave it out")])
+        check_finite("levels", levels, remedy="leave it out")
+    elif isinstance(levels, Tensor):
         levels = dense("levels", levels)
-    elif not isinstance(levels, numbers.Number):
+        shape = levels.shape
+        levels = _points("levels", levels[None] if levels.ndim == 0 else levels, barcode)
+    else:
         raise TypeError(
             f"levels: expected a number or a tensor (n,), got {came(levels)}; convert it with torch.as_tensor"
         )
-    else:
-        levels = barcode.births.new_tensor(check_number("levels", levels, remedy="leave it out"))
-    shape = levels.shape
-    levels = _points("levels", levels[None] if levels.ndim == 0 else levels, barcode)
     softness = check_number("softness", softness, least=0, remedy="0 counts whole bars")
     if not shape and softness == 0:
         levels = levels.to(barcode.input_dtype).to(levels.dtype)  # as torch compares a number with a tensor
@@ -240,6 +243,7 @@ def _points(name: str, points: object, barcode: Barcode) -> Tensor:
             f"move it with {name}.to(barcode.births.device)"
         )
     grid = grid.to(births.dtype)
+    refuse_without_numbers(grid)
     check_finite(name, grid)
     return grid
 

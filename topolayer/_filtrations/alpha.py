@@ -13,7 +13,7 @@ from topolayer._filtrations.base import Filtration
 from topolayer._filtrations.cells import SimplexComplex
 from topolayer._filtrations.delaunay import alpha_values, check_size, delaunay
 from topolayer._filtrations.simplices import with_faces
-from topolayer._tracing import refuse_jit_trace, refuse_vmap, to_numpy
+from topolayer._tracing import refuse_jit_trace, refuse_without_numbers, to_numpy
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,7 +50,7 @@ class Alpha(Filtration):
 
     def __post_init__(self) -> None:
         points = self._take("points", self.points)
-        refuse_vmap(points)
+        refuse_without_numbers(points)
         refuse_jit_trace()
         if points.ndim != 2 or 0 in points.shape:
             raise ValueError(

@@ -14,7 +14,7 @@ from topolayer._filtrations.base import Filtration
 from topolayer._filtrations.cells import CliqueComplex
 from topolayer._filtrations.point_distances import point_distances
 from topolayer._filtrations.rounding import check_distances
-from topolayer._tracing import refuse_vmap
+from topolayer._tracing import refuse_without_numbers
 
 _NO_LIMIT = "math.inf lets all edges in"
 
@@ -46,7 +46,7 @@ class Rips(Filtration):
 
     def __post_init__(self) -> None:
         distances = self._take("distances", self.distances)
-        refuse_vmap(distances)
+        refuse_without_numbers(distances)
         shape = tuple(distances.shape)
         if len(shape) < 2 or shape[-1] != shape[-2] or shape[-1] == 0:
             raise ValueError(
@@ -85,7 +85,7 @@ class Rips(Filtration):
             tensor([1., 3.])
         """
         clouds = check_points(points)
-        refuse_vmap(clouds)
+        refuse_without_numbers(clouds)
         p = check_number("p", p, least=1, infinite=True, remedy="2 is Euclid's norm")
         threshold = check_threshold(threshold, points.dtype, remedy=_NO_LIMIT)
         check_finite("points", clouds)

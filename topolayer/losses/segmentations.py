@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from topolayer._checks import check_finite, check_ndim, dense, floating
-from topolayer._tracing import refuse_vmap
+from topolayer._tracing import refuse_without_numbers
 
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 _ROUNDING = 8  # units of the given dtype by which a probability may leave [0, 1]
@@ -22,7 +22,7 @@ def check_prediction(
             "give the probabilities of which they are the largest; 0 and 1 alone become prediction.float()"
         )
     values = floating("prediction", prediction)
-    refuse_vmap(values)
+    refuse_without_numbers(values)
     if ndim is None and values.ndim >= 5:
         raise ValueError(
             f"ndim: expected to be said from five axes on, got None with a prediction of shape {tuple(values.shape)}; "
@@ -65,7 +65,7 @@ def check_mask(name: str, mask: Tensor, prediction: Tensor, ndim: int) -> Tensor
     may_be_labels = mask.dtype != torch.bool
     mask = mask if mask.is_floating_point() or mask.is_complex() else mask.to(prediction.dtype)
     values = floating(name, mask).detach()
-    refuse_vmap(values)
+    refuse_without_numbers(values)
     check_finite(name, values)
     shape, wanted = tuple(values.shape), tuple(prediction.shape)
     if may_be_labels:
