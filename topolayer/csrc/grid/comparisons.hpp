@@ -2,9 +2,9 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <vector>
 
 #include "common/sample.hpp"
@@ -26,6 +26,8 @@ public:
           height_(grid.shape()[1]),
           width_(grid.shape()[2]),
           rows_kept_(1 + (grid.shape()[0] > 1 ? height_ + 1 : height_ > 1)),
+          following_(sides(grid.neighborhood(), true)),
+          preceding_(sides(grid.neighborhood(), false)),
           // Beside a row, all neighbors are later.
           kept_(static_cast<std::size_t>(rows_kept_ * (width_ + 2)), static_cast<Mask>(~Mask{0})) {
         for (std::int64_t row = std::max<std::int64_t>(0, begin - rows_kept_ + 1); row < begin; ++row)
@@ -45,45 +47,94 @@ private:
         return n.dz != 0 ? n.dz > 0 : n.dy != 0 ? n.dy > 0 : n.dx > 0;
     }
 
-    bool reaches(std::int64_t row, const Neighborhood::Neighbor& n) const {
-        return grid_.contains(row / height_ + n.dz, row % height_ + n.dy, 0);
+    // The neighbors of a pixel in one row, which are compared together: so its value and its link are loaded once for all of them.
+    struct Side {
+        std::int64_t dz, dy;
+        std::size_t count = 0;
+        std::array<std::int64_t, 3> dx;
+        std::array<Mask, 3> bits, opposites;
+    };
+
+    // Those that follow, or all others.
+    static std::vector<Side> sides(const Neighborhood& neighborhood, bool following) {
+        std::vector<Side> result;
+        const auto neighbors = neighborhood.neighbors();
+        for (unsigned i = 0; i < neighbors.size(); ++i) {
+            const auto& n = neighbors[i];
+            if (follows(n) != following) continue;
+            auto side = std::find_if(result.begin(), result.end(), [&](const Side& s) { return s.dz == n.dz && s.dy == n.dy; });
+            if (side == result.end()) side = result.insert(result.end(), Side{n.dz, n.dy, 0, {}, {}, {}});
+            side->dx[side->count] = n.dx;
+            side->bits[side->count] = static_cast<Mask>(Mask{1} << i);
+            side->opposites[side->count++] = static_cast<Mask>(Mask{1} << neighborhood.opposite(i));
+        }
+        return result;
+    }
+
+    bool reaches(std::int64_t row, const Side& side) const {
+        return grid_.contains(row / height_ + side.dz, row % height_ + side.dy, 0);
     }
 
     void compare_with_following(std::int64_t row) {
-        const auto neighbors = grid_.neighbors();
-        Mask* earlier = kept(row);
-        std::fill_n(earlier, width_, Mask{0});
-        for (unsigned i = 0; i < neighbors.size(); ++i) {
-            const auto& n = neighbors[i];
-            if (!follows(n) || !reaches(row, n)) continue;
-            const std::int64_t begin = n.dx < 0, count = width_ - std::abs(n.dx);
-            const Value* here = values_ + row * width_ + begin;
-            const auto bit = static_cast<Mask>(Mask{1} << i);
-            if (superlevel_)
-                mark<true>(here, here + grid_.step(i), bit, earlier + begin, count);
-            else
-                mark<false>(here, here + grid_.step(i), bit, earlier + begin, count);
+        std::fill_n(kept(row), width_, Mask{0});
+        for (const Side& side : following_) {
+            if (!reaches(row, side)) continue;
+            const Value* const here = values_ + row * width_;
+            const Value* const there = here + (side.dz * height_ + side.dy) * width_;
+            switch (superlevel_ ? side.count + 3 : side.count) {
+                case 1: mark<false, 1>(side, here, there, kept(row)); break;
+                case 2: mark<false, 2>(side, here, there, kept(row)); break;
+                case 3: mark<false, 3>(side, here, there, kept(row)); break;
+                case 4: mark<true, 1>(side, here, there, kept(row)); break;
+                case 5: mark<true, 2>(side, here, there, kept(row)); break;
+                case 6: mark<true, 3>(side, here, there, kept(row)); break;
+            }
         }
     }
 
     // Of equal values the one that follows is later.
     template <bool superlevel>
-    static void mark(const Value* __restrict here, const Value* __restrict there, Mask bit, Mask* __restrict earlier,
-                     std::int64_t count) {
-        for (std::int64_t x = 0; x < count; ++x)
-            earlier[x] |= (superlevel ? there[x] > here[x] : there[x] < here[x]) ? bit : Mask{0};
+    static bool is_earlier(Value there, Value here) {
+        return superlevel ? there > here : there < here;
     }
 
-    void compare_with_preceding(std::int64_t row, Mask* __restrict links) {
-        const auto neighbors = grid_.neighbors();
+    template <bool superlevel, std::size_t count>
+    void mark(const Side& side, const Value* __restrict here, const Value* __restrict there, Mask* __restrict earlier) const {
+        const auto dx = side.dx;
+        const auto bits = side.bits;
+        for (const std::int64_t x : {std::int64_t{0}, width_ - 1})  // where some of them lie outside
+            for (std::size_t k = 0; k < count; ++k)
+                if (0 <= x + dx[k] && x + dx[k] < width_ && is_earlier<superlevel>(there[x + dx[k]], here[x]))
+                    earlier[x] |= bits[k];
+        for (std::int64_t x = 1; x < width_ - 1; ++x) {
+            Mask link = earlier[x];
+            for (std::size_t k = 0; k < count; ++k)
+                link |= is_earlier<superlevel>(there[x + dx[k]], here[x]) ? bits[k] : Mask{0};
+            earlier[x] = link;
+        }
+    }
+
+    void compare_with_preceding(std::int64_t row, Mask* links) {
         std::copy_n(kept(row), width_, links);
-        for (unsigned i = 0; i < neighbors.size(); ++i) {
-            const auto& n = neighbors[i];
-            if (follows(n) || !reaches(row, n)) continue;
-            const Mask* __restrict there = kept(row + n.dz * height_ + n.dy) + n.dx;
-            const auto bit = static_cast<Mask>(Mask{1} << i);
-            const auto opposite = static_cast<Mask>(Mask{1} << grid_.neighborhood().opposite(i));
-            for (std::int64_t x = 0; x < width_; ++x) links[x] |= (there[x] & opposite) == 0 ? bit : Mask{0};
+        for (const Side& side : preceding_) {
+            if (!reaches(row, side)) continue;
+            const Mask* const there = kept(row + side.dz * height_ + side.dy);
+            switch (side.count) {
+                case 1: mark_opposites<1>(side, there, links); break;
+                case 2: mark_opposites<2>(side, there, links); break;
+                case 3: mark_opposites<3>(side, there, links); break;
+            }
+        }
+    }
+
+    template <std::size_t count>
+    void mark_opposites(const Side& side, const Mask* __restrict there, Mask* __restrict links) const {
+        const auto dx = side.dx;
+        const auto bits = side.bits, opposites = side.opposites;
+        for (std::int64_t x = 0; x < width_; ++x) {
+            Mask link = links[x];
+            for (std::size_t k = 0; k < count; ++k) link |= (there[x + dx[k]] & opposites[k]) == 0 ? bits[k] : Mask{0};
+            links[x] = link;
         }
     }
 
@@ -91,6 +142,7 @@ private:
     bool superlevel_;
     const Grid& grid_;
     std::int64_t height_, width_, rows_kept_;
+    std::vector<Side> following_, preceding_;
     std::vector<Mask> kept_;  // of the last rows: which of the neighbors that follow are earlier
 };
 

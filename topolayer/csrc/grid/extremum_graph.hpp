@@ -122,6 +122,12 @@ public:
             for (const Saddle& saddle : part.band.saddles) function(saddle);
     }
 
+    // Arcs go where those of another graph have been, which has them no more.
+    void take_room_of(ExtremumGraph& other) {
+        arcs().swap(other.arcs());
+        keys_of_arcs().swap(other.keys_of_arcs());
+    }
+
     // The links of the saddles, in C order, if they were kept.
     template <class Function>
     void for_each_link_of_saddles(Function function) const {

@@ -165,6 +165,7 @@ private:
         if (!graph_.number_extrema(grid) || !solids_.number_extrema(grid)) return false;
         unite_and_list(sample, edge_grid, graph_, with_loops, bars);
         if (with_loops) find_closing_edges(*loops, grid.size());
+        solids_.take_room_of(graph_);
         unite_and_list(sample, solid_grid, solids_, with_loops, bars);
         if (with_loops) {
             find_filling_faces(*loops, solid_grid);
