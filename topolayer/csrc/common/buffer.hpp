@@ -55,6 +55,8 @@ public:
         ++size_;
     }
 
+    void release() { *this = Buffer(); }
+
     void swap(Buffer& other) noexcept {
         data_.swap(other.data_);
         std::swap(size_, other.size_);

@@ -128,6 +128,16 @@ public:
         keys_of_arcs().swap(other.keys_of_arcs());
     }
 
+    // Saddles and arcs are gone.
+    void release() {
+        for (Part& part : parts_) {
+            part.band.saddles.release();
+            part.band.links.release();
+            part.arcs.release();
+            part.keys_of_arcs.release();
+        }
+    }
+
     // The links of the saddles, in C order, if they were kept.
     template <class Function>
     void for_each_link_of_saddles(Function function) const {

@@ -17,6 +17,7 @@
 #include "common/buffer.hpp"
 #include "common/interrupt.hpp"
 #include "common/merge_tree.hpp"
+#include "common/parallel.hpp"
 #include "common/sample.hpp"
 #include "common/sort.hpp"
 #include "common/values.hpp"
@@ -169,9 +170,18 @@ private:
         unite_and_list(sample, solid_grid, solids_, with_loops, bars);
         if (with_loops) {
             find_filling_faces(*loops, solid_grid);
+            if (grid.size() >= values_worth_waiting) release();  // so much would not be kept anyway
             list_loops(*loops, loops->pair(sample, grid, reversed), sample, reversed, *bars[1]);
         }
         return true;
+    }
+
+    // What loops do not need makes room for their chains.
+    void release() {
+        graph_.release();
+        solids_.release();
+        order_.release();
+        spare_.release();
     }
 
     void unite_and_list(const Sample<Value>& sample, const Grid& grid, ExtremumGraph<Value>& graph, bool complete,
