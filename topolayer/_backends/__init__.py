@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 
+from torch import Tensor
+
 from topolayer._backends.gudhi import GudhiBackend
 from topolayer._backends.native import NativeBackend
 from topolayer._backends.protocol import Backend, BarIndices, Capabilities, IndexPairs, capabilities_of
@@ -87,39 +89,43 @@ def choose_backend(
             return "it computes pairs only"
         return candidate.unsupported(filtration, dims)
 
-    def task() -> str:
-        return f"simplify {filtration!r}" if to_simplify else f"compute dimensions {dims} of {filtration!r}"
-
+    candidates = _by_preference(filtration.values) if backend is None else [_named(backend)]
+    for candidate in candidates:
+        if unsupported(candidate) is None:
+            return candidate
+    task = f"simplify {filtration!r}" if to_simplify else f"compute dimensions {dims} of {filtration!r}"
+    reasons = {name: unsupported(candidate) for name, candidate in _registry.items()}
     if backend is None:
-        for candidate in _by_preference(filtration.values.device.type):
-            if unsupported(candidate) is None:
-                return candidate
-        reasons = "; ".join(f"{name}: {unsupported(candidate)}" for name, candidate in _registry.items())
-        raise ValueError(f"backend: none can {task()}; {reasons}")
+        listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        raise ValueError(f"backend: none can {task}; {listed}")
+    (candidate,) = candidates
+    able = ", ".join(repr(name) for name, reason in reasons.items() if reason is None) or "none"
+    reason = unsupported(candidate)
+    raise ValueError(f"backend: {candidate.name!r} cannot {task}: {reason}. Those that can: {able}")
+
+
+def _by_preference(values: Tensor) -> list[Backend]:
+    """All backends, those first that compute on the device of the values; on the CPU all do, as nothing is copied."""
+    known = list(_registry.values())
+    if values.is_cpu:
+        return known
+
+    def distance(backend: Backend) -> int:
+        devices = capabilities_of(backend).devices
+        return 1 if devices is None else 0 if values.device.type in devices else 2
+
+    return sorted(known, key=distance)
+
+
+def _named(backend: str | Backend) -> Backend:
     if isinstance(backend, str):
         if backend not in _registry:
             near = difflib.get_close_matches(backend, _registry, n=1)
             hint = f", did you mean {near[0]!r}?" if near else ";"
             raise ValueError(f"backend: unknown name {backend!r}{hint} known are {', '.join(map(repr, _registry))}")
-        backend = _registry[backend]
+        return _registry[backend]
     _check_protocol(backend)
-    reason = unsupported(backend)
-    if reason is not None:
-        able = [name for name, candidate in _registry.items() if unsupported(candidate) is None]
-        others = ", ".join(map(repr, able)) or "none"
-        raise ValueError(f"backend: {backend.name!r} cannot {task()}: {reason}. Those that can: {others}")
     return backend
-
-
-def _by_preference(device: str) -> list[Backend]:
-    """All backends, those first that compute on this type of device; of the CPU all do, as it copies nothing."""
-
-    def distance(backend: Backend) -> int:
-        devices = capabilities_of(backend).devices
-        return 1 if devices is None else 0 if device in devices else 2
-
-    known = list(_registry.values())
-    return known if device == "cpu" else sorted(known, key=distance)
 
 
 def _check_protocol(backend: object) -> None:

@@ -22,7 +22,7 @@ except ImportError as error:
         f"topolayer was imported from {folder}, where its C++ core is not compiled. Is this the folder of a clone? "
         "Run Python in another one, or install with `pip install -e .` there"
     ) from error
-from topolayer._backends.protocol import BarIndices, Capabilities, IndexPairs
+from topolayer._backends.protocol import BarIndices, Capabilities, IndexPairs, unchecked
 from topolayer._filtrations import Filtration
 from topolayer._filtrations.cells import CliqueComplex, Grid, VertexComplex
 from topolayer._filtrations.simplices import edges
@@ -57,8 +57,7 @@ class NativeBackend:
         finite_bars, essential_bars, all_finite = _bars(filtration, sorted(dims))
         if not all_finite:
             filtration.check_finite()
-        finite, essential = (BarIndices(*map(torch.from_numpy, bars)) for bars in (finite_bars, essential_bars))
-        return IndexPairs(finite, essential, canonical=True)
+        return unchecked(IndexPairs, finite=_indices(*finite_bars), essential=_indices(*essential_bars), canonical=True)
 
     def simplified(self, filtration: Filtration, k: int, threshold: float) -> Tensor:
         values = _rows(filtration)
@@ -98,6 +97,11 @@ def _bars(filtration: Filtration, dims: list[int]) -> tuple[_Arrays, _Arrays, bo
     raise AssertionError("unsupported")
 
 
+def _indices(indices: _Indices, dims: _Indices, samples: _Indices) -> BarIndices:
+    tensor = torch.from_numpy
+    return unchecked(BarIndices, indices=tensor(indices), dims=tensor(dims), samples=tensor(samples))
+
+
 _CONNECTIVITY = {
     "F": _core.Connectivity.FREUDENTHAL,
     "V": _core.Connectivity.VERTICES,
@@ -111,7 +115,7 @@ def _grid(grid: Grid) -> _core.Grid:
 
 def _rows(filtration: Filtration) -> np.ndarray:
     """(samples, values)."""
-    return _to_numpy(filtration.values.reshape(filtration.samples, -1))
+    return _to_numpy(filtration.values).reshape(filtration.samples, -1)
 
 
 def _to_numpy(tensor: Tensor) -> np.ndarray:

@@ -51,7 +51,7 @@ def persistence(
         >>> signal = torch.tensor([0.0, 3.0, 1.0, 2.0], requires_grad=True)
         >>> barcode = tl.persistence(tl.Freudenthal(signal, ndim=1, superlevel=True))
         >>> barcode.births, barcode.deaths
-        (tensor([2.], grad_fn=<SelectBackward0>), tensor([1.], grad_fn=<SelectBackward0>))
+        (tensor([2.], grad_fn=<UnbindBackward0>), tensor([1.], grad_fn=<UnbindBackward0>))
         >>> barcode.lengths.sum().backward()
         >>> signal.grad
         tensor([ 0.,  0., -1.,  1.])
@@ -94,21 +94,22 @@ def _no_bars(filtration: Filtration) -> Tensors:
 def _index_pairs(filtration: Filtration, dims: Sequence[int], backend: str | Backend | None) -> Tensors:
     """What the backend finds, in canonical order: indices, dims and samples of finite bars, then of essential ones."""
     chosen = choose_backend(backend, filtration, tuple(dims))
+    if filtration.samples == 0:
+        return _no_bars(filtration)
     detached = filtration.detach()
-    with torch.no_grad():
-        if filtration.samples == 0:
-            return _no_bars(filtration)
-        if not capabilities_of(chosen).checks_finite:
-            detached.check_finite()
-        pairs = chosen.pairs(detached, tuple(dims))
-        if not (isinstance(pairs, IndexPairs) and pairs.canonical):
-            _check_pairs(pairs, detached, tuple(dims), chosen.name)
-            pairs = _canonical(pairs, detached)
+    if not capabilities_of(chosen).checks_finite:
+        detached.check_finite()
+    pairs = chosen.pairs(detached, tuple(dims))
+    if not (isinstance(pairs, IndexPairs) and pairs.canonical):
+        _check_pairs(pairs, detached, tuple(dims), chosen.name)
+        pairs = _canonical(pairs, detached)
     finite, essential = pairs.finite, pairs.essential
     return finite.indices, finite.dims, finite.samples, essential.indices, essential.dims, essential.samples
 
 
 def _check_dims(dims: object, filtration: Filtration) -> tuple[int, ...]:
+    if type(dims) is int and dims == 0:  # which every filtration has
+        return (0,)
     kind = "an int, or a tuple or list of ints such as (0, 1)"
     wanted = check_integers("dims", dims, what=kind, remedy="0 stands for components")
     if not wanted:
@@ -160,16 +161,15 @@ def _canonical(pairs: IndexPairs, filtration: Filtration) -> IndexPairs:
 def _gather(indices: Tensors, filtration: Filtration, dims: tuple[int, ...]) -> Barcode:
     """Births and deaths are entries of the values: the gradient of Section 3 is the gradient of this indexing."""
     values = filtration.values.flatten()
-    device = values.device
-    finite, finite_dims, finite_samples, essential, essential_dims, essential_samples = (
-        tensor if tensor.device == device else tensor.to(device) for tensor in indices
-    )
+    if indices[0].device != values.device:
+        indices = tuple(tensor.to(values.device) for tensor in indices)
+    finite, finite_dims, finite_samples, essential, essential_dims, essential_samples = indices
     cells, batch_shape = filtration.cells, filtration.batch_shape
     grid_shape = cells.shape if isinstance(cells, Grid) else None
-    ends = values.index_select(0, finite.flatten()).view(-1, 2)  # one gather has one backward
+    births, deaths = values.index_select(0, finite.flatten()).view(-1, 2).unbind(1)  # one gather has one backward
     return Barcode(
-        births=ends[:, 0],
-        deaths=ends[:, 1],
+        births=births,
+        deaths=deaths,
         dims=finite_dims,
         sample=finite_samples,
         computed_dims=dims,

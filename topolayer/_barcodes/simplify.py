@@ -106,10 +106,9 @@ def _indices(filtration: Filtration, k: int, threshold: float, backend: str | Ba
     if filtration.samples == 0:
         return _no_indices(filtration)
     detached = filtration.detach()
-    with torch.no_grad():
-        if not capabilities_of(chosen).checks_finite:
-            detached.check_finite()
-        indices = chosen.simplified(detached, k, threshold)  # type: ignore[attr-defined]
+    if not capabilities_of(chosen).checks_finite:
+        detached.check_finite()
+    indices = chosen.simplified(detached, k, threshold)  # type: ignore[attr-defined]
     if not isinstance(indices, Tensor) or indices.dtype not in (torch.int32, torch.int64):
         got = indices.dtype if isinstance(indices, Tensor) else type(indices).__name__
         raise TypeError(f"backend: {chosen.name!r} was expected to return an int32 or int64 tensor, got {got}")

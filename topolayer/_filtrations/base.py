@@ -70,12 +70,14 @@ class Filtration:
     @property
     def batch_shape(self) -> tuple[int, ...]:
         """The batch axes."""
-        return tuple(self.values.shape[: self.values.ndim - self.value_axes])
+        shape = tuple(self.values.shape)
+        return shape[: len(shape) - self.value_axes]
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
         """Shape of one sample's values."""
-        return tuple(self.values.shape[self.values.ndim - self.value_axes :])
+        shape = tuple(self.values.shape)
+        return shape[len(shape) - self.value_axes :]
 
     @property
     def samples(self) -> int:
