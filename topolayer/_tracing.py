@@ -19,7 +19,7 @@ from torch.autograd import forward_ad
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 _PROXY = torch._C._TorchDispatchModeKey.PROXY
-# By name: the modules of some would have to be loaded for this.
+# These are names, since the modules of some classes would have to be loaded for this.
 _TRACING_MODES = {"FakeTensorMode", "FunctionalTensorMode", "FlopCounterMode", "_FlopCounterMode"}
 
 Tensors = TypeVar("Tensors")  # a tensor or a tuple of tensors
@@ -27,7 +27,7 @@ Tensors = TypeVar("Tensors")  # a tensor or a tuple of tensors
 transforms_are_active: Callable[[], bool] = torch._C._are_functorch_transforms_active
 
 
-# What torch.compile breaks its graph for. The public torch.compiler.disable loads the compiler at once.
+# torch.compile breaks its graph for what this decorates. The public torch.compiler.disable loads the compiler at once.
 untraced = _disable_dynamo
 
 

@@ -52,7 +52,7 @@ class GudhiBackend(RankBackend):
 def _cubical(ranks: Ranks, construction: str) -> np.ndarray:
     import gudhi
 
-    # The array itself: with `dimensions` and flat data GUDHI would read Fortran order.
+    # GUDHI gets the array itself: flat data with `dimensions` it would read in Fortran order.
     cells = {"vertices": ranks} if construction == "V" else {"top_dimensional_cells": ranks}
     return _rows(gudhi.CubicalComplex(**cells).persistence(homology_coeff_field=2))
 
@@ -61,9 +61,8 @@ def _simplicial(simplices: list[np.ndarray], ranks: list[np.ndarray]) -> np.ndar
     import gudhi
 
     tree = gudhi.SimplexTree()
-    for rows, entry in zip(
-        simplices, ranks, strict=True
-    ):  # faces first: a coface inserts what is missing with its own rank
+    # Faces come first, since a coface inserts those that are missing with its own rank.
+    for rows, entry in zip(simplices, ranks, strict=True):
         tree.insert_batch(rows.T.astype(np.int32), entry)
     return _persistence(tree)
 

@@ -1,4 +1,4 @@
-"""What a backend is: a map from a filtration to indices. Enter here to change what backends return or declare."""
+"""The protocol of backends, which map a filtration to indices. Enter here to change what backends return or declare."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class IndexPairs:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a backend can do beyond the two methods of `Backend`.
+    """The abilities of a backend beyond the two methods of `Backend`.
 
     Attributes:
         simplifies: it has a third method `simplified(filtration, k, threshold)`, for `simplify`. It returns an integer
@@ -214,6 +214,6 @@ class Backend(Protocol):
 
 
 def capabilities_of(backend: Backend) -> Capabilities:
-    """What it declares, or what the bare protocol can do."""
+    """The capabilities that a backend declares, else those of the bare protocol."""
     declared: Capabilities = getattr(backend, "capabilities", _PLAIN)
     return declared

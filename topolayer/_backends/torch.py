@@ -96,7 +96,7 @@ def _events(filtration: Filtration, dim: int, valid: Tensor) -> tuple[_Events, T
     grid = filtration.cells
     assert isinstance(grid, Grid)  # nothing else is supported
     values = filtration.values.reshape(filtration.samples, *grid.shape)
-    # Ascending, and without -0.0.
+    # The keys ascend in filtration order, and none is -0.0.
     keys = 0.0 - values if filtration.superlevel != (dim > 0) else values + 0.0
     axes, border = tuple(range(1, values.ndim)), (1, 1) * len(grid.shape)
     if dim > 0:  # the reversed order, with the outside of the grid before all
@@ -160,7 +160,7 @@ def _overlap(offset: _Offset) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
 
 
 def _compare(keys: Tensor, around: Sequence[_Offset], neighbours: Sequence[_Offset]) -> tuple[Tensor, Tensor]:
-    """What around a pixel is earlier, a bit each, and the index of the first earlier neighbour, else of the pixel."""
+    """A bit for each pixel around that is earlier, and the index of the first earlier neighbour, else of the pixel."""
     earlier = torch.zeros_like(keys, dtype=torch.int32)
     step = torch.zeros_like(keys, dtype=torch.int64)
     half = len(around) // 2  # of the second half each is opposite to one of the first, which precedes the pixel

@@ -21,12 +21,12 @@ Indices = NDArray[np.int64]
 
 _FEW = 500  # up to here the assignment is found before a good start would be
 _NEAR = 30  # neighbours of each point among which the start is sought
-_ROUNDS = 1000  # in which prices may rise; more have not been seen, and none are needed for the result
+_ROUNDS = 1000  # of rising prices at most: more have not been seen, and the result does not depend on them
 _BLOCK = 2**20  # entries of the matrix that are made at a time: what fits into the cache
 
 
 class Matching(NamedTuple):
-    """Of n bars and m bars, by their indices."""
+    """A matching of n bars with m others, by their indices."""
 
     pairs: Indices  # (2, matched)
     first: Indices  # those of the n that go to the diagonal
@@ -84,7 +84,7 @@ class _Gains(NamedTuple):
     norm: float
 
     def of(self, rows: Any, columns: Any) -> Floats:
-        """What these pairs gain, 0 at least."""
+        """The gains of these pairs, 0 at least."""
         apart = _distances(self.x[rows], self.y[columns], self.norm)
         if self.order != 1:
             with np.errstate(over="ignore"):  # an infinite cost, of a pair that is farther apart than the diagonal
@@ -157,7 +157,7 @@ class _Gains(NamedTuple):
 
 
 def bottleneck_matching(x: Floats, y: Floats) -> Matching:
-    """Of a matching with the least largest distance, in the maximum norm, the pair or the bar that has this distance.
+    """The pair or the bar that has the bottleneck distance, the largest one of the best matching.
 
     The least largest distance is one of the distances between bars, or of a bar to the diagonal. Every bar has to go to
     the diagonal or to the nearest of the others at least, which bounds it from below, and often is it. Otherwise the
@@ -237,7 +237,7 @@ def _largest_matching(pairs: Indices, n: int, m: int) -> Indices:
 
 
 def _attained(pairs: Indices, half_x: Floats, half_y: Floats, apart: Floats, distance: float) -> Matching:
-    """Of a matching the first pair with this distance, otherwise the first bar whose half length it is."""
+    """The first pair of a matching that has this distance, otherwise the first bar whose half length it is."""
     _, alone_x, alone_y = _with_the_others(pairs, len(half_x), len(half_y))
     pair = pairs[:, apart == distance][:, :1]
     first = alone_x[half_x[alone_x] == distance][: 1 - pair.shape[1]]

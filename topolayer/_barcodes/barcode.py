@@ -76,7 +76,7 @@ class Barcode(Bars):
         """(bars,) int64: place by length within the bar's sample and dimension, from 0.
 
         Essential bars are the longest and come first, so the longest finite bar of a connected image has rank
-        1. Of equal lengths the earlier birth comes first, then the earlier death.
+        1. Among equal lengths the earlier birth comes first, then the earlier death.
         """
         # torch.compile cannot trace the lock that a cached property has before Python 3.12.
         keep = not (torch.compiler.is_compiling() or transforms_are_active())  # nor what torch.func has wrapped
@@ -335,7 +335,7 @@ class Barcode(Bars):
             return whole._longest(k, count_essential=count_essential)[kept]
         with torch.no_grad():
             essential = self._essential_counts()
-            first = (k - essential).clamp(min=0) if count_essential else torch.full_like(essential, k)
+            first = k - essential if count_essential else torch.full_like(essential, k)
             group = self._groups(self.sample, self.dims)
             return first_places(self.lengths, self.births, self.pairs, group, first, self.superlevel)
 
@@ -372,6 +372,11 @@ def _joined(parts: Sequence[Barcode], batch_shape: tuple[int, ...]) -> Barcode:
     common: dict[str, Any] = {"batch_shape": batch_shape, "grid_shape": shapes.pop() if len(shapes) == 1 else None}
     never = catenated([part.essential for part in moved], **common)
     return catenated(moved, essential=never, entries=entries[-1], **common)
+
+
+def check_barcode(name: str, barcode: object) -> None:
+    if not isinstance(barcode, Barcode):
+        raise TypeError(f"{name}: expected a Barcode, got {type(barcode).__name__}; make one with persistence(...)")
 
 
 torch.serialization.add_safe_globals([Barcode])  # torch.load with weights_only=True makes one from tensors and numbers

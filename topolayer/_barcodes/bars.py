@@ -17,7 +17,7 @@ from topolayer._per_sample import sums
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Bars:
-    """What finite and essential bars have in common."""
+    """The part that finite and essential bars have in common."""
 
     _tensors: ClassVar[tuple[str, ...]]  # the fields with an entry per bar
 
@@ -117,7 +117,7 @@ class Bars:
         return replace(self, **tensors)
 
     def _kind(self, new_axis: bool) -> dict[str, object]:
-        """What is alike in all barcodes that are put together, along a new axis or along the first one."""
+        """The properties that barcodes share which are put together, along a new axis or along the first one."""
         shape = self.batch_shape if new_axis else ("any", *self.batch_shape[1:])
         dims = tuple(sorted(self.computed_dims))
         return {"dimensions": dims, "dtype": self.births.dtype, "device": self.births.device, "batch shape": shape}

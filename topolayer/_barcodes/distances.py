@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from topolayer._barcodes.assignment import Floats, Matching, bottleneck_matching, optimal_matching, to_diagonal
-from topolayer._barcodes.barcode import Barcode
+from topolayer._barcodes.barcode import Barcode, check_barcode
+from topolayer._barcodes.sums import of_one_dim
 from topolayer._checks import check_integer, check_number
 from topolayer._per_sample import counts, largest, lexsort, rows, sums
 from topolayer._tracing import below_transforms, refuse_without_numbers, transforms_are_active, untraced
@@ -146,9 +147,8 @@ def sliced_wasserstein(first: Barcode, second: Barcode, *, directions: int = 50,
         )
         projected.append(births * cosines + deaths * sines)
         middles.append((births + deaths) / 2 * (cosines + sines))
-    one, other = (
-        torch.cat([projected[i], middles[1 - i]], dim=2).sort(dim=2).values for i in (0, 1)
-    )  # (samples, directions, bars of both)
+    # (samples, directions, bars of both)
+    one, other = (torch.cat([projected[i], middles[1 - i]], dim=2).sort(dim=2).values for i in (0, 1))
     return (one - other).abs().sum(dim=2).mean(dim=1).reshape(two.batch_shape)
 
 
@@ -166,9 +166,8 @@ class _Two(NamedTuple):
 
     first: _Side
     second: _Side
-    comparable: (
-        Tensor  # (samples,) bool: both have as many bars that never die; the sides have those of no other sample
-    )
+    # (samples,) bool: both have as many bars that never die. The sides have the essential bars of these samples only.
+    comparable: Tensor
     batch_shape: tuple[int, ...]
 
     def sum(self, costs: Tensor, sample: Tensor) -> Tensor:
@@ -183,8 +182,7 @@ class _Two(NamedTuple):
 
 def side_by_side(first: Barcode, second: Barcode, dim: int | None) -> _Two:
     for name, barcode in (("first", first), ("second", second)):
-        if not isinstance(barcode, Barcode):
-            raise TypeError(f"{name}: expected a Barcode, got {type(barcode).__name__}; make one with persistence(...)")
+        check_barcode(name, barcode)
     if second.batch_shape not in (first.batch_shape, ()):
         raise ValueError(
             f"second: expected batch shape {first.batch_shape}, as first has, or (), got {second.batch_shape}; "
@@ -209,7 +207,7 @@ def side_by_side(first: Barcode, second: Barcode, dim: int | None) -> _Two:
             "persistence(..., dims=...)"
         )
     dtype = torch.promote_types(first.births.dtype, second.births.dtype)
-    one, two = (_side(barcode.select(dim=chosen), first.batch_shape, dtype) for barcode in (first, second))
+    one, two = (_side(of_one_dim(barcode, chosen), first.batch_shape, dtype) for barcode in (first, second))
     samples = math.prod(first.batch_shape)
     comparable = counts(one.essential_sample, samples) == counts(two.essential_sample, samples)
     return _Two(_of(comparable, one), _of(comparable, two), comparable, first.batch_shape)
@@ -280,7 +278,7 @@ _untraced_matched = untraced(_matched)
 
 
 def _norms(difference: Tensor, norm: float) -> Tensor:
-    """Of (n, 2) differences that are not 0, in units of their larger entry, so that no power overflows or vanishes."""
+    """The norms of (n, 2) differences, none 0, in units of their larger entry: no power overflows or vanishes."""
     unit = difference.detach().abs().amax(dim=1)
     norms: Tensor = torch.linalg.vector_norm(difference / unit[:, None], norm, dim=1)
     return unit * norms

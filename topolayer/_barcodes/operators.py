@@ -70,7 +70,7 @@ def of_filtrations(
             if torch.compiler.is_compiling():
                 return in_graph(filtration, *rest)
             if transforms_are_active():
-                # As int64: torch 2.4 cannot batch a gather by int32.
+                # The indices become int64, since torch 2.4 cannot batch a gather by int32.
                 return below_transforms(
                     lambda values: _each(run(with_values(filtration, values), *rest), Tensor.long), filtration.values
                 )

@@ -92,7 +92,7 @@ def _no_bars(filtration: Filtration) -> Tensors:
     empty=_no_bars,
 )
 def _index_pairs(filtration: Filtration, dims: Sequence[int], backend: str | Backend | None) -> Tensors:
-    """What the backend finds, in canonical order: indices, dims and samples of finite bars, then of essential ones."""
+    """The backend's bars in canonical order: indices, dims and samples of finite ones, then of essential ones."""
     chosen = choose_backend(backend, filtration, tuple(dims))
     if filtration.samples == 0:
         return _no_bars(filtration)

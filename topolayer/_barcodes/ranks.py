@@ -35,7 +35,7 @@ def places(lengths: Tensor, births: Tensor, pairs: Tensor, group: Tensor, groups
 def first_places(
     lengths: Tensor, births: Tensor, pairs: Tensor, group: Tensor, first: Tensor, superlevel: bool
 ) -> Tensor:
-    """(bars,) bool: the `first[i]` longest bars of each group i, those whose `places` are below that."""
+    """(bars,) bool: the `first[i]` longest bars of each group i, none below 1: those whose `places` are less."""
     if transforms_are_active() and not torch.compiler.is_compiling():
         return below_transforms(partial(first_places, superlevel=superlevel), lengths, births, pairs, group, first)
     if writes_a_graph():
@@ -51,15 +51,16 @@ def first_places(
 def _longest(lengths: NDArray[Any], group: NDArray[np.int64], first: NDArray[np.int64]) -> NDArray[np.bool_] | None:
     """`first_places` without a sort of all bars; None if equal lengths leave a choice."""
     sizes = np.bincount(group, minlength=len(first))
+    numbers = np.minimum(np.maximum(first, 0), sizes)
     longest = np.zeros(len(lengths), dtype=bool)
     start = 0
-    for size, wanted in zip(sizes.tolist(), np.minimum(first, sizes).tolist(), strict=True):
+    for size, wanted in zip(sizes.tolist(), numbers.tolist(), strict=True):
         if wanted > 0:
             bars = lengths[start : start + size]
             shortest = np.partition(bars, size - wanted)[size - wanted]
             np.greater_equal(bars, shortest, out=longest[start : start + size])
         start += size
-    return longest if np.count_nonzero(longest) == np.minimum(first, sizes).sum() else None
+    return longest if np.count_nonzero(longest) == numbers.sum() else None
 
 
 # For torch.compile each is one operation: what happens inside depends on the numbers, and cannot be traced.

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from topolayer._barcodes.barcode import Barcode
+from topolayer._barcodes.barcode import Barcode, check_barcode
 from topolayer._barcodes.ranks import first_places, places
 from topolayer._checks import as_compared, check_bool, check_integer, check_number, check_word, raise_memory_error
 from topolayer._per_sample import counts, largest, sums
@@ -48,7 +48,7 @@ def algebraic(
         >>> tl.algebraic(barcode, p=2, q=1)  # one bar, from 4 to 2
         tensor(12.)
     """
-    _check_barcode(barcode)
+    check_barcode("barcode", barcode)
     p = check_number("p", p, least=0, remedy="p=1 adds up the lengths, p=2 their squares")
     q = check_number("q", q, least=0, remedy="q=0 leaves the midpoints out")
     k = check_integer("k", k, least=0, remedy="k=0 spares none")
@@ -125,7 +125,7 @@ def persistent_entropy(barcode: Barcode, *, normalized: bool = False) -> Tensor:
         >>> tl.persistent_entropy(barcode), tl.persistent_entropy(barcode, normalized=True)
         (tensor(0.6931), tensor(1.))
     """
-    _check_barcode(barcode)
+    check_barcode("barcode", barcode)
     check_bool("normalized", normalized)
     terms = torch.special.entr(shares(barcode, 1))
     if normalized:
@@ -162,7 +162,7 @@ def length_weights(barcode: Barcode, epsilon: float, *, softness: float = 0.0) -
         >>> tl.length_weights(barcode, 3, softness=0.5)
         tensor([0.0180, 0.9820, 0.5000])
     """
-    _check_barcode(barcode)
+    check_barcode("barcode", barcode)
     epsilon = check_number("epsilon", epsilon, least=0, remedy="every bar is longer than 0")
     softness = check_number("softness", softness, least=0, remedy="0 is the hard threshold")
     lengths = barcode.lengths
@@ -180,7 +180,7 @@ def longest_lengths(barcode: Barcode, k: int, *, dim: int | None = None) -> Tens
         dim: of which homology dimension; None if only one was computed.
 
     Returns:
-        `(*batch, k)`, filled up with zeros where there are fewer bars. Of equal lengths the earlier birth comes first,
+        `(*batch, k)`, filled up with zeros where there are fewer bars. Among equal lengths the earlier birth is first,
         as in `Barcode.ranks`.
 
     Raises:
@@ -209,13 +209,8 @@ def longest_lengths(barcode: Barcode, k: int, *, dim: int | None = None) -> Tens
     return row.reshape(*bars.batch_shape, k)
 
 
-def _check_barcode(barcode: object) -> None:
-    if not isinstance(barcode, Barcode):
-        raise TypeError(f"barcode: expected a Barcode, got {type(barcode).__name__}; make one with persistence(...)")
-
-
 def of_one_dim(barcode: Barcode, dim: int | None) -> Barcode:
-    _check_barcode(barcode)
+    check_barcode("barcode", barcode)
     chosen = barcode._single_dim(dim)
     return barcode if barcode.computed_dims == (chosen,) else barcode.select(dim=chosen)
 

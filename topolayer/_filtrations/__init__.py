@@ -1,4 +1,4 @@
-"""What is filtered. Enter here to add a filtration: a file, and its cells for the backends."""
+"""The filtrations. Enter here to add a filtration: a file, and its cells for the backends."""
 
 from topolayer._filtrations.alpha import Alpha
 from topolayer._filtrations.base import Filtration, with_values

@@ -1,4 +1,4 @@
-"""What filtrations have in common, and what a backend may rely on."""
+"""The base of all filtrations: backends may rely on what is here."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def with_values(filtration: Kind, values: Tensor) -> Kind:
 
 
 class Filtration:
-    """What the filtrations have in common, and what a backend may rely on.
+    """A tensor of values and the cells that they belong to: the part that all filtrations have in common.
 
     Attributes:
         values: float32 or float64, the batch axes first, then the axes of one sample. Indices of bars are flat into it.
@@ -59,7 +59,7 @@ class Filtration:
 
     @property
     def cells(self) -> Cells | None:
-        """What the values belong to, by which backends know what to compute; None for what no backend here knows."""
+        """The cells that the values belong to, which tell a backend what to compute; None if none here knows them."""
         return None
 
     @property

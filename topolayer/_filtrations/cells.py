@@ -1,4 +1,4 @@
-"""What is filtered, without the values: a filtration says which of these it is, and nobody asks for its class."""
+"""Cells without their values: a filtration says which of these kinds it has, and nobody asks for its class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `probe` is given: batches of images, and their masks."""
+"""The arguments of `probe`: batches of images, and their masks."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def images_of(batch: object, mask: Tensor | None) -> int:
 
 
 def hint(batch: object) -> str:
-    """What a batch that the model cannot take may have been meant to be; empty if there is no telling."""
+    """The likely meaning of a batch that the model cannot take, as a remedy; empty if there is no telling."""
     if isinstance(batch, (tuple, list)) and len(batch) > 1:
         kind = "a list is one argument" if isinstance(batch, list) else "a tuple holds positional arguments"
         return f"{kind}; {_PAIRS}"

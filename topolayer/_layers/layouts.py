@@ -1,12 +1,14 @@
-"""What shows that an activation of four or five axes is no grid of channels, (B, C, H, W) or (B, C, D, H, W)."""
+"""Signs that an activation of four or five axes is no grid of channels, (B, C, H, W) or (B, C, D, H, W)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
+
+from topolayer._layers.outputs import watched
 
 LAYOUT_REMEDY = "let grids make (B, C, H, W) of it, or return h[:] where it is that"
 
@@ -27,11 +29,10 @@ class Layouts:
         self._channels_last: dict[tuple[int, ...], str] = {}
         self._tokens: set[tuple[int, int]] = set()
 
-    @contextmanager
-    def watching(self, model: nn.Module) -> Iterator[None]:
+    def watching(self, model: nn.Module) -> AbstractContextManager[None]:
         """Notes the shapes of a forward pass."""
 
-        def look(layer: nn.Module, args: object, output: object) -> None:
+        def look(name: str, layer: nn.Module, args: object, output: object) -> None:
             if not isinstance(output, Tensor):
                 return
             if output.ndim == 3:
@@ -39,12 +40,7 @@ class Layouts:
             elif output.ndim in (4, 5) and _works_on_the_last_axis(layer):
                 self._channels_last[tuple(output.shape)] = type(layer).__name__
 
-        handles = [layer.register_forward_hook(look) for layer in model.modules()]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
+        return watched(dict(model.named_modules()), look)
 
     def problem(self, h: Tensor) -> str | None:
         """Why an activation of four or five axes is no grid, as far as can be told."""

@@ -23,7 +23,7 @@ def channel_norm(h: Tensor, dim: int = 1) -> Tensor:
 
     Returns:
         `h.shape` without axis `dim`, float32 or float64. At the zero vector, common after a ReLU, the first
-        and second derivative are 0, not NaN. Of several channels, a norm whose square is no normal number
+        and second derivative are 0, not NaN. With several channels, a norm whose square is no normal number
         (below 2.2e-19 in float32) counts as zero.
 
     Raises:

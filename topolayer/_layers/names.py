@@ -9,8 +9,8 @@ from torch import nn
 
 from topolayer._tracing import children
 
-# What torch.compile, FSDP, checkpoint_wrapper and Lightning Fabric call the module that they wrap. Their classes may
-# not be loaded, and the compiler's is its own.
+# torch.compile, FSDP, checkpoint_wrapper and Lightning Fabric call the module that they wrap by these names. Their
+# classes may not be loaded, so no isinstance can ask for them.
 _WRAPPED = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module")
 
 

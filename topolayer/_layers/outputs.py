@@ -1,10 +1,10 @@
-"""What the layers of a model return in a forward pass that leaves no trace on the model."""
+"""The tensors that the layers of a model return, in a forward pass that leaves no trace on the model."""
 
 from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
@@ -48,13 +48,8 @@ def outputs(
         else:
             problems[name] = f"it returns {type(output).__name__}, not one tensor: see the layers inside it"
 
-    handles = [layer.register_forward_hook(partial(keep, name)) for name, layer in layers.items()]
-    try:
+    with watched(layers, keep):
         run(model, batch)
-    finally:
-        for handle in handles:
-            handle.remove()
-
     outermost: dict[int, str] = {}  # of the layers that return a tensor as it stays
     for name, output, version in returned:
         if version != version_of(output):
@@ -71,6 +66,17 @@ def outputs(
             problems[name] = f"its activation is that of {', '.join(map(repr, sorted(others)))}"
             del of_layer[name]
     return of_layer, problems
+
+
+@contextmanager
+def watched(layers: Mapping[str, nn.Module], look: Callable[[str, nn.Module, object, object], None]) -> Iterator[None]:
+    """Calls look(name, layer, arguments, output) each time one of the layers has run."""
+    handles = [layer.register_forward_hook(partial(look, name)) for name, layer in layers.items()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def run(model: nn.Module, batch: object) -> None:

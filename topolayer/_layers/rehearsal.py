@@ -1,22 +1,21 @@
-"""What a regularizer would find in the layers of a model: one forward in train(), with gradients, of a copy."""
+"""The rehearsal of a training step: one forward of a copy in train() shows what a regularizer would find in layers."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from topolayer._layers.outputs import named_layers, run
+from topolayer._layers.outputs import named_layers, run, watched
 from topolayer._tracing import version_of
 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What is known of the layers of a model.
+    """What a forward pass has shown of the layers of a model.
 
     Attributes:
         ran: the names of those that ran; None if the forward failed.
@@ -31,7 +30,7 @@ class Rehearsal:
 
 
 def rehearse(model: nn.Module, batch: object, layers: Iterable[str]) -> Rehearsal:
-    """What becomes of these layers on one batch. The model stays as it is, and its hooks do not notice.
+    """Finds out what becomes of these layers on one batch. The model stays as it is, and its hooks do not notice.
 
     If a copy cannot be made, or not be trained on this batch, the model itself runs as it is, in eval(): that still
     tells what requires grad.
@@ -70,14 +69,10 @@ def _forward(model: nn.Module, batch: object, layers: Iterable[str]) -> Rehearsa
                 f"in train() it returns {type(output).__name__}, not one tensor: see the layers inside it"
             )
 
-    handles = [layer.register_forward_hook(partial(look, name)) for name, layer in named_layers(model, layers).items()]
-    try:
-        # Nothing is kept for a backward pass, so the graph takes no memory.
-        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(lambda tensor: None, lambda kept: kept):
-            run(model, batch)
-    finally:
-        for handle in handles:
-            handle.remove()
+    # Nothing is kept for a backward pass, so the graph takes no memory.
+    forgetting = torch.autograd.graph.saved_tensors_hooks(lambda tensor: None, lambda kept: kept)
+    with watched(named_layers(model, layers), look), torch.enable_grad(), forgetting:
+        run(model, batch)
     for name, output, version in returned:
         if version != version_of(output):
             found.refused[name] = "in train() its activation is changed in place: see the layer that does so"

@@ -148,7 +148,7 @@ class LayerTable:
         return ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in cells]
 
     def _notes(self, shown: list[dict[str, Cell]], large: int, small: int) -> list[str]:
-        """What is said below the rows: what the columns mean, what is not shown, what is recommended."""
+        """The lines below the rows say what the columns mean, what is not shown, what is recommended."""
         notes = [
             f"{self.images} images. Prominent: longer than {self.prominence:g} of the range of the image. "
             f"ms: few_maxima and its gradient, batch of {self.batch_size}."

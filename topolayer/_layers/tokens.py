@@ -60,7 +60,7 @@ def tokens_to_grid(h: Tensor, *, grid: Sequence[int] | None = None, class_tokens
 
 
 def _other_grids(tokens: int, grid: tuple[int, ...], *, class_tokens: int, square: bool) -> str:
-    """What may have been meant where as many tokens do not fill the grid."""
+    """The remedy where as many tokens do not fill the grid: it names what may have been meant."""
     remedy = "give grid=(H, W) or, for a volume, (D, H, W)"
     patches = tokens - class_tokens
     side = round(patches ** (1 / 3))

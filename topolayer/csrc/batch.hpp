@@ -1,4 +1,4 @@
-// All that the core computes, of batches: samples of one size are spread over threads, and their bars brought together.
+// The computations of the core, each for a batch: samples of one size are spread over threads, and their bars brought together.
 #pragma once
 
 #include <atomic>
@@ -37,7 +37,7 @@ struct Batch {
     std::function<void()> check = [] {};  // see Interrupt
 };
 
-// Those of all samples and dimensions, one after another. Indices are flat into the whole batch.
+// The bars of all samples and dimensions, one after another. Indices are flat into the whole batch.
 struct JoinedBars {
     std::vector<std::int64_t> indices, dims, samples;
 };
@@ -61,7 +61,7 @@ void for_each_sample(const Batch<Value>& batch, MakeAlgorithm make_algorithm) {
     });
 }
 
-// `part`: the finite or the essential bars, with so many indices each. Of a single sample and dimension they are moved.
+// Joins the finite or the essential bars, as `part` says. The indices of a single sample and dimension are moved.
 inline JoinedBars joined(std::vector<Bars>& found, std::vector<std::int64_t> Bars::*part, std::size_t indices_per_bar,
                          std::span<const int> dims, std::int64_t values_per_sample) {
     JoinedBars result;
@@ -108,7 +108,7 @@ void check_size(const Batch<Value>& batch, std::int64_t values_per_sample) {
         throw std::invalid_argument("the values of a sample do not fill what they are given on");
 }
 
-// `dims`, ascending: 0, and the number of axes less one.
+// `dims` ascend: 0 and the number of axes less one, or one of them.
 template <class Value>
 BatchBars grid_bars(const Batch<Value>& batch, const Grid& grid, std::span<const int> dims) {
     check_size(batch, grid.size());
@@ -120,7 +120,7 @@ BatchBars grid_bars(const Batch<Value>& batch, const Grid& grid, std::span<const
     });
 }
 
-// Dimension 0.
+// Finds the bars of dimension 0.
 template <class Value>
 BatchBars graph_bars(const Batch<Value>& batch, const Graph& graph) {
     check_size(batch, static_cast<std::int64_t>(graph.size()));
@@ -129,7 +129,7 @@ BatchBars graph_bars(const Batch<Value>& batch, const Graph& graph) {
     });
 }
 
-// Dimension 0 of matrices of distances.
+// Finds the bars of dimension 0 of matrices of distances.
 template <class Value>
 BatchBars rips_bars(const Batch<Value>& batch, std::int64_t points, double threshold) {
     check_size(batch, points * points);

@@ -22,7 +22,7 @@ def wasserstein_matching_loss(
     construction: Literal["V", "T"] = "T",
     ndim: int | None = None,
 ) -> Tensor:
-    """The topological loss of Hu, Li, Samaras and Chen (2019): a segmentation shall have the barcode of its mask.
+    """The topological loss of Hu, Li, Samaras and Chen (2019): a segmentation is to have the barcode of its mask.
 
     The superlevel barcodes of both are matched as by `wasserstein` with order 2 and norm 2; the loss is the sum of the
     squared distances, that is (b - b')² + (d - d')² for two bars and (b - d)² / 2 for one that goes to the diagonal.

@@ -1,4 +1,4 @@
-"""What the functions of `plot` share: barcodes and tensors as arrays that are checked, axes, ticks, colours."""
+"""Tools that the functions of `plot` share: barcodes and tensors as arrays that are checked, axes, ticks, colours."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from matplotlib.collections import LineCollection, PathCollection, PolyCollectio
 from matplotlib.ticker import AutoLocator
 from torch import Tensor
 
-from topolayer._barcodes.barcode import Barcode
+from topolayer._barcodes.barcode import Barcode, check_barcode
 from topolayer._checks import check_finite, check_integer, floating
 from topolayer._layers.magnitude import channel_norm
 
 Array = npt.NDArray[Any]
 
-# By dimension: Okabe and Ito's vermilion, blue, black and purple, the blue darker so that they differ in grey too.
+# Colours by dimension: Okabe and Ito's vermilion, blue, black and purple; the blue is darker, to differ in grey too.
 COLOURS = ("#D55E00", "#004C7F", "#000000", "#CC79A7")
 MARKERS = ("o", "^", "s", "D")
 DASHES = ("-", "--", "-.", ":")
@@ -63,8 +63,7 @@ class Group:
 
 def read(barcode: Barcode, sample: int | None, k: int | None) -> tuple[Barcode, list[Group]]:
     """One sample's bars, and their groups: the dimensions that have bars, or else all that were computed."""
-    if not isinstance(barcode, Barcode):
-        raise TypeError(f"barcode: expected a Barcode, got {type(barcode).__name__}; make one with persistence(...)")
+    check_barcode("barcode", barcode)
     if k is not None:
         k = check_integer("k", k, least=0, remedy="None draws all bars")
     samples = math.prod(barcode.batch_shape)
@@ -93,7 +92,7 @@ def read(barcode: Barcode, sample: int | None, k: int | None) -> tuple[Barcode, 
 
 
 def value_range(groups: list[Group]) -> tuple[float, float, float]:
-    """What the axes go from and to, with a margin that is added already: some space around all births and deaths."""
+    """Both ends of the axes, and the margin around all births and deaths that they include."""
     ends = np.concatenate(
         [part for group in groups for part in (group.births, group.deaths[np.isfinite(group.deaths)])]
     )
@@ -122,7 +121,7 @@ def count_coincident(ax: Axes, groups: list[Group], infinity: float) -> None:
 
 
 def size_of(count: int) -> float:
-    """Of a marker: the more there are, the smaller."""
+    """The size of a marker: the more there are, the smaller."""
     return float(np.clip(3000 / (count + 1), 8, 30))
 
 
@@ -132,7 +131,7 @@ def numpy(tensor: Tensor) -> Array:
 
 
 def array(name: str, tensor: object, *ndims: int) -> Array:
-    """What is drawn as it is: a finite real tensor with so many axes, of any device and type."""
+    """A tensor that is drawn as it is: finite and real, with so many axes, of any device and type."""
     if not isinstance(tensor, Tensor):
         raise TypeError(
             f"{name}: expected a torch.Tensor, got {type(tensor).__name__}; convert it with torch.as_tensor"
@@ -205,7 +204,7 @@ def levels_between(levels: int | Sequence[float], low: float, high: float, super
         return [float(level) for level in np.linspace(first, last, levels + 2)[1:-1]]
     found = [] if isinstance(levels, (int, float, str)) else [float(level) for level in levels]
     if not found or not all(map(math.isfinite, found)):
-        raise ValueError(f"levels: expected finite numbers, or how many there shall be, got {levels!r}")
+        raise ValueError(f"levels: expected finite numbers, or how many of them to draw, got {levels!r}")
     return found
 
 

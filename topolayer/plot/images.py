@@ -20,7 +20,7 @@ from topolayer.plot import axes as _axes
 from topolayer.plot.axes import Array
 from topolayer.plot.barcodes import diagram
 
-_LARGEST_COMPLEX = 1024  # pixels: of more than that, single triangles are not made out
+_LARGEST_COMPLEX = 1024  # pixels: among more of them single triangles cannot be made out
 
 
 def pairs(

@@ -1,4 +1,4 @@
-// What every algorithm here returns for one sample.
+// The result of every algorithm here, for one sample.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What becomes of extrema when only the most prominent ones are kept.
+// Extrema are cut off where only the most prominent ones are kept.
 #pragma once
 
 #include <algorithm>

@@ -45,7 +45,7 @@ void for_each_task(std::int64_t tasks, std::int64_t values, std::int64_t threads
                    MakeWorker make_worker) {
     const std::int64_t others = std::max<std::int64_t>(0, std::min({tasks, threads, 1 + values / values_worth_a_thread}) - 1);
     std::atomic<std::int64_t> next{0};
-    std::mutex mutex;  // of the next three
+    std::mutex mutex;  // guards the next three
     std::exception_ptr failure;
     bool interrupted = false;
     std::int64_t at_work = 0;

@@ -1,4 +1,4 @@
-// What an algorithm is given of a batch.
+// The part of a batch that an algorithm is given.
 #pragma once
 
 #include <cstdint>

@@ -18,7 +18,7 @@ struct Keyed {
     std::uint32_t index;
 };
 
-// By key; equal keys keep their order. From the least significant digit to the most; `spare` is for intermediate results.
+// Sorts by key, from the least significant digit to the most. Equal keys keep their order; `spare` holds what is in between.
 template <class Key>
 void sort_by_key(Buffer<Keyed<Key>>& entries, Buffer<Keyed<Key>>& spare) {
     constexpr int digit_bits = 11, bits = 8 * sizeof(Key), digits = (bits + digit_bits - 1) / digit_bits;

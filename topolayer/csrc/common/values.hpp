@@ -24,7 +24,7 @@ Key<Value> order_key(Value value, bool superlevel) {
     return superlevel ? static_cast<Key<Value>>(~ascending) : ascending;
 }
 
-// In integers: sums of floats would have to be added one after the other.
+// The bits are looked at as integers, many at once: floats would have to be added one after the other.
 template <class Value>
 bool are_finite(const Value* values, std::int64_t count) {
     constexpr Key<Value> exponent = sizeof(Value) == 4 ? static_cast<Key<Value>>(0x7f800000u)

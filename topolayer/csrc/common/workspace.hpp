@@ -11,7 +11,7 @@
 
 namespace topolayer {
 
-// An object that owns buffers (`bytes()` says how many), from those that are kept, or a new one. Goes back when this does.
+// Lends an object that owns buffers (`bytes()` says how many), a kept one or a new one, and takes it back in the end.
 template <class Algorithm>
 class Workspace {
 public:
