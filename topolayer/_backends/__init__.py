@@ -89,7 +89,7 @@ def choose_backend(
             return "it computes pairs only"
         return candidate.unsupported(filtration, dims)
 
-    candidates = _by_preference(filtration.values) if backend is None else [_named(backend)]
+    candidates = _by_preference(filtration.values) if backend is None else [_asked_for(backend)]
     for candidate in candidates:
         if unsupported(candidate) is None:
             return candidate
@@ -117,7 +117,8 @@ def _by_preference(values: Tensor) -> list[Backend]:
     return sorted(known, key=distance)
 
 
-def _named(backend: str | Backend) -> Backend:
+def _asked_for(backend: str | Backend) -> Backend:
+    """The backend of this name, or the object itself if it follows the protocol."""
     if isinstance(backend, str):
         if backend not in _registry:
             near = difflib.get_close_matches(backend, _registry, n=1)

@@ -96,7 +96,7 @@ def _index_pairs(filtration: Filtration, dims: Sequence[int], backend: str | Bac
     chosen = choose_backend(backend, filtration, tuple(dims))
     if filtration.samples == 0:
         return _no_bars(filtration)
-    detached = filtration.detach()
+    detached = filtration.detach()  # so that nothing below is on the graph
     if not capabilities_of(chosen).checks_finite:
         detached.check_finite()
     pairs = chosen.pairs(detached, tuple(dims))

@@ -105,7 +105,7 @@ def _indices(filtration: Filtration, k: int, threshold: float, backend: str | Ba
     chosen = choose_backend(backend, filtration, (0,), to_simplify=True)
     if filtration.samples == 0:
         return _no_indices(filtration)
-    detached = filtration.detach()
+    detached = filtration.detach()  # so that nothing below is on the graph
     if not capabilities_of(chosen).checks_finite:
         detached.check_finite()
     indices = chosen.simplified(detached, k, threshold)  # type: ignore[attr-defined]

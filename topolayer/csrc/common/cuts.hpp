@@ -20,10 +20,10 @@ struct Kept {
     double shortest;
 };
 
-// Where each extremum is cut off: the saddle at which its component first meets a kept extremum. One that is kept is its own.
-// What dies into an extremum is born after it and dies before it: it is no longer, and of equal ones it is kept last. So a
-// component whose oldest extremum is not kept has no kept one: what dies into such an extremum is cut off where that one is,
-// and what dies into a kept one where it dies.
+// An extremum is cut off at the saddle where its component first meets a kept extremum; a kept one stands for itself.
+// A component that dies into another one is born after it and dies before it: it is no longer, and of equal ones it is kept
+// last. So a component whose oldest extremum is not kept has no kept one: whatever dies into such an extremum is cut off where
+// that one is, and whatever dies into a kept one where it dies.
 template <class Value>
 class Cuts {
 public:
@@ -35,7 +35,7 @@ public:
             if (tree[label].older == label) cuts_[label] = tree[label].extremum;
         for (const Bar& bar : bars_) cuts_[bar.label] = tree[bar.label].extremum;
         for (Label label = 0; label < tree.size(); ++label) {
-            Label last = label;  // of those that are not kept, on the way to older ones
+            Label last = label;  // the last one that is not kept, on the way to older ones
             while (cuts_[last] == unknown && cuts_[tree[last].older] == unknown) last = tree[last].older;
             if (cuts_[last] == unknown) {
                 const Label older = tree[last].older;

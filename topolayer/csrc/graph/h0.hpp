@@ -11,15 +11,15 @@
 #include "common/buffer.hpp"
 #include "common/interrupt.hpp"
 #include "common/merge_tree.hpp"
-#include "common/values.hpp"
-#include "graph/graph.hpp"
 #include "common/sample.hpp"
 #include "common/sort.hpp"
 #include "common/union_find.hpp"
+#include "common/values.hpp"
+#include "graph/graph.hpp"
 
 namespace topolayer {
 
-// Buffers are kept from one sample to the next.
+// An object is used for one sample after another, as it keeps its buffers.
 template <class Value>
 class GraphH0 {
 public:
