@@ -32,6 +32,7 @@ bench: $(VENV)/installed-bench
 verify: $(VENV)/installed-dev
 	$(BIN)/python -m tests.commands.many_grids
 	$(BIN)/python -m tests.commands.large_indices
+	$(BIN)/python -m tests.commands.degenerate_clouds
 
 # The extension goes into a folder of its own, beside the tests: without `site` the editable installation is not seen.
 # CPython and torch leave memory behind by design, so leaks are looked for in the fuzz target only. libstdc++ comes

@@ -256,16 +256,31 @@ def test_a_circle_has_one_long_loop() -> None:
     assert (barcode.lengths.sort(descending=True).values[1:] < 1e-2).all()
 
 
+@pytest.mark.parametrize("d", [1, 2, 3])
+@pytest.mark.parametrize("dtype", WIDE, ids=str)
+def test_equal_points_are_one_vertex(d: int, dtype: torch.dtype) -> None:
+    """The first of them: the values, the bars and the gradient are those without the others."""
+    points = _cloud(8, d, dtype=dtype).requires_grad_()
+    once = tl.Alpha(points)
+    twice = tl.Alpha(torch.cat([points, points[[5, 0, 0]]]))
+    assert torch.equal(once.values, twice.values)
+    assert all(map(torch.equal, once.simplices, twice.simplices))
+    before = tl.Alpha(torch.cat([points[[5]].detach(), points]))
+    assert before.simplices[0].flatten().tolist() == [0, 1, 2, 3, 4, 5, 7, 8]
+    a, b = (tl.persistence(filtration, tuple(range(d))) for filtration in (once, before))
+    assert torch.equal(a.lengths.sort().values, b.lengths.sort().values)
+    (gradient,) = torch.autograd.grad(before.values.sum(), points)
+    assert bool((gradient[5] == 0).all())
+
+
+def test_all_points_are_equal() -> None:
+    """Both zeros are one number."""
+    barcode = tl.persistence(tl.Alpha(torch.tensor([[0.0, 0.0], [-0.0, 0.0], [0.0, -0.0]])))
+    assert len(barcode) == 0
+    assert barcode.essential.indices.tolist() == [0]
+
+
 # -- errors
-
-
-def test_duplicates_are_refused() -> None:
-    """Contract 9: the argument, which points, and the remedy."""
-    points = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
-    with pytest.raises(ValueError, match=r"^points\b.*duplicate.*1 and 3.*drop one"):
-        tl.Alpha(points)
-    with pytest.raises(ValueError, match=r"^points\b.*duplicate"):
-        tl.Alpha(torch.tensor([[0.0], [-0.0]]))
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ FILTRATIONS = [
     Bad("Rips", lambda: tl.Rips(NAN), V, "distances", "finite", "nan", "threshold"),
     Bad("Alpha", lambda: tl.Alpha([[0.0, 1.0]]), T, "points", A_TENSOR, "list", AS_TENSOR),
     Bad("Alpha", lambda: tl.Alpha(IMAGE), V, "points", "(n, d)", "(2, 6, 7)", "one by one"),
-    Bad("Alpha", lambda: tl.Alpha(torch.zeros(2, 2)), V, "points", "distinct", "0 and 1 are equal", "drop one"),
+    Bad("Alpha", lambda: tl.Alpha(torch.ones(3, 2).cumsum(0)), V, "points", "general position", "R^2", "fewer coord"),
     Bad("Alpha", lambda: tl.Alpha(NAN), V, "points", "finite", "4 that are NaN", "torch.where"),
     Bad("persistence", lambda: tl.persistence(IMAGE), T, "filtration", "Freudenthal", "Tensor", "wrap"),
     Bad("persistence", lambda: tl.persistence(tl.Freudenthal(IMAGE), 2), V, "dims", "from 0 to 1", "2", "leave out"),

@@ -162,8 +162,8 @@ def test_nothing_that_is_kept_is_wrapped() -> None:
 def test_what_is_refused_without_a_transform_is_refused_with_one() -> None:
     with pytest.raises(ValueError, match="expected finite numbers"):
         torch.func.grad(lambda values: squares(bars(values / 0)))(GRID)
-    with pytest.raises(ValueError, match="expected distinct points"):
-        torch.func.grad(lambda points: tl.Alpha(points.round()).values.sum())(CLOUD)
+    with pytest.raises(ValueError, match="expected points in general position"):
+        torch.func.grad(lambda points: tl.Alpha(points[:, [0, 0]]).values.sum())(CLOUD)
 
 
 @pytest.mark.parametrize("step", [0, 1])

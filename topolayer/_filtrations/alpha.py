@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from topolayer._checks import check_finite
 from topolayer._filtrations.base import Filtration
 from topolayer._filtrations.cells import SimplexComplex
-from topolayer._filtrations.delaunay import alpha_values, check_size, delaunay
-from topolayer._filtrations.simplices import with_faces
+from topolayer._filtrations.delaunay import check_size, delaunay
+from topolayer._filtrations.radii import alpha_values
 from topolayer._tracing import refuse_jit_trace, refuse_without_numbers, to_numpy
 
 
@@ -22,10 +23,11 @@ class Alpha(Filtration):
 
     A simplex whose smallest circumsphere has no point inside (it is *Gabriel*) enters at the squared radius
     of that sphere, any other one with its first coface. The triangulation is computed in float64 and is
-    piecewise constant; the gradient is that of the radii.
+    piecewise constant; the gradient is that of the radii. Bars are within 1e-6 of the squared extent of the exact
+    ones, also if many points lie on one sphere or nearly do. Of equal points the first one is a vertex.
 
     Args:
-        points: floating-point tensor (n, d), distinct and not all in one hyperplane. The triangulation grows quickly
+        points: floating-point tensor (n, d), not all in one hyperplane. The triangulation grows quickly
             with d: from eight dimensions on it takes 31 points, and fewer in more; `Rips.from_points` takes any.
 
     Attributes:
@@ -33,8 +35,8 @@ class Alpha(Filtration):
         simplices: a tensor (m, k + 1) of vertices for each dimension k, in the same order.
 
     Raises:
-        TypeError, ValueError: `points` is no floating-point tensor of two axes, not finite, has duplicates,
-            lies in a hyperplane, or has too many points for its dimension.
+        TypeError, ValueError: `points` is no floating-point tensor of two axes, not finite, lies in a hyperplane,
+            or has too many points for its dimension.
 
     Example:
         >>> import torch, topolayer as tl
@@ -59,23 +61,17 @@ class Alpha(Filtration):
             )
         check_finite("points", points)
         check_size(*points.shape)
-        cloud = points.detach().double().cpu()
-        _, group, counts = torch.unique(cloud, dim=0, return_inverse=True, return_counts=True)
-        if len(counts) < len(cloud):
-            twice = [int(place) for place in (group == counts.argmax()).nonzero()[:2]]
-            raise ValueError(
-                f"points: expected distinct points, got duplicates: {twice[0]} and {twice[1]} are equal "
-                f"({len(cloud) - len(counts)} too many in all); drop one of them, or add a little noise"
-            )
-        maximal = delaunay(to_numpy(cloud))
-        complex_ = with_faces([maximal], vertices=len(cloud), top=maximal.shape[1] - 1)
-        values = alpha_values(points, complex_).to(points)
-        edges_on = values.detach()[len(cloud) :]
+        unit, scale = _into_the_unit_cube(points)
+        triangulation = delaunay(to_numpy(unit))
+        vertices, simplices = triangulation.vertices, triangulation.lattice.simplices
+        values = (alpha_values(unit, triangulation) * scale * scale).to(points)
+        edges_on = values.detach()[len(vertices) :]
         if not bool(((edges_on > 0) & (edges_on < math.inf)).all()):
             raise ValueError(
                 f"points: their squared radii leave the range of {points.dtype}; rescale them, for instance to [0, 1]"
             )
-        object.__setattr__(self, "simplices", tuple(torch.from_numpy(s).to(points.device) for s in complex_))
+        tensors = tuple(torch.from_numpy(vertices[rows]).to(points.device) for rows in simplices)
+        object.__setattr__(self, "simplices", tensors)
         object.__setattr__(self, "values", values)
 
     @property
@@ -85,3 +81,15 @@ class Alpha(Filtration):
     @property
     def top_dimension(self) -> int:
         return max(self.points.shape[1] - 1, 0)
+
+
+def _into_the_unit_cube(points: Tensor) -> tuple[Tensor, float]:
+    """The points on the graph, in float64 on the CPU, and by what their coordinates were divided.
+
+    Far from the origin little precision would be left, and squares of huge or tiny numbers leave the range; a power of
+    two rounds nothing.
+    """
+    points = points.cpu().double()  # not every device has float64
+    points = points - points.detach().amin(dim=0)
+    scale = 2.0 ** max(-1000, min(1000, int(np.frexp(float(points.detach().max()))[1])))
+    return points / scale, scale

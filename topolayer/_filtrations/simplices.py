@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Simplices = NDArray[np.int64]  # (m, d + 1): the vertices of m simplices of dimension d, ascending in every row
+Indices = NDArray[np.int64]
 
 
 def freudenthal_simplices(shape: Sequence[int]) -> Simplices:
@@ -45,3 +47,35 @@ def edges(simplices: Iterable[Simplices]) -> Simplices:
     """(m, 2) the edges of some simplices, in no order and as often as they occur."""
     pairs = [rows[:, columns] for rows in simplices for columns in itertools.combinations(range(rows.shape[1]), 2)]
     return np.concatenate([np.empty((0, 2), np.int64), *pairs])
+
+
+class FaceLattice(NamedTuple):
+    """All simplices of a complex, per dimension in lexicographic order, and where the facets of each stand."""
+
+    simplices: list[Simplices]
+    facets: list[Indices]  # (m, d + 1): without the first vertex, the second, ...; (m, 0) of vertices
+
+
+def face_lattice(cells: Simplices, *, vertices: int) -> FaceLattice:
+    """Of a complex in which every simplex is a face of a cell of the top dimension."""
+    rows = cells[np.argsort(_keys(cells, vertices))]
+    simplices, facets = [rows], []
+    while rows.shape[1] > 1:
+        count, width = rows.shape
+        candidates = np.concatenate([np.delete(rows, i, axis=1) for i in range(width)])
+        _, first, place = np.unique(_keys(candidates, vertices), return_index=True, return_inverse=True)
+        facets.append(place.reshape(width, count).T)
+        rows = candidates[first]
+        simplices.append(rows)
+    return FaceLattice(simplices[::-1], [np.empty((len(rows), 0), np.int64), *facets[::-1]])
+
+
+def _keys(rows: Simplices, vertices: int) -> Indices:
+    """A number for each row, in lexicographic order."""
+    keys, most = rows[:, 0], vertices
+    for column in rows[:, 1:].T:
+        if most > (2**63 - 1) // vertices:  # numbers that are as small as can be
+            values, keys = np.unique(keys, return_inverse=True)
+            most = len(values)
+        keys, most = keys * vertices + column, most * vertices
+    return keys
