@@ -87,6 +87,18 @@ def test_it_is_a_filtration(number: int) -> None:
     assert torch.isfinite(points.grad).all()
 
 
+@pytest.mark.parametrize("number", range(len(FAMILIES)), ids=[family.__name__.strip("_") for family in FAMILIES])
+def test_native_pairs_are_those_of_the_reduction(number: int) -> None:
+    """Ties are many here. Dimensions together, and alone."""
+    filtration = tl.Alpha(draw(3, number)[1])
+    top = filtration.top_dimension
+    for dims in ((0,), (top,), (0, top)):
+        one, other = (tl.persistence(filtration, dims, backend=backend) for backend in ("native", "gudhi"))
+        assert torch.equal(one.pairs, other.pairs)
+        assert torch.equal(one.dims, other.dims)
+        assert torch.equal(one.essential.indices, other.essential.indices)
+
+
 def test_generic_clouds_are_not_moved() -> None:
     """Values are then functions of the points without a detour, of clusters as narrow as doubles allow, too."""
     generator = torch.Generator().manual_seed(0)

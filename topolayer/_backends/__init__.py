@@ -41,7 +41,7 @@ def backends() -> dict[str, Backend]:
     Example:
         >>> import topolayer as tl
         >>> tl.backends()["native"]
-        <native: grids in every dimension, LowerStar and Rips in dimension 0>
+        <native: grids in every dimension, Alpha in dimension 0 and the top one, LowerStar and Rips in dimension 0>
     """
     return dict(_registry)
 

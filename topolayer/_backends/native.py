@@ -1,4 +1,4 @@
-"""The C++ core: grids in every dimension, lower-star and Rips filtrations in dimension 0."""
+"""The C++ core: grids, `Alpha` in dimension 0 and the top one, lower-star and Rips filtrations in dimension 0."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ except ImportError as error:
         f"topolayer was imported from {folder}, where its C++ core is not compiled. Is this the folder of a clone? "
         "Run Python in another one, or install with `pip install -e .` there"
     ) from error
+from topolayer._backends.complexes import components, voids
 from topolayer._backends.protocol import BarIndices, Capabilities, IndexPairs, unchecked
 from topolayer._filtrations import Filtration
-from topolayer._filtrations.cells import CliqueComplex, Grid, VertexComplex
+from topolayer._filtrations.cells import CliqueComplex, Grid, TriangulatedBall, VertexComplex
 from topolayer._filtrations.simplices import edges
 
 _Indices: TypeAlias = NDArray[np.int64]
@@ -43,6 +44,9 @@ class NativeBackend:
             case Grid(shape=shape):
                 if max(dims) >= len(shape):
                     return f"a grid with {len(shape)} axes has no bars of dimension {max(dims)}"
+            case TriangulatedBall():
+                if not set(dims) <= {0, filtration.top_dimension}:
+                    return "of points it computes dimension 0 and the top one"
             case VertexComplex() | CliqueComplex():
                 if set(dims) != {0}:
                     return "it computes dimension 0 only"
@@ -79,7 +83,10 @@ class NativeBackend:
         return indices.view(filtration.values.shape)
 
     def __repr__(self) -> str:
-        return "<native: grids in every dimension, LowerStar and Rips in dimension 0>"
+        return (
+            "<native: grids in every dimension, Alpha in dimension 0 and the top one, "
+            "LowerStar and Rips in dimension 0>"
+        )
 
 
 def _bars(filtration: Filtration, dims: list[int]) -> tuple[_Arrays, _Arrays, bool]:
@@ -94,12 +101,34 @@ def _bars(filtration: Filtration, dims: list[int]) -> tuple[_Arrays, _Arrays, bo
             return _core.graph_bars(_rows(filtration), graph, filtration.superlevel, threads)
         case Grid() as grid:
             return _core.grid_bars(_rows(filtration), _grid(grid), filtration.superlevel, dims, threads)
+        case TriangulatedBall() as complex_:
+            return _of_complex(filtration, complex_, dims)
     raise AssertionError("unsupported")
 
 
 def _indices(indices: _Indices, dims: _Indices, samples: _Indices) -> BarIndices:
     tensor = torch.from_numpy
     return unchecked(BarIndices, indices=tensor(indices), dims=tensor(dims), samples=tensor(samples))
+
+
+def _of_complex(filtration: Filtration, complex_: TriangulatedBall, dims: list[int]) -> tuple[_Arrays, _Arrays, bool]:
+    """Of one sample, whose values the filtration has computed: they are finite."""
+    values = _to_numpy(filtration.values)
+    finite, essential = [np.empty((0, 2), np.int64)], np.empty(0, np.int64)
+    for dim in dims:
+        if dim == 0:
+            bars, essential = components(values, complex_)
+        else:  # fewer points than d + 1 have no cells of the dimension above
+            bars = voids(values, complex_) if dim == len(complex_.simplices) - 2 else finite[0]
+        finite.append(bars)
+    counts = [0, *map(len, finite[1:])]
+    dim_of_each = np.repeat([0, *dims], counts)
+    joined = np.concatenate(finite)
+    return (
+        (joined, dim_of_each, np.zeros(len(joined), np.int64)),
+        (essential, 0 * essential, 0 * essential),
+        True,
+    )
 
 
 _CONNECTIVITY = {

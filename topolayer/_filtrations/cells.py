@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from torch import Tensor
 
-from topolayer._filtrations.simplices import Simplices, freudenthal_simplices
+from topolayer._filtrations.simplices import Indices, Simplices, freudenthal_simplices
 
 
 class Grid(NamedTuple):
@@ -30,10 +30,14 @@ class VertexComplex(NamedTuple):
         return as_arrays(self.simplices)
 
 
-class SimplexComplex(NamedTuple):
-    """A value for each simplex: vertices first, then edges, and so on, in the order of these tensors."""
+class TriangulatedBall(NamedTuple):
+    """A value for each simplex: vertices first, then edges, and so on, in the order of these tensors.
+
+    The last ones, the cells, fill a ball of their dimension.
+    """
 
     simplices: tuple[Tensor, ...]
+    facets: Indices  # (m, d + 1): where the facets of each cell are among the simplices of one dimension less
 
 
 class CliqueComplex(NamedTuple):
@@ -43,7 +47,7 @@ class CliqueComplex(NamedTuple):
     threshold: float
 
 
-Cells: TypeAlias = Grid | VertexComplex | SimplexComplex | CliqueComplex
+Cells: TypeAlias = Grid | VertexComplex | TriangulatedBall | CliqueComplex
 
 
 def as_arrays(simplices: Iterable[Tensor]) -> list[Simplices]:
