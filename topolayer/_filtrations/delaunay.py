@@ -136,11 +136,15 @@ def _is_delaunay(cloud: Cloud, lattice: FaceLattice) -> bool:
     if not turn.all():
         return False
     width = cells.shape[1]
-    order = np.argsort(facets.ravel(), kind="stable")
-    facet = facets.ravel()[order]
-    cell, place = order // width, order % width
-    first = np.flatnonzero(facet[1:] == facet[:-1])
-    one, other = first, first + 1
+    places = facets.ravel()  # in cells, one after another
+    first, last = (np.empty(len(lattice.simplices[-2]), np.int64) for _ in range(2))
+    last[places] = np.arange(len(places))  # of equal indices the last one stays
+    first[places[::-1]] = np.arange(len(places))[::-1]
+    is_inner = first != last
+    if 2 * is_inner.sum() + (~is_inner).sum() < len(places):  # a facet of three cells
+        return False
+    cell, place = np.divmod(np.arange(len(places)), width)
+    one, other = first[is_inner], last[is_inner]
     towards = turn[cell] * (1 - 2 * (place % 2))  # of the side of the facet on which its cell lies
     if (towards[one] == towards[other]).any():
         return False
@@ -148,9 +152,8 @@ def _is_delaunay(cloud: Cloud, lattice: FaceLattice) -> bool:
     rows = np.concatenate([cells[cell[one]], opposite[:, None]], axis=1)
     if not have_sign(in_sphere, cloud, rows, turn[cell[one]], or_zero=False):
         return False
-    alone = np.ones(len(order), dtype=bool)
-    alone[one] = alone[other] = False
-    return _is_convex(cloud, cells, turn, cell[alone], place[alone])
+    outer = first[~is_inner]
+    return _is_convex(cloud, cells, turn, cell[outer], place[outer])
 
 
 def _is_convex(cloud: Cloud, cells: Simplices, turn: Signs, cell: Indices, place: Indices) -> bool:

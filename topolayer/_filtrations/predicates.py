@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,10 +12,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from topolayer._filtrations.simplices import Indices
+
 Array: TypeAlias = NDArray[Any]  # of float64, or of Python integers
 Signs = NDArray[np.int8]
-# Of coordinates (m, points, d) to values, and the same with all terms positive, which bounds what rounding does.
-Polynomial: TypeAlias = Callable[[Array], tuple[Array, Array]]
+# Of edges (d, k, m), from the first to the others of k + 1 points, m times: values (m,) or (several, m), of how many
+# products of edges' coordinates each is the sum at most, and the number of factors in each.
+Polynomial: TypeAlias = Callable[[Array], tuple[Array, int, int]]
 
 
 @dataclass(frozen=True)
@@ -31,17 +35,18 @@ class Cloud:
         return integers
 
 
-def signs(polynomial: Polynomial, cloud: Cloud, rows: NDArray[np.int64]) -> Signs:
+def signs(polynomial: Polynomial, cloud: Cloud, rows: Indices) -> Signs:
     """The exact signs of a polynomial of the points in each row."""
     values, bounds = _in_doubles(polynomial, cloud, rows)
     found = np.sign(values).astype(np.int8)
-    unsure = np.flatnonzero((np.abs(values) <= bounds).reshape(len(rows), -1).any(axis=1))
+    is_unsure = np.abs(values) <= bounds
+    unsure = np.flatnonzero(is_unsure if is_unsure.ndim == 1 else is_unsure.any(axis=0))
     if len(unsure):
-        found[unsure] = _in_integers(polynomial, cloud, rows[unsure])
-    return found
+        found[..., unsure] = _in_integers(polynomial, cloud, rows[unsure])
+    return found.T
 
 
-def have_sign(polynomial: Polynomial, cloud: Cloud, rows: NDArray[np.int64], expected: Signs, *, or_zero: bool) -> bool:
+def have_sign(polynomial: Polynomial, cloud: Cloud, rows: Indices, expected: Signs, *, or_zero: bool) -> bool:
     """Whether the polynomial (one value for each row) has the expected sign, 1 or -1, in all rows.
 
     `or_zero`: 0 will do as well. Of rows that doubles do not decide few are looked at if one of these is wrong.
@@ -60,85 +65,71 @@ def have_sign(polynomial: Polynomial, cloud: Cloud, rows: NDArray[np.int64], exp
     return True
 
 
-def _in_doubles(polynomial: Polynomial, cloud: Cloud, rows: NDArray[np.int64]) -> tuple[Array, Array]:
+def _in_doubles(polynomial: Polynomial, cloud: Cloud, rows: Indices) -> tuple[Array, Array]:
     """Values, and bounds of their rounding errors."""
-    values, terms = polynomial(cloud.doubles[rows])
-    size = rows.shape[1] + cloud.doubles.shape[1]
-    # Each term is a product of up to 2 `size` sums of `size` numbers, and there are fewer than 2**size of them.
-    return values, terms * (2 * size * size * np.finfo(np.float64).eps) + np.finfo(np.float64).tiny
+    edges = _edges(cloud.doubles, rows)
+    values, products, factors = polynomial(edges)
+    longest = np.abs(edges).max(axis=(0, 1))
+    # Fewer than 8 (d + k) roundings are on the way of a product into the sum.
+    each = 8 * (rows.shape[1] + edges.shape[0]) * np.finfo(np.float64).eps
+    return values, (products * each) * longest**factors + np.finfo(np.float64).tiny
 
 
-def _in_integers(polynomial: Polynomial, cloud: Cloud, rows: NDArray[np.int64]) -> Signs:
-    values, _ = polynomial(cloud.integers[rows])
-    return np.sign(values).astype(np.int8)
+def _in_integers(polynomial: Polynomial, cloud: Cloud, rows: Indices) -> Signs:
+    return np.sign(polynomial(_edges(cloud.integers, rows))[0]).astype(np.int8)
 
 
-def orientation(points: Array) -> tuple[Array, Array]:
-    """Of d + 1 points: the determinant of their differences, (m,)."""
-    edges, sizes = _edges(points)
-    everything = tuple(range(len(edges)))
-    return _minors(edges, -1)[everything], _minors(sizes, 1)[everything]
+def _edges(points: Array, rows: Indices) -> Array:
+    corners = np.take(np.ascontiguousarray(points.T), np.ascontiguousarray(rows.T), axis=1)
+    return np.asarray(corners[:, 1:] - corners[:, :1])
 
 
-def in_sphere(points: Array) -> tuple[Array, Array]:
-    """Of d + 2 points: the sign of `orientation` of the first d + 1 where the last is outside of their sphere, (m,)."""
-    edges, sizes = _edges(points)
-    return _lifted(edges, -1), _lifted(sizes, 1)
+def orientation(edges: Array) -> tuple[Array, int, int]:
+    """Of d + 1 points: the determinant of their differences."""
+    d = len(edges)
+    return _minors(list(edges.swapaxes(0, 1)))[tuple(range(d))], math.factorial(d), d
 
 
-def _lifted(edges: list[list[Array]], sign: int) -> Array:
-    rows = [[*edge, _dot(edge, edge)] for edge in edges]
-    return _minors(rows, sign)[tuple(range(len(rows)))]
+def in_sphere(edges: Array) -> tuple[Array, int, int]:
+    """Of d + 2 points: the sign of `orientation` of the first d + 1 where the last is outside of their sphere."""
+    d = len(edges)
+    rows = [[*edge, _dot(edge, edge)] for edge in edges.swapaxes(0, 1)]
+    return _minors(rows)[tuple(range(d + 1))], d * math.factorial(d + 1), d + 2
 
 
-def center(points: Array) -> tuple[Array, Array]:
+def center(edges: Array) -> tuple[Array, int, int]:
     """Of k + 1 points: barycentric coordinates of the center of their smallest circumsphere, times a positive number.
 
-    (m, k + 1), of points that have a volume.
+    The center c = sum x_j e_j has 2 c . e_i = e_i . e_i: Cramer's rule for the products of edges. (k + 1, m), of points
+    that have a volume.
     """
-    edges, sizes = _edges(points)
-    values, terms = _coordinates(edges, -1), _coordinates(sizes, 1)
-    return np.stack([2 * values[-1] - sum(values[:-1]), *values[:-1]], axis=1), np.stack(
-        [2 * terms[-1] + sum(terms[:-1]), *terms[:-1]], axis=1
-    )
+    d, k, _ = edges.shape
+    along = edges.swapaxes(0, 1)
+    products = {(i, j): _dot(along[i], along[j]) for i in range(k) for j in range(i + 1)}
+    rows = [[*(products[max(i, j), min(i, j)] for j in range(k)), products[i, i]] for i in range(k)]
+    minors = _minors(rows)
+    *found, volume = (minors[tuple(column for column in range(k + 1) if column != j)] for j in range(k + 1))
+    found = [-minor if (k - j) % 2 == 0 else minor for j, minor in enumerate(found)]
+    return np.stack([2 * volume - sum(found), *found]), (k + 2) * math.factorial(k) * d**k, 2 * k
 
 
-def _coordinates(edges: list[list[Array]], sign: int) -> list[Array]:
-    """Twice the coordinates of the center along the edges, times the last entry, a determinant that is not negative.
-
-    The center c = sum x_j e_j has 2 c . e_i = e_i . e_i: Cramer's rule for the products of edges.
-    """
-    k = len(edges)
-    rows = [[_dot(one, other) for other in edges] for one in edges]
-    minors = _minors([[*row, row[i]] for i, row in enumerate(rows)], sign)
-    found = []
-    for left_out in range(k + 1):
-        minor = minors[tuple(column for column in range(k + 1) if column != left_out)]
-        found.append(-minor if sign < 0 and left_out < k and (k - left_out) % 2 == 0 else minor)
-    return found
+def _dot(one: Array, other: Array) -> Array:
+    total: Array = one[0] * other[0]
+    for a, b in zip(one[1:], other[1:], strict=True):
+        total = total + a * b
+    return total
 
 
-def _edges(points: Array) -> tuple[list[list[Array]], list[list[Array]]]:
-    """From the first point to the others: coordinates, and their sizes."""
-    edges = np.moveaxis(points[:, 1:] - points[:, :1], 0, -1)
-    sizes = np.abs(edges)
-    return [list(edge) for edge in edges], [list(edge) for edge in sizes]
-
-
-def _dot(one: list[Array], other: list[Array]) -> Array:
-    return sum((a * b for a, b in zip(one[1:], other[1:], strict=True)), one[0] * other[0])
-
-
-def _minors(rows: list[list[Array]], sign: int) -> dict[tuple[int, ...], Array]:
-    """Determinants of all rows and as many columns, by these; with sign=1 all terms are added up as they are."""
+def _minors(rows: list[Any]) -> dict[tuple[int, ...], Array]:
+    """Determinants of all rows and as many columns, by these."""
     minors: dict[tuple[int, ...], Array] = {(column,): entry for column, entry in enumerate(rows[0])}
     for number, row in enumerate(rows[1:], 1):
         larger: dict[tuple[int, ...], Array] = {}
         for columns in itertools.combinations(range(len(row)), number + 1):
-            total: Any = 0
-            for place, column in enumerate(columns):
-                term = row[column] * minors[columns[:place] + columns[place + 1 :]]
-                total = total - term if sign < 0 and (number + place) % 2 else total + term
+            terms = [row[column] * minors[columns[:i] + columns[i + 1 :]] for i, column in enumerate(columns)]
+            total = terms[-1]  # the entry on the diagonal has the sign +
+            for distance, term in enumerate(terms[-2::-1], 1):
+                total = total - term if distance % 2 else total + term
             larger[columns] = total
         minors = larger
     return minors

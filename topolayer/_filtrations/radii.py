@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -99,57 +100,66 @@ def _raise(
 
 
 def _squared_radii(points: Tensor, rows: Simplices, move: float) -> tuple[Tensor, NDArray[np.bool_]]:
-    """Squared radii of smallest circumspheres, on the graph, of the simplices that are not flat; and which ones are.
-
-    Edges from the first vertex are made orthogonal, e_i = u_i + sum m_ij u_j. The center is sum y_i u_i, with
-    c . e_i = |e_i|^2 / 2.
-    """
-    corners = points[torch.from_numpy(rows)]
-    edges = (corners[:, 1:] - corners[:, :1]).detach()
-    is_flat = to_numpy(_are_flat(edges, move))
-    if is_flat.any():
-        corners = points[torch.from_numpy(rows[~is_flat])]
-    edges = corners[:, 1:] - corners[:, :1]
-    _, squares, along = _orthogonal(edges)
-    return sum((y * y * w for y, w in zip(along, squares, strict=True)), squares[0].new_zeros(())), is_flat
+    """Squared radii of smallest circumspheres, on the graph, of the simplices that are not flat; and which ones are."""
+    found = _orthogonal(points, rows)
+    is_flat = to_numpy(_are_flat(found, move))
+    if is_flat.any():  # not even their gradient may be infinite
+        found = _orthogonal(points, rows[~is_flat])
+    radius2 = points.new_zeros(len(rows) - int(is_flat.sum()))
+    for square, along in zip(found.squares, found.along, strict=True):
+        radius2 = radius2 + along * along * square
+    return radius2, is_flat
 
 
-def _orthogonal(edges: Tensor) -> tuple[list[list[Tensor]], list[Tensor], list[Tensor]]:
-    """Of (m, k, d) edges: the products m_ij, the squared lengths of u_i, and y_i."""
+class _Orthogonal(NamedTuple):
+    """Edges from the first vertex made orthogonal, e_i = u_i + sum m_ij u_j; the sphere's center is sum y_i u_i."""
+
+    longest: Tensor  # (m,) squared length of the longest edge
+    products: list[list[Tensor]]  # m_ij, (m,) each
+    squares: list[Tensor]  # of the lengths of u_i
+    along: list[Tensor]  # y_i, so that c . e_i = |e_i|^2 / 2
+
+    def detach(self) -> _Orthogonal:
+        products = [[m.detach() for m in row] for row in self.products]
+        return _Orthogonal(self.longest, products, [w.detach() for w in self.squares], [y.detach() for y in self.along])
+
+
+def _orthogonal(points: Tensor, rows: Simplices) -> _Orthogonal:
+    corners = points.mT[:, torch.from_numpy(rows.T.copy())]  # (d, k + 1, m): long axes last
+    edges = [corners[:, i] - corners[:, 0] for i in range(1, rows.shape[1])]
+    lengths = [edge.square().sum(dim=0) for edge in edges]
     across: list[Tensor] = []
-    squares: list[Tensor] = []
-    along: list[Tensor] = []
-    products: list[list[Tensor]] = []
-    for edge in edges.unbind(1):
-        rest, square = edge, edge.square().sum(dim=1) / 2
-        products.append([])
-        for u, w, y in zip(across, squares, along, strict=True):
-            m = (rest * u).sum(dim=1) / w
-            rest = rest - m[:, None] * u
-            square = square - m * y * w
-            products[-1].append(m)
+    found = _Orthogonal(torch.stack([length.detach() for length in lengths]).amax(dim=0), [], [], [])
+    for edge, length in zip(edges, lengths, strict=True):
+        rest, height = edge, length / 2
+        row: list[Tensor] = []
+        for u, w, y in zip(across, found.squares, found.along, strict=True):
+            row.append((rest * u).sum(dim=0) / w)
+            rest = rest - row[-1] * u
+            height = height - row[-1] * y * w
         across.append(rest)
-        squares.append(rest.square().sum(dim=1))
-        along.append(square / squares[-1])
-    return products, squares, along
+        found.products.append(row)
+        found.squares.append(rest.square().sum(dim=0))
+        found.along.append(height / found.squares[-1])
+    return found
 
 
-def _are_flat(edges: Tensor, move: float) -> Tensor:
+def _are_flat(found: _Orthogonal, move: float) -> Tensor:
     """Which simplices are too flat for their spheres, where the points may move so far; (m,) bool."""
-    if edges.shape[1] == 1:
-        return edges.new_zeros(len(edges), dtype=torch.bool)
-    products, squares, along = _orthogonal(edges)
-    heights = torch.stack(squares)
-    longest = edges.square().sum(dim=2).amax(dim=1)
-    flat = (heights <= (2.0**8 * move) ** 2).any(dim=0) | (heights <= 1e-20 * longest).any(dim=0)
+    longest, products, squares, along = found.detach()
+    if len(squares) == 1:
+        return torch.zeros_like(longest, dtype=torch.bool)
+    least = torch.stack(squares).amin(dim=0)
+    flat = (least <= (2.0**8 * move) ** 2) | (least <= 1e-20 * longest)
+    total, sizes = torch.zeros_like(longest), torch.zeros_like(longest)
     coordinates: list[Tensor] = []  # of the center, along the edges, from the last one
     for i in range(len(along) - 1, -1, -1):
         coordinate = along[i]
         for later, other in zip(range(len(along) - 1, i, -1), coordinates, strict=True):
             coordinate = coordinate - products[later][i] * other
         coordinates.append(coordinate)
-    along_edges = torch.stack(coordinates)
-    sizes = along_edges.abs().sum(dim=0) + (1 - along_edges.sum(dim=0)).abs()
+        total, sizes = total + coordinate, sizes + coordinate.abs()
+    sizes = sizes + (1 - total).abs()
     return flat | ~(sizes * max(move, _ROUNDING) <= _MOST_CHANGE)
 
 

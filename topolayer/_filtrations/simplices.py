@@ -63,9 +63,13 @@ def face_lattice(cells: Simplices, *, vertices: int) -> FaceLattice:
     while rows.shape[1] > 1:
         count, width = rows.shape
         candidates = np.concatenate([np.delete(rows, i, axis=1) for i in range(width)])
-        _, first, place = np.unique(_keys(candidates, vertices), return_index=True, return_inverse=True)
+        keys = _keys(candidates, vertices)
+        order = np.argsort(keys)  # rows with one key are equal, so it need not be stable
+        is_new = np.append(True, keys[order[1:]] != keys[order[:-1]])
+        place = np.empty(len(keys), np.int64)
+        place[order] = np.cumsum(is_new) - 1
         facets.append(place.reshape(width, count).T)
-        rows = candidates[first]
+        rows = candidates[order[is_new]]
         simplices.append(rows)
     return FaceLattice(simplices[::-1], [np.empty((len(rows), 0), np.int64), *facets[::-1]])
 
