@@ -36,13 +36,14 @@ class GudhiBackend(RankBackend):
             case Grid() | VertexComplex() as cells:
                 values = ranks.ravel()
                 simplices = with_faces(cells.maximal_simplices(), vertices=len(values), top=max(dims) + 1)
-                return _simplicial(simplices, [values[rows].max(axis=1) for rows in simplices])
+                return _simplicial(simplices, [values[rows].max(axis=1) for rows in simplices], top=max(dims))
             case TriangulatedBall(tensors):
                 simplices = as_arrays(tensors)
                 by_dimension = np.split(ranks, np.cumsum([len(rows) for rows in simplices])[:-1])
-                return _simplicial(simplices, by_dimension)
+                kept = max(dims) + 2  # bars of a dimension end with simplices of the next
+                return _simplicial(simplices[:kept], by_dimension[:kept], top=max(dims))
             case CliqueComplex():
-                return _rips(ranks, top=max(dims) + 1)
+                return _rips(ranks, top=max(dims))
         raise AssertionError("unsupported")
 
     def __repr__(self) -> str:
@@ -57,27 +58,31 @@ def _cubical(ranks: Ranks, construction: str) -> np.ndarray:
     return _rows(gudhi.CubicalComplex(**cells).persistence(homology_coeff_field=2))
 
 
-def _simplicial(simplices: list[np.ndarray], ranks: list[np.ndarray]) -> np.ndarray:
+def _simplicial(simplices: list[np.ndarray], ranks: list[np.ndarray], top: int) -> np.ndarray:
     import gudhi
 
     tree = gudhi.SimplexTree()
     # Faces come first, since a coface inserts those that are missing with its own rank.
     for rows, entry in zip(simplices, ranks, strict=True):
         tree.insert_batch(rows.T.astype(np.int32), entry)
-    return _persistence(tree)
+    return _persistence(tree, top)
 
 
 def _rips(ranks: Ranks, top: int) -> np.ndarray:
     import gudhi
 
     tree = gudhi.SimplexTree.create_from_array(ranks, max_filtration=np.finfo(np.float64).max)
-    tree.expansion(top)
-    return _persistence(tree)
+    tree.expansion(top + 1)
+    return _persistence(tree, top)
 
 
-def _persistence(tree: Any) -> np.ndarray:
-    # The default leaves out the top dimension, and with it the loops of a graph.
-    return _rows(tree.persistence(homology_coeff_field=2, persistence_dim_max=True))
+def _persistence(tree: Any, top: int) -> np.ndarray:
+    """Bars up to dimension `top`."""
+    # By default the dimension of the complex is left out; it is that of the loops of a graph.
+    tree.compute_persistence(homology_coeff_field=2, persistence_dim_max=tree.dimension() <= top)
+    by_dimension = [tree.persistence_intervals_in_dimension(dim).reshape(-1, 2) for dim in range(top + 1)]
+    dims = np.repeat(np.arange(top + 1), [len(bars) for bars in by_dimension])
+    return np.column_stack([dims, np.concatenate(by_dimension)])
 
 
 def _rows(diagram: list[tuple[int, tuple[float, float]]]) -> np.ndarray:
