@@ -73,7 +73,7 @@ def check_size(count: int, dimension: int) -> None:
 
 
 def most_maximal(count: int, dimension: int) -> int:
-    """How many maximal simplices there can be: McMullen's upper bound (1970), of the facets of the lifted points."""
+    """How many maximal simplices there can be: McMullen's upper bound, of the facets of the lifted points."""
     if count <= dimension + 1:
         return 1
     half = (dimension + 1) // 2
