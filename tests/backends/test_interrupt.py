@@ -13,7 +13,7 @@ import numpy as np
 from topolayer import _core
 
 values = np.random.default_rng(0).standard_normal({shape}, dtype=np.float32)
-options = dict(superlevel=False, dims=[0], threads={threads})
+options = dict(superlevel=False, dims={dims}, threads={threads})
 grid = _core.Grid(values.shape[-3:], _core.Connectivity.TOP_CELLS)
 compute = functools.partial(_core.grid_bars, grid=grid, **options)
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -30,18 +30,19 @@ assert _core.grid_bars(np.eye(8, dtype=np.float32).reshape(1, -1), grid, **optio
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent to a process in another way")
 @pytest.mark.parametrize(
-    ("threads", "shape"),
+    ("threads", "shape", "dims"),
     [
-        (1, (300, 300, 300)),
-        (2, (300, 300, 300)),
-        (1, (100, 64, 64, 64)),
-        (2, (100, 64, 64, 64)),
-        (4, (2, 240, 240, 240)),  # two threads each
+        (1, (300, 300, 300), [0]),
+        (2, (300, 300, 300), [0]),
+        (1, (100, 64, 64, 64), [0]),
+        (2, (100, 64, 64, 64), [0]),
+        (4, (2, 240, 240, 240), [0]),  # two threads each
+        (2, (150, 150, 150), [0, 1, 2]),
     ],
     ids=str,
 )
-def test_a_long_call_is_interrupted(threads: int, shape: tuple[int, ...]) -> None:
-    script = LONG_CALL.format(threads=threads, shape=shape)
+def test_a_long_call_is_interrupted(threads: int, shape: tuple[int, ...], dims: list[int]) -> None:
+    script = LONG_CALL.format(threads=threads, shape=shape, dims=dims)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "interrupted with 0 results\n"
