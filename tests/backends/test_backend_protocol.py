@@ -90,13 +90,14 @@ def test_the_table() -> None:
 
 
 def test_promised_support() -> None:
-    """native: grids, H0 of LowerStar and Rips. torch: grids. ripser: Rips. gudhi: everything, the top dimension too."""
+    """native: grids, H0 of LowerStar, H0 and H1 of Rips. torch: grids. ripser: Rips. gudhi: all of these."""
     native, of_torch, ripser, gudhi = (tl.backends()[name] for name in ("native", "torch", "ripser", "gudhi"))
     for family in FAMILIES:
         for superlevel in family.signs:
             filtration = family.make(family.random((2,)), superlevel)
             assert native.unsupported(filtration, (0,)) is None
             assert native.unsupported(filtration, family.dims) is None or family.kind not in "FVT"
+            assert family.kind != "rips" or native.unsupported(filtration, (0, 1)) is None
             assert (of_torch.unsupported(filtration, (0,)) is None) == (family.kind in "FVT")
             assert gudhi.unsupported(filtration, family.dims) is None
             assert (ripser.unsupported(filtration, family.dims) is None) == (family.kind == "rips")
@@ -127,8 +128,9 @@ def test_the_default_is_the_first_that_can(monkeypatch: pytest.MonkeyPatch) -> N
     tl.persistence(tl.Freudenthal(HILLS))
     tl.persistence(tl.Rips(torch.tensor(SQUARE)))
     tl.persistence(tl.Rips(torch.tensor(SQUARE)), 1)
+    tl.persistence(tl.Rips(torch.tensor(SQUARE)), 2)
     tl.persistence(tl.LowerStar(torch.rand(4), torch.tensor(CYCLE)), 1)
-    assert asked == ["native", "native", "ripser", "gudhi"]
+    assert asked == ["native", "native", "native", "ripser", "gudhi"]
 
 
 # -- passing and registering
@@ -223,7 +225,7 @@ def test_absent_ripser(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match=r'ripser.*pip install "topolayer\[ripser\]".*gudhi'):
         tl.persistence(rips, 1, backend="ripser")
     assert "topolayer[ripser]" in tl.backends()["ripser"].unsupported(rips, (1,))
-    assert tl.persistence(rips, 1).pairs.tolist() == tl.persistence(rips, 1, backend="gudhi").pairs.tolist()
+    assert tl.persistence(rips, 2).pairs.tolist() == tl.persistence(rips, 2, backend="gudhi").pairs.tolist()
 
 
 def test_libraries_are_imported_when_first_used() -> None:

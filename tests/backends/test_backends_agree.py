@@ -115,8 +115,8 @@ def test_larger_clouds() -> None:
         filtration = tl.Rips(distances, threshold=threshold)
         results = [found(tl.persistence(filtration, (0, 1, 2), backend=name)) for name in ("gudhi", "ripser")]
         assert results[0] == results[1]
-        assert found(tl.persistence(filtration, 0, backend="native")) == found(
-            tl.persistence(filtration, 0, backend="ripser")
+        assert found(tl.persistence(filtration, (0, 1), backend="native")) == found(
+            tl.persistence(filtration, (0, 1), backend="ripser")
         )
 
 
@@ -161,7 +161,7 @@ def test_any_small_distance_matrix(data: st.DataObject) -> None:
     values = torch.tensor(numbers, dtype=torch.float64).reshape(n, n).triu(1)
     values = values + values.mT
     for name in ("native", "gudhi", "ripser"):
-        dims = (0,) if name == "native" else family.dims
+        dims = (0, 1) if name == "native" else family.dims
         assert found(persistence(family.make(values, False), dims, name)) == family.expected(values, False, dims), name
 
 

@@ -20,7 +20,7 @@ BACKENDS = ["native", "gudhi", "ripser"]
 
 
 def _dims(backend: str) -> tuple[int, ...]:
-    return (0,) if backend == "native" else (0, 1, 2)
+    return (0, 1) if backend == "native" else (0, 1, 2)
 
 
 def _distances(n: int = 6, dtype: torch.dtype = torch.float64, seed: int = 0) -> torch.Tensor:
@@ -257,14 +257,12 @@ def test_asymmetry_by_rounding_to_half_precision(dtype: torch.dtype) -> None:
 def test_threshold_is_inclusive(backend: str, threshold: float) -> None:
     """Bars alive there are essential."""
     matrix = torch.tensor(SQUARE, dtype=torch.float64)
-    dims = (0,) if backend == "native" else (0, 1)
-    barcode = tl.persistence(tl.Rips(matrix, threshold=threshold), dims, backend=backend)
+    barcode = tl.persistence(tl.Rips(matrix, threshold=threshold), (0, 1), backend=backend)
     components, loops = barcode.essential.dims.tolist().count(0), barcode.essential.dims.tolist().count(1)
     assert components == (1 if threshold >= 1 else 4)
     assert barcode.dims.tolist().count(0) == 4 - components
-    if backend != "native":
-        assert loops == (1 <= threshold < math.sqrt(2))
-        assert barcode.dims.tolist().count(1) == (threshold >= math.sqrt(2))
+    assert loops == (1 <= threshold < math.sqrt(2))
+    assert barcode.dims.tolist().count(1) == (threshold >= math.sqrt(2))
 
 
 @pytest.mark.parametrize("dtype", WIDE, ids=str)

@@ -243,7 +243,9 @@ void try_graph(Bytes& in) {
 
 template <class Value>
 void try_rips(Bytes& in) {
-    const int points = 1 + in.upto(30);
+    const std::vector<int> choices_of_dims[] = {{0}, {1}, {0, 1}};
+    const std::vector<int>& dims = choices_of_dims[in.upto(2)];
+    const int points = 1 + in.upto(dims.back() == 0 || in.byte() % 8 == 0 ? 30 : 12);
     Trial<Value> trial(in, points * points);
     bool valid = true;
     for (Value& distance : trial.values()) {
@@ -255,11 +257,13 @@ void try_rips(Bytes& in) {
                              trial.samples() ? trial.values()[points / 2] : Value{2}};
     const Value threshold = choices[choice];
     const auto bars = with_little_memory_first(
-        in, [&] { return topolayer::rips_bars(trial.batch(false), points, threshold); });
+        in, [&] { return topolayer::rips_bars(trial.batch(false), points, threshold, dims); });
     // What is not finite is refused before; the core may see it or not, but does nothing that is undefined.
     if (!valid || !(threshold >= 0)) return;
-    trial.expect_bars(
-        bars, {0}, [&](const Value* sample, int) { return plain::rips_h0(sample, points, threshold); }, "H0 of Rips");
+    const auto expected = [&](const Value* sample, int dim) {
+        return dim == 0 ? plain::rips_h0(sample, points, threshold) : plain::rips_h1(sample, points, threshold);
+    };
+    trial.expect_bars(bars, dims, expected, "bars of Rips");
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <numeric>
 #include <set>
@@ -334,19 +335,28 @@ Bars volume_h1(const Value* values, const std::vector<Index>& shape, Adjacency a
     return bars;
 }
 
-// Kruskal's algorithm on all entries (i, j), i < j, up to the threshold.
+// Positions (i, j), i < j, of a matrix of distances up to the threshold, in the order in which they enter.
 template <class Value>
-Bars rips_h0(const Value* distances, Index points, Value threshold) {
+std::vector<Index> rips_edges(const Value* distances, Index points, Value threshold) {
     std::vector<Index> entries;
     for (Index i = 0; i < points; ++i)
         for (Index j = i + 1; j < points; ++j)
             if (distances[i * points + j] <= threshold) entries.push_back(i * points + j);
     std::stable_sort(entries.begin(), entries.end(), [&](Index a, Index b) { return distances[a] < distances[b]; });
+    return entries;
+}
+
+// Kruskal's algorithm. `closing`: the edges that join nothing.
+template <class Value>
+Bars rips_h0(const Value* distances, Index points, Value threshold, std::vector<Index>* closing = nullptr) {
     Sets sets(points);
     Bars bars;
-    for (const Index entry : entries) {
+    for (const Index entry : rips_edges(distances, points, threshold)) {
         const Index a = sets.root(entry / points), b = sets.root(entry % points);
-        if (a == b) continue;
+        if (a == b) {
+            if (closing) closing->push_back(entry);
+            continue;
+        }
         const Index younger = std::max(a, b);
         sets.attach(younger, std::min(a, b));
         if (distances[entry] != 0) bars.finite.insert(bars.finite.end(), {younger * points + younger, entry});
@@ -354,6 +364,50 @@ Bars rips_h0(const Value* distances, Index points, Value threshold) {
     for (Index i = 0; i < points; ++i)
         if (sets.root(i) == i) bars.essential.push_back(i * points + i);
     return bars;
+}
+
+// The boundary matrix of all triangles, column by column.
+template <class Value>
+Bars rips_h1(const Value* distances, Index points, Value threshold) {
+    const std::vector<Index> edges = rips_edges(distances, points, threshold);
+    const auto count = static_cast<Index>(edges.size());
+    std::vector<Index> place(points * points, -1);
+    for (Index i = 0; i < count; ++i) place[edges[i]] = i;
+    std::vector<std::vector<Index>> columns(count);  // by their last edges
+    std::vector<Index> deaths(count, -1);            // of edges, by place
+    for (Index now = 0; now < count; ++now)
+        for (Index point = 0; point < points; ++point) {
+            const Index a = edges[now] / points, b = edges[now] % points;
+            if (point == a || point == b) continue;
+            const Index first = place[std::min(a, point) * points + std::max(a, point)];
+            const Index second = place[std::min(b, point) * points + std::max(b, point)];
+            if (first < 0 || second < 0 || first > now || second > now) continue;
+            std::vector<Index> column{std::min(first, second), std::max(first, second), now};
+            while (!column.empty() && deaths[column.back()] >= 0) {
+                std::vector<Index> sum;
+                const std::vector<Index>& other = columns[column.back()];
+                std::set_symmetric_difference(column.begin(), column.end(), other.begin(), other.end(),
+                                              std::back_inserter(sum));
+                column.swap(sum);
+            }
+            if (column.empty()) continue;
+            deaths[column.back()] = now;
+            columns[column.back()] = column;
+        }
+    std::vector<Index> closing;
+    rips_h0(distances, points, threshold, &closing);
+    std::vector<std::pair<Index, Index>> bars;  // (death, birth), places
+    Bars result;
+    for (const Index entry : closing) {
+        const Index death = deaths[place[entry]];
+        if (death < 0)
+            result.essential.push_back(entry);
+        else if (distances[entry] != distances[edges[death]])
+            bars.emplace_back(death, place[entry]);
+    }
+    std::sort(bars.begin(), bars.end());
+    for (const auto& [death, birth] : bars) result.finite.insert(result.finite.end(), {edges[birth], edges[death]});
+    return result;
 }
 
 }  // namespace plain

@@ -1,4 +1,4 @@
-"""The C++ core: grids, `Alpha` in dimension 0 and the top one, lower-star and Rips filtrations in dimension 0."""
+"""The C++ core: grids in every dimension, `Alpha` in 0 and the top one, lower-star filtrations in 0, Rips in 0 and 1."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from topolayer._filtrations.simplices import edges
 _Indices: TypeAlias = NDArray[np.int64]
 _Arrays: TypeAlias = tuple[_Indices, _Indices, _Indices]  # indices of bars, their dimensions and samples
 _LARGEST_SAMPLE = 2**32 - 1  # positions within a sample are 32 bits wide
+_MOST_POINTS_OF_LOOPS = 2**16  # so are edges, and each has two ends
 
 
 class NativeBackend:
@@ -47,9 +48,14 @@ class NativeBackend:
             case TriangulatedBall():
                 if not set(dims) <= {0, filtration.top_dimension}:
                     return "of points it computes dimension 0 and the top one"
-            case VertexComplex() | CliqueComplex():
+            case VertexComplex():
                 if set(dims) != {0}:
                     return "it computes dimension 0 only"
+            case CliqueComplex(points=points):
+                if not set(dims) <= {0, 1}:
+                    return "of Rips it computes dimensions 0 and 1"
+                if 1 in dims and points > _MOST_POINTS_OF_LOOPS:
+                    return f"it takes at most {_MOST_POINTS_OF_LOOPS} points in dimension 1, got {points}"
             case _:
                 return f"it does not compute {type(filtration).__name__} filtrations"
         entries = math.prod(filtration.sample_shape)
@@ -83,10 +89,7 @@ class NativeBackend:
         return indices.view(filtration.values.shape)
 
     def __repr__(self) -> str:
-        return (
-            "<native: grids in every dimension, Alpha in dimension 0 and the top one, "
-            "LowerStar and Rips in dimension 0>"
-        )
+        return "<native: grids in every dimension, Alpha in 0 and the top one, LowerStar in 0, Rips in 0 and 1>"
 
 
 def _bars(filtration: Filtration, dims: list[int]) -> tuple[_Arrays, _Arrays, bool]:
@@ -95,7 +98,7 @@ def _bars(filtration: Filtration, dims: list[int]) -> tuple[_Arrays, _Arrays, bo
     match filtration.cells:
         case CliqueComplex(threshold=threshold):
             distances = filtration.values.reshape(-1, *filtration.sample_shape)
-            return _core.rips_bars(_to_numpy(distances), threshold, threads)
+            return _core.rips_bars(_to_numpy(distances), threshold, dims, threads)
         case VertexComplex() as complex_:
             graph = edges(complex_.maximal_simplices())
             return _core.graph_bars(_rows(filtration), graph, filtration.superlevel, threads)

@@ -180,8 +180,8 @@ class Backend(Protocol):
     Example:
         >>> import torch, topolayer as tl
         >>> native = tl.backends()["native"]
-        >>> native.unsupported(tl.Rips(torch.zeros(3, 3)), (1,))
-        'it computes dimension 0 only'
+        >>> native.unsupported(tl.Rips(torch.zeros(3, 3)), (2,))
+        'of Rips it computes dimensions 0 and 1'
         >>> native.pairs(tl.Freudenthal(torch.tensor([0.0, 3.0, 1.0, 2.0]), ndim=1), (0,)).finite.indices
         tensor([[2, 1]])
     """

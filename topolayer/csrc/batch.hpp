@@ -24,7 +24,9 @@
 #include "grid/grid.hpp"
 #include "grid/persistence.hpp"
 #include "grid/simplification.hpp"
+#include "rips/edges.hpp"
 #include "rips/h0.hpp"
+#include "rips/loops.hpp"
 
 namespace topolayer {
 
@@ -129,14 +131,21 @@ BatchBars graph_bars(const Batch<Value>& batch, const Graph& graph) {
     });
 }
 
-// Finds the bars of dimension 0 of matrices of distances.
+// Finds the bars of matrices of distances in `dims`, ascending: 0, 1, or both.
 template <class Value>
-BatchBars rips_bars(const Batch<Value>& batch, std::int64_t points, double threshold) {
+BatchBars rips_bars(const Batch<Value>& batch, std::int64_t points, double threshold, std::span<const int> dims) {
     check_size(batch, points * points);
     const auto longest = rounded<Value>(threshold);
-    return find_bars(batch, dimension_zero, [&] {
-        return [&, h0 = RipsH0<Value>()](const Sample<Value>& sample, Bars* bars) mutable {
-            h0(sample, points, longest, *bars);
+    if (dims.back() == 0)
+        return find_bars(batch, dims, [&] {
+            return [&, h0 = Workspace<RipsH0<Value>>()](const Sample<Value>& sample, Bars* bars) mutable {
+                (*h0)(sample, points, longest, *bars);
+            };
+        });
+    if (points > most_points_of_loops) throw std::invalid_argument("there are too many points");
+    return find_bars(batch, dims, [&] {
+        return [&, loops = Workspace<RipsLoops<Value>>()](const Sample<Value>& sample, Bars* bars) mutable {
+            (*loops)(sample, points, longest, dims, bars);
         };
     });
 }

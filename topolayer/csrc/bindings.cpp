@@ -131,12 +131,12 @@ void bind(nb::module_& m) {
         bars_doc, "values"_a.noconvert(), "edges"_a.noconvert(), "superlevel"_a, "threads"_a);
     m.def(
         "rips_bars",
-        [](const Input<Value, nb::ndim<3>>& distances, double threshold, int threads) {
+        [](const Input<Value, nb::ndim<3>>& distances, double threshold, const std::vector<int>& dims, int threads) {
             const auto batch = to_batch(distances, false, threads);
             const auto points = static_cast<std::int64_t>(distances.shape(1));
-            return to_python(without_gil([&] { return rips_bars(batch, points, threshold); }));
+            return to_python(without_gil([&] { return rips_bars(batch, points, threshold, dims); }));
         },
-        bars_doc, "distances"_a.noconvert(), "threshold"_a, "threads"_a);
+        bars_doc, "distances"_a.noconvert(), "threshold"_a, "dims"_a, "threads"_a);
     bind_simplification<Value, std::int32_t>(m);
     bind_simplification<Value, std::int64_t>(m);
 }
