@@ -5,7 +5,18 @@ which a *penalty* is a plain function; a *regularizer* applies penalties to name
 """
 
 from importlib.metadata import version as _version
+from pathlib import Path as _Path
 
+try:
+    from topolayer import _core as _core
+except ImportError as error:
+    _folder = _Path(__file__).parent
+    if any(_folder.glob("_core.*.so")) or any(_folder.glob("_core*.pyd")):
+        raise
+    raise ImportError(
+        f"topolayer was imported from {_folder}, where its C++ core is not compiled. Is this the folder of a clone? "
+        "Run Python in another one, or install with `pip install -e .` there"
+    ) from error
 from topolayer._backends import (
     Backend,
     BarIndices,

@@ -48,6 +48,15 @@ def rips_bars(distances: Annotated[NDArray[numpy.float64], dict(shape=(None, Non
     """
 
 @overload
+def rips_extremes(distances: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], extremes: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu')], threads: int) -> None: ...
+
+@overload
+def rips_extremes(distances: Annotated[NDArray[numpy.float64], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], extremes: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], threads: int) -> None:
+    """
+    Writes the smallest and the largest entry off the diagonal, the largest on it and the largest difference across it.
+    """
+
+@overload
 def simplify_grid(values: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], indices: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu')], grid: Grid, superlevel: bool, most: int, shortest: float, threads: int) -> bool: ...
 
 @overload

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -12,16 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-try:
-    from topolayer import _core
-except ImportError as error:
-    folder = Path(__file__).parents[1]
-    if any(folder.glob("_core.*.so")) or any(folder.glob("_core*.pyd")):
-        raise
-    raise ImportError(
-        f"topolayer was imported from {folder}, where its C++ core is not compiled. Is this the folder of a clone? "
-        "Run Python in another one, or install with `pip install -e .` there"
-    ) from error
+from topolayer import _core
 from topolayer._backends.complexes import components, voids
 from topolayer._backends.protocol import BarIndices, Capabilities, IndexPairs, unchecked
 from topolayer._filtrations import Filtration

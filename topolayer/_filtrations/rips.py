@@ -54,9 +54,10 @@ class Rips(Filtration):
                 "points are given to Rips.from_points(points)"
             )
         object.__setattr__(self, "threshold", check_threshold(self.threshold, self.input_dtype, remedy=_NO_LIMIT))
-        check_distances(distances.detach(), self.input_dtype)
-        diagonal = torch.eye(shape[-1], dtype=torch.bool, device=distances.device)
-        object.__setattr__(self, "values", distances.masked_fill(diagonal | (distances < 0), 0))
+        if check_distances(distances.detach(), self.input_dtype):
+            distances = distances.clamp(min=0)
+        births = distances.new_zeros(shape[:-1])
+        object.__setattr__(self, "values", torch.diagonal_scatter(distances, births, dim1=-2, dim2=-1))
 
     @classmethod
     def from_points(cls, points: Tensor, *, p: float = 2.0, threshold: float = math.inf) -> Self:

@@ -5,41 +5,43 @@ from __future__ import annotations
 import math
 from typing import NoReturn
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from topolayer import _core
 from topolayer._checks import check_finite
+from topolayer._tracing import is_traced, to_numpy
 
 
-def check_distances(distances: Tensor, dtype: torch.dtype) -> None:
-    """Of (*batch, n, n) matrices, off the graph, with the diagonal; `dtype` is the one they came in, before raising."""
+def check_distances(distances: Tensor, dtype: torch.dtype) -> bool:
+    """Of (*batch, n, n) matrices, off the graph, with the diagonal; `dtype` is the one they came in, before raising.
+
+    Returns whether rounding has made an entry negative.
+    """
     count = distances.shape[-1]
     if count == 1:
         check_finite("distances", distances, remedy="the distance of a point to itself is 0")
     if count == 1 or distances.numel() == 0:
-        return
-    # Without every (n + 1)-th entry, and without a copy.
-    others = distances.flatten(-2)[..., 1:].view(*distances.shape[:-2], count - 1, count + 1)[..., :-1]
-    smallest, largest = others.amin(dim=(-2, -1)), others.amax(dim=(-2, -1))
+        return False
+    smallest, largest, diagonal, asymmetry = _extremes(distances)
     eps = torch.finfo(dtype).eps
-    # What rounding did to the diagonal it did to the others, too: in squares, as much as the square of the diagonal.
-    diagonal = distances.diagonal(dim1=-2, dim2=-1).abs().amax(dim=-1)
-    asymmetry = (distances - distances.mT).amax(dim=(-2, -1))
 
     def within(scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """How large rounding may be, whether the diagonal shows more of it, and whether all is well."""
         rounding = 64 * eps * scale
+        # What rounding did to the diagonal it did to the others, too: in squares, as much as the diagonal squared.
         exact = diagonal <= torch.maximum(rounding, math.sqrt(0.02) * smallest)
         # float64 gets float32's tolerance: it may come from there.
         symmetric = asymmetry <= max(1e-6, 64 * eps) * scale
         return rounding, exact, (smallest >= -rounding) & (largest < math.inf) & exact & symmetric
 
     if bool(within(largest.clamp(min=0))[2].all()):
-        return
+        return bool((smallest < 0).any())
     scale = torch.where(_differ_from_one(distances, eps), largest.clamp(min=1), largest.clamp(min=0))
     rounding, exact, good = within(scale)
     if bool(good.all()):
-        return
+        return bool((smallest < 0).any())
     missing = "an edge that is missing gets a large finite distance, with a threshold below it"
     check_finite("distances", _without_diagonal(distances), remedy=missing)
     if bool((smallest < -rounding).any()):
@@ -47,6 +49,25 @@ def check_distances(distances: Tensor, dtype: torch.dtype) -> None:
     if not bool(exact.all()):
         _refuse_diagonal(diagonal, smallest, exact)
     _check_squares(distances, scale[..., None, None])
+    return bool((smallest < 0).any())
+
+
+def _extremes(distances: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of each matrix of two points or more: the smallest and the largest entry off the diagonal, the largest absolute
+    value on it, and the largest difference of two entries across it. On the CPU that is one pass of the core.
+    """
+    *batch, count, _ = distances.shape
+    if distances.device.type == "cpu" and not is_traced():
+        matrices = to_numpy(distances.resolve_neg().contiguous()).reshape(-1, count, count)
+        found = np.empty((len(matrices), 4), matrices.dtype)
+        _core.rips_extremes(matrices, found.ravel(), torch.get_num_threads())
+        smallest, largest, diagonal, asymmetry = torch.from_numpy(found).view(*batch, 4).unbind(-1)
+        return smallest, largest, diagonal, asymmetry
+    # Without every (n + 1)-th entry, and without a copy.
+    others = distances.flatten(-2)[..., 1:].view(*batch, count - 1, count + 1)[..., :-1]
+    diagonal = distances.diagonal(dim1=-2, dim2=-1).abs().amax(dim=-1)
+    asymmetry = (distances - distances.mT).amax(dim=(-2, -1))
+    return others.amin(dim=(-2, -1)), others.amax(dim=(-2, -1)), diagonal, asymmetry
 
 
 def _differ_from_one(distances: Tensor, eps: float) -> Tensor:

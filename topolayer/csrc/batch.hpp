@@ -25,6 +25,7 @@
 #include "grid/persistence.hpp"
 #include "grid/simplification.hpp"
 #include "rips/edges.hpp"
+#include "rips/extremes.hpp"
 #include "rips/h0.hpp"
 #include "rips/loops.hpp"
 
@@ -146,6 +147,24 @@ BatchBars rips_bars(const Batch<Value>& batch, std::int64_t points, double thres
     return find_bars(batch, dims, [&] {
         return [&, loops = Workspace<RipsLoops<Value>>()](const Sample<Value>& sample, Bars* bars) mutable {
             (*loops)(sample, points, longest, dims, bars);
+        };
+    });
+}
+
+// Writes four numbers for each matrix of distances, of two points or more; see DistanceExtremes.
+template <class Value>
+void rips_extremes(const Batch<Value>& batch, std::int64_t points, std::span<Value> extremes) {
+    check_size(batch, points * points);
+    if (points < 2 || static_cast<std::int64_t>(extremes.size()) != 4 * batch.samples)
+        throw std::invalid_argument("there must be two points or more, and four numbers for each sample");
+    for_each_sample(batch, [&] {
+        return [&, find = FindExtremes<Value>()](std::int64_t number, const Sample<Value>& sample) mutable {
+            const auto [smallest, largest, diagonal, asymmetry] = find(sample, points);
+            Value* const mine = &extremes[static_cast<std::size_t>(4 * number)];
+            mine[0] = smallest;
+            mine[1] = largest;
+            mine[2] = diagonal;
+            mine[3] = asymmetry;
         };
     });
 }

@@ -137,6 +137,15 @@ void bind(nb::module_& m) {
             return to_python(without_gil([&] { return rips_bars(batch, points, threshold, dims); }));
         },
         bars_doc, "distances"_a.noconvert(), "threshold"_a, "dims"_a, "threads"_a);
+    m.def(
+        "rips_extremes",
+        [](const Input<Value, nb::ndim<3>>& distances, const Output<Value>& extremes, int threads) {
+            const auto batch = to_batch(distances, false, threads);
+            const auto points = static_cast<std::int64_t>(distances.shape(1));
+            without_gil([&] { rips_extremes(batch, points, std::span(extremes.data(), extremes.size())); });
+        },
+        "Writes the smallest and the largest entry off the diagonal, the largest on it and the largest difference across it.",
+        "distances"_a.noconvert(), "extremes"_a.noconvert(), "threads"_a);
     bind_simplification<Value, std::int32_t>(m);
     bind_simplification<Value, std::int64_t>(m);
 }
