@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 
 import numpy as np
 
@@ -28,13 +29,34 @@ class RipserBackend(RankBackend):
 
     def diagram(self, filtration: Filtration, ranks: Ranks, dims: tuple[int, ...]) -> np.ndarray:
         import ripser
-        from scipy.sparse import coo_matrix
 
-        row, column = np.nonzero(np.isfinite(ranks))
-        # Vertices are born at different ranks, which Ripser takes from the diagonal of a sparse matrix only.
-        sparse = coo_matrix((ranks[row, column], (row, column)), shape=ranks.shape)
-        diagrams = ripser.ripser(sparse, distance_matrix=True, maxdim=max(dims))["dgms"]
-        return np.concatenate([np.insert(bars, 0, dim, axis=1) for dim, bars in enumerate(diagrams)])
+        # A dense matrix is faster than a sparse one, but all vertices are born at 0 there.
+        entered = np.isfinite(ranks)
+        dense = ranks.copy()
+        np.fill_diagonal(dense, 0)
+        last = math.inf if entered.all() else float(ranks[entered].max())
+        diagrams = ripser.ripser(dense, distance_matrix=True, maxdim=max(dims), thresh=last)["dgms"]
+        rows = [np.insert(bars, 0, dim, axis=1) for dim, bars in enumerate(diagrams) if dim > 0]
+        return np.concatenate([_components(diagrams[0][:, 1], ranks), *rows])
 
     def __repr__(self) -> str:
         return "<ripser: Rips, every dimension>"
+
+
+def _components(deaths: np.ndarray, ranks: Ranks) -> np.ndarray:
+    """The bars of dimension 0, from the ranks of the edges that join something. A vertex has its number as its rank."""
+    oldest = list(range(len(ranks)))
+
+    def root(vertex: int) -> int:
+        while oldest[vertex] != vertex:
+            vertex = oldest[vertex]
+        return vertex
+
+    first, second = np.nonzero(np.triu(np.isin(ranks, deaths[np.isfinite(deaths)]), 1))
+    rows = []
+    for edge in np.argsort(ranks[first, second]):
+        a, b = root(int(first[edge])), root(int(second[edge]))
+        oldest[max(a, b)] = min(a, b)
+        rows.append((0, max(a, b), ranks[first[edge], second[edge]]))
+    rows += [(0, vertex, math.inf) for vertex, older in enumerate(oldest) if vertex == older]
+    return np.array(rows, dtype=np.float64)
