@@ -99,7 +99,7 @@ def test_the_table_of_dimensions_is_what_the_backends_say() -> None:
     for name, _, *cells in rows:
         for filtration in FILTRATIONS[name.split("`")[1]]:
             top = 2 if filtration.top_dimension is None else filtration.top_dimension
-            dims = {"": set(), "0": {0}, "0 and top": {0, top}, "all": set(range(top + 1))}
+            dims = {"": set(), "0": {0}, "0 and 1": {0, 1}, "0 and top": {0, top}, "all": set(range(top + 1))}
             for backend, cell in zip(("native", "torch", "ripser", "gudhi"), cells, strict=True):
                 unsupported = tl.backends()[backend].unsupported
                 assert {d for d in range(top + 1) if unsupported(filtration, (d,)) is None} == dims[cell], backend
