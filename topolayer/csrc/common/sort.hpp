@@ -18,15 +18,11 @@ struct Keyed {
     std::uint32_t index;
 };
 
-// Sorts by key, from the least significant digit to the most. Equal keys keep their order; `spare` holds what is in between.
-template <class Key>
-void sort_by_key(Buffer<Keyed<Key>>& entries, Buffer<Keyed<Key>>& spare) {
-    constexpr int digit_bits = 11, bits = 8 * sizeof(Key), digits = (bits + digit_bits - 1) / digit_bits;
+// Sorts by key, from the least significant digit to the most; see sort_by_key.
+template <int digit_bits, class Key>
+void sort_by_digits(Buffer<Keyed<Key>>& entries, Buffer<Keyed<Key>>& spare) {
+    constexpr int bits = 8 * sizeof(Key), digits = (bits + digit_bits - 1) / digit_bits;
     constexpr std::size_t radix = std::size_t{1} << digit_bits;
-    if (entries.size() < radix / 4) {
-        std::stable_sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
-        return;
-    }
     const auto digit = [](Key key, int place) { return static_cast<std::size_t>(key >> place * digit_bits) % radix; };
     const auto counts = std::make_unique<std::array<std::array<std::uint32_t, radix>, digits>>();
     for (const auto& entry : entries)
@@ -40,6 +36,17 @@ void sort_by_key(Buffer<Keyed<Key>>& entries, Buffer<Keyed<Key>>& spare) {
         for (const auto& entry : entries) spare[next[digit(entry.key, place)]++] = entry;
         entries.swap(spare);
     }
+}
+
+// Sorts by key. Equal keys keep their order; `spare` holds what is in between.
+template <class Key>
+void sort_by_key(Buffer<Keyed<Key>>& entries, Buffer<Keyed<Key>>& spare) {
+    if (entries.size() < 128)
+        std::stable_sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
+    else if (entries.size() < 4096)  // fewer digits would take longer to count than to sort by
+        sort_by_digits<8>(entries, spare);
+    else
+        sort_by_digits<11>(entries, spare);
 }
 
 }  // namespace topolayer

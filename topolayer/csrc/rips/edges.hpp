@@ -97,7 +97,7 @@ private:
         for (std::int64_t i = 0; i < matrix.points(); ++i) visit(i, matrix.row(i), i + 1);
     }
 
-    static constexpr std::size_t edges_per_bucket = 4096, most_buckets = 4096;
+    static constexpr std::size_t edges_per_bucket = 1024, most_buckets = 4096;
 
     Buffer<Edge<Value>> edges_, sorted_, spare_;
     std::vector<std::uint32_t> ends_;  // of the buckets

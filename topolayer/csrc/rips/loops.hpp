@@ -51,10 +51,14 @@ private:
         bool alive = true;
     };
 
-    // A point is joined with all others there, so that no loop is alive and no lune empty.
-    Key<Value> enclosing_radius() const {
-        Key<Value> radius = largest(matrix_.row(0), points_);
-        for (std::int64_t i = 1; i < points_; ++i) radius = std::min(radius, largest(matrix_.row(i), points_));
+    // A point, the center, is joined with all others there, so that no loop is alive and no lune empty.
+    Key<Value> enclosing_radius() {
+        Key<Value> radius = std::numeric_limits<Key<Value>>::max();
+        for (std::int64_t i = 0; i < points_; ++i) {
+            const Key<Value> farthest = largest(matrix_.row(i), points_);
+            if (farthest < radius) center_ = i;
+            radius = std::min(radius, farthest);
+        }
         return radius;
     }
 
@@ -107,22 +111,24 @@ private:
     // Whether an edge that has not entered may have an empty lune. The one that makes it say so is kept, as those before it
     // are settled, and it stays so until it enters.
     bool another_may_be_critical(Key<Value> longest, Pace& pace) {
-        const auto settled = [&](std::int64_t i, std::int64_t j, bool seen) {
-            if (lunes_.is_joined(static_cast<Point>(i), static_cast<Point>(j))) return true;
-            const Key<Value> length = matrix_.row(i)[j];
-            return !seen && (length > longest || has_shorter_way(i, j, length));
-        };
         auto& [i, j] = unsettled_;
-        for (bool seen = j > 0; i < points_; ++i, j = i + 1)
-            for (j = std::max(j, i + 1); j < points_; ++j, seen = false) {
-                if (!settled(i, j, seen)) return true;
-                pace.after(1);
+        if (i < j && !lunes_.is_joined(static_cast<Point>(i), static_cast<Point>(j))) return true;
+        const Key<Value>* const central = matrix_.row(center_);
+        for (; i < points_; ++i, j = i) {
+            const Key<Value>* const row = matrix_.row(i);
+            pace.after(points_);
+            for (j = std::max(j, i) + 1; j < points_; ++j) {
+                const bool entered = lunes_.is_joined(static_cast<Point>(i), static_cast<Point>(j));
+                const bool has_center = std::max(central[i], central[j]) < row[j];
+                if (!(entered | (row[j] > longest) | has_center) && !has_shorter_way(i, j, row[j])) return true;
             }
+        }
         return false;
     }
 
-    // Whether some point is closer to both than they are to each other.
+    // Whether some point is closer to both than they are to each other. Most have one that is joined with both already.
     bool has_shorter_way(std::int64_t i, std::int64_t j, Key<Value> length) const {
+        if (lunes_.are_near(static_cast<Point>(i), static_cast<Point>(j))) return true;
         const Key<Value> *const first = matrix_.row(i), *const second = matrix_.row(j);
         constexpr std::int64_t at_once = 32;
         for (std::int64_t begin = 0; begin < points_; begin += at_once)
@@ -211,7 +217,7 @@ private:
     std::int64_t entry_of(const Edge<Value>& edge) const { return first_end(edge) * points_ + second_end(edge); }
 
     KeyMatrix<Value> matrix_;
-    std::int64_t points_ = 0;
+    std::int64_t points_ = 0, center_ = 0;
     EdgesInOrder<Value> edges_;
     Lunes lunes_;
     UnionFind sets_;

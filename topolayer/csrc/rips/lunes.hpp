@@ -38,6 +38,14 @@ public:
 
     bool is_joined(Point a, Point b) const { return row(a)[b / word_bits] >> b % word_bits & 1; }
 
+    // Whether both are joined with some point.
+    bool are_near(Point a, Point b) const {
+        const Word *const first = row(a), *const second = row(b);
+        std::size_t w = 0;
+        while (w < words_ && (first[w] & second[w]) == 0) ++w;
+        return w < words_;
+    }
+
     // Looks at the lune of an edge that has not entered; whether there are points in it.
     bool look(Point a, Point b) {
         const Word *const first = row(a), *const second = row(b);
