@@ -75,6 +75,9 @@ def topolayer_() -> list[Contender]:
     def rips(matrix: Tensor) -> tl.Barcode:
         return tl.persistence(tl.Rips(matrix))
 
+    def loops(matrix: Tensor) -> tl.Barcode:
+        return tl.persistence(tl.Rips(matrix), (0, 1))
+
     def penalty(activation: Tensor) -> Tensor:
         return backward(tl.few_maxima, activation)
 
@@ -92,6 +95,7 @@ def topolayer_() -> list[Contender]:
         Contender(
             "topolayer H0", "distances", rips, h0, "Rips", "dimension 0: deaths, differentiable, with their edges"
         ),
+        Contender("topolayer H0+H1", "distances", loops, h0, "Rips", "dimensions 0 and 1: the same"),
         Contender("few_maxima", "penalty", penalty, float, "Freudenthal", "the penalty and its gradient"),
     ]
     for threads in range(1, min(2, cores()) + 1):
@@ -212,10 +216,34 @@ def oineus_() -> list[Contender]:
 def ripser_() -> list[Contender]:
     ripser = import_module("ripser")
 
-    def call(matrix: Tensor) -> Any:
-        return ripser.ripser(matrix.numpy(), maxdim=0, distance_matrix=True)["dgms"][0]
+    def call(matrix: Tensor, *, maxdim: int) -> Any:
+        return ripser.ripser(matrix.numpy(), maxdim=maxdim, distance_matrix=True)["dgms"][0]
 
-    return [Contender("ripser", "distances", call, finite, "Rips", "ripser(maxdim=0): values")]
+    h0, h1 = (functools.partial(call, maxdim=maxdim) for maxdim in (0, 1))
+    return [
+        Contender("ripser", "distances", h0, finite, "Rips", "ripser(maxdim=0): values"),
+        Contender("ripser H0+H1", "distances", h1, finite, "Rips", "ripser(maxdim=1): values"),
+    ]
+
+
+def redzed_() -> list[Contender]:
+    redzed = import_module("redzed_tda")
+
+    def call(matrix: Tensor) -> Any:
+        return redzed.rips(matrix.numpy(), maxdim=1, simplex_pairs=True)[0][0]
+
+    returns = "rips(maxdim=1, simplex_pairs=True): values and simplices"
+    return [Contender("redzed H0+H1", "distances", call, finite, "Rips", returns)]
+
+
+def persist0_() -> list[Contender]:
+    persist0 = import_module("persist0")
+
+    def call(matrix: Tensor) -> Any:
+        return persist0.h0_persistence(matrix[None])[1]
+
+    returns = "h0_persistence: deaths, differentiable, with their edges"
+    return [Contender("persist0 H0", "distances", call, lambda deaths: int((deaths > 0).sum()), "Rips", returns)]
 
 
 def torch_topological_() -> list[Contender]:
@@ -279,6 +307,8 @@ LOADERS: dict[str, Callable[[], list[Contender]]] = {
     "cripser": cripser_,
     "oineus": oineus_,
     "ripser": ripser_,
+    "redzed-tda": redzed_,
+    "persist0-tda": persist0_,
     "torch-topological": torch_topological_,
     "topologylayer": topologylayer_,
 }
