@@ -1,4 +1,4 @@
-"""The C++ core: grids in every dimension, `Alpha` in 0 and the top one, lower-star filtrations in 0, Rips in 0 and 1."""
+"""The C++ core: grids in every dimension, `Alpha` in 0 and the top one, `LowerStar` in 0, `Rips` in 0 and 1."""
 
 from __future__ import annotations
 
