@@ -51,6 +51,8 @@ public:
             return {key, position ^ flip_};
     }
 
+    void prefetch(Position position) const { topolayer::prefetch(values_ + position); }
+
     Position position(const Entry& entry) const {
         if constexpr (sizeof(Value) == 4)
             return static_cast<Position>(entry) ^ flip_;
@@ -148,6 +150,13 @@ public:
         return true;
     }
 
+    // One that will come soon, or nullptr.
+    const Entry* soon() const {
+        const unsigned half = filled_[0] == 0 && halves > 1;
+        if (filled_[half] == 0) return nullptr;
+        return buckets_[64 * half + static_cast<unsigned>(std::countr_zero(filled_[half]))].end() - 1;
+    }
+
     template <class Function>
     void for_each(Function function) {
         for_each_bucket([&](Buffer<Entry>& bucket) { std::for_each(bucket.begin(), bucket.end(), function); });
@@ -197,6 +206,17 @@ public:
             std::memcpy(&mask, masks + i * sizeof(Mask), sizeof(Mask));
             add(positions[i], mask);
         }
+    }
+
+    // Calls function(a voxel that will come off soon).
+    template <class Function>
+    void look_ahead(Function function) const {
+        if (const auto* entry = waiting_.soon()) function(order_.position(*entry));
+    }
+
+    void prefetch(Position voxel) const {
+        topolayer::prefetch(&masks_[voxel]);
+        order_.prefetch(voxel);
     }
 
     // The cells of the last voxel, which it has no more; false if there is none.

@@ -117,6 +117,7 @@ private:
         // Pushes the edges of a voxel within the components of its link, and says what is left: edges that close loops.
         template <class Sum>
         std::uint32_t pass(Position voxel, Mask cells, Sum& sum) const {
+            sum.look_ahead([&](Position next) { loops_.prefetch_around(next, sum); });
             const Word word = loops_.voxels[voxel];
             const auto& state = loops_.links_.states()[V::state(word)];
             Faces pushed = 0;
@@ -186,6 +187,7 @@ private:
 
         template <class Sum>
         std::uint32_t pass(Position voxel, Mask cells, Sum& sum) const {
+            sum.look_ahead([&](Position next) { loops_.prefetch_around(next, sum); });
             const Word word = loops_.voxels[voxel];
             const auto& state = loops_.links_.states()[V::state(word)];
             Edges pushed = 0;
@@ -233,6 +235,17 @@ private:
 
         const Loops& loops_;
     };
+
+    // Chains are all over the volume: a voxel and those beside it, in other rows, are fetched before they are looked at.
+    template <class Sum>
+    void prefetch_around(Position voxel, const Sum& sum) const {
+        const auto row = static_cast<Position>(grid_->shape()[2]), plane = row * static_cast<Position>(grid_->shape()[1]);
+        for (const Position near : {voxel, voxel - row, voxel + row, voxel - plane, voxel + plane}) {
+            if (near >= voxels.size()) continue;
+            topolayer::prefetch(&voxels[near]);
+            sum.prefetch(near);
+        }
+    }
 
     // The edges of a voxel that close loops.
     Edges closing(Word word) const {
