@@ -56,20 +56,17 @@ def settle_folder(config: Config) -> Path:
 
 def prepare(config: Config) -> list[Input]:
     """All inputs. They stay in memory through the whole run."""
-    kinds = []
-    for kind in config.kinds:
-        why = missing(kind)
-        if why:
+    for kind in (*config.kinds, *config.volume_kinds):
+        if why := missing(kind):
             log.info("without the kind %s: %s", kind, why)
-        else:
-            kinds.append(kind)
+    kinds = [kind for kind in config.kinds if missing(kind) is None]
     natural = [kind for kind in NATURAL if kind in kinds]
     inputs = [Input("image", size, kind, make(kind, parse(size, 2))) for size in config.sizes for kind in kinds]
     inputs += [
         Input("volume", size, kind, make(kind, parse(size, 3), ndim=3))
         for size in config.volumes
-        for kind in natural
-        if kind != "photograph"
+        for kind in config.volume_kinds
+        if missing(kind) is None
     ]
     inputs += [Input("distances", f"{n}x{n}", "points", distances(n)) for n in config.points]
     inputs += [

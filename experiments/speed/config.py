@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Literal
 
 Kind = Literal["noise", "smooth", "photograph", "constant", "checkerboard", "ramp", "spiral"]
+VolumeKind = Literal["noise", "smooth", "smooth 2", "smooth 4", "mask", "head"]
 
 # White noise, the same smoothed with a Gaussian of standard deviation 3, and scikit-image's `camera`, resized.
 NATURAL: tuple[Kind, ...] = ("noise", "smooth", "photograph")
 # Nothing but ties; maxima everywhere; one ascent in the order of memory; one along a corridor that winds inwards.
 EXTREME: tuple[Kind, ...] = ("constant", "checkerboard", "ramp", "spiral")
 KINDS = NATURAL + EXTREME
+# Noise smoothed less and more; a mask of independent voxels; a head, nilearn's template MNI152, resized.
+VOLUMES: tuple[VolumeKind, ...] = ("noise", "smooth", "smooth 2", "smooth 4", "mask", "head")
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,10 @@ class Config:
     sizes: tuple[str, ...] = ("24x32", "96x128", "384x512", "512x512", "768x1024", "2048x2048", "4096x4096")
     """images, HEIGHTxWIDTH"""
     kinds: tuple[Kind, ...] = KINDS
-    """kinds of images; volumes and batches come in the first two or three of them"""
-    volumes: tuple[str, ...] = ("64x64x64", "128x128x128", "256x256x256")
+    """kinds of images; batches come in the first three of them"""
+    volume_kinds: tuple[VolumeKind, ...] = VOLUMES
+    """kinds of volumes"""
+    volumes: tuple[str, ...] = ("32x32x32", "64x64x64", "128x128x128", "256x256x256")
     """volumes, DEPTHxHEIGHTxWIDTH"""
     points: tuple[int, ...] = (500, 2000)
     """points whose distances are filtered"""
@@ -49,6 +54,7 @@ class Config:
 
 
 QUICK = Config(
+    volume_kinds=("noise", "smooth"),
     sizes=("24x32", "96x128", "384x512"),
     volumes=("32x32x32",),
     points=(200,),

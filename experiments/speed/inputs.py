@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from experiments.shared.console import UserError
 from experiments.shared.images import photograph
-from experiments.speed.config import Kind
+from experiments.speed.config import Kind, VolumeKind
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
@@ -48,28 +49,47 @@ def parse(size: str, axes: int, *, leading: int = 0) -> Shape:
     return tuple(sides)
 
 
-def missing(kind: Kind) -> str | None:
-    """Why images of this kind cannot be had here."""
-    return "scikit-image is not installed" if kind == "photograph" and find_spec("skimage") is None else None
+_NEEDS = {"photograph": ("skimage", "scikit-image"), "head": ("nilearn", "nilearn")}
 
 
-def make(kind: Kind, shape: Shape, *, ndim: int = 2) -> Tensor:
+def missing(kind: Kind | VolumeKind) -> str | None:
+    """Why inputs of this kind cannot be had here."""
+    module, package = _NEEDS.get(kind, ("numpy", "NumPy"))
+    return f"{package} is not installed" if find_spec(module) is None else None
+
+
+def make(kind: Kind | VolumeKind, shape: Shape, *, ndim: int = 2) -> Tensor:
     """An image (`ndim` 2) or a volume (3) of this kind, with batch axes in front where `shape` has more axes.
 
     The samples of a batch of noise are independent of one another; those of other kinds are all the same.
     """
-    if kind in ("noise", "smooth"):
+    if kind in ("noise", *_SIGMAS):
         values: Array = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-        if kind == "smooth":
-            values = gaussian_filter(values, 3, axes=tuple(range(-ndim, 0)))
+        if kind in _SIGMAS:
+            values = gaussian_filter(values, _SIGMAS[kind], axes=tuple(range(-ndim, 0)))
     else:
         values = np.broadcast_to(_PATTERNS[kind](shape[-ndim:]), shape)
     return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
 
 
+_SIGMAS = {"smooth": 3, "smooth 2": 2, "smooth 4": 4}
+
+
 def distances(points: int) -> Tensor:
     """Euclidean distances of uniform points in the unit square."""
     return torch.from_numpy(squareform(pdist(np.random.default_rng(0).random((points, 2)))).astype(np.float32))
+
+
+def mask(shape: Shape) -> Array:
+    """Independent pixels of 0 and 1: the bad case of algorithms that follow chains of ties."""
+    return np.random.default_rng(0).integers(0, 2, shape)
+
+
+def head(shape: Shape) -> Array:
+    from skimage.transform import resize
+
+    template = np.asarray(import_module("nilearn.datasets").load_mni152_template(resolution=1).dataobj)
+    return np.asarray(resize(template, shape, anti_aliasing=True))  # type: ignore[no-untyped-call]
 
 
 def spiral(shape: Shape) -> Array:
@@ -99,7 +119,9 @@ def _corridor_before(ring: Array, shape: Shape) -> Array:
     return np.asarray(ring * (sum(shape) - 2) - 2 * ring * (ring - 2))
 
 
-_PATTERNS: dict[Kind, Callable[[Shape], Array]] = {
+_PATTERNS: dict[Kind | VolumeKind, Callable[[Shape], Array]] = {
+    "mask": mask,
+    "head": head,
     "photograph": photograph,
     "constant": np.zeros,
     "checkerboard": lambda shape: np.indices(shape, dtype=np.int32).sum(0) % 2,

@@ -11,12 +11,28 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from experiments.speed.config import NATURAL
+from experiments.speed.config import NATURAL, VolumeKind
 from experiments.speed.measure import Times
 from experiments.speed.step import PAPER, Share
 
 LARGE = 384 * 512  # pixels of an image from which on the ratios to GUDHI are asked for
 TOPOLOGYLAYER = 1.5  # seconds; what the factors of few_maxima refer to where TopologyLayer is not there to be timed
+
+
+# How many times as fast all dimensions of a volume are to be.
+LOOPS: tuple[tuple[str, VolumeKind, float], ...] = (
+    ("32x32x32", "noise", 7),
+    ("64x64x64", "noise", 15),
+    ("128x128x128", "noise", 18),
+    ("32x32x32", "smooth 2", 12),
+    ("64x64x64", "smooth 2", 20),
+    ("128x128x128", "smooth 2", 36),
+    ("32x32x32", "smooth 4", 16),
+    ("64x64x64", "smooth 4", 28),
+    ("128x128x128", "smooth 4", 45),
+    ("64x64x64", "mask", 10),
+    ("128x128x128", "mask", 10),
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +84,13 @@ def verdicts(results: Results) -> list[Verdict]:
         _least(
             dict(_ratios(times, "volume", ["128x128x128"], "topolayer H0 V", "cripser H0")),
             "H0, 128x128x128, Cubical V", "`cripser.computePH(maxdim=0)`", 5,
+        ),
+        *(
+            _least(
+                dict(_ratios(times, "volume", [size], "topolayer V", "cripser", [kind])),
+                f"H0, H1 and H2, {size}, {kind}, Cubical V", "`cripser.computePH(maxdim=2)`", least,
+            )
+            for size, kind, least in LOOPS
         ),
     ]  # fmt: skip
 
@@ -162,10 +185,12 @@ def sizes(times: Times, job: str) -> list[str]:
     return sorted({key.size for key in times.measured if key.job == job}, key=pixels)
 
 
-def _ratios(times: Times, job: str, sizes: Iterable[str], ours: str, peer: str) -> Iterator[tuple[str, float]]:
-    """How many times as long the peer takes, on each natural input that both were measured on."""
+def _ratios(
+    times: Times, job: str, sizes: Iterable[str], ours: str, peer: str, kinds: Sequence[str] = NATURAL
+) -> Iterator[tuple[str, float]]:
+    """How many times as long the peer takes, on each input that both were measured on."""
     for size in sizes:
-        for kind in NATURAL:
+        for kind in kinds:
             mine, theirs = (times.median(job, size, kind, name) for name in (ours, peer))
             if mine is not None and theirs is not None:
                 yield f"{size} {kind}", theirs / mine

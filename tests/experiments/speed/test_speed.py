@@ -21,7 +21,7 @@ from experiments.speed.contenders import LOADERS, Contender, assemble
 from experiments.speed.inputs import Input, distances, make, parse, spiral
 from experiments.speed.measure import Effort, Key, Times, Timing
 from experiments.speed.step import PAPER, Share
-from experiments.speed.targets import Results, verdicts
+from experiments.speed.targets import LOOPS, Results, verdicts
 from tests.helpers import reference
 
 LETTERS = {"Freudenthal": "F", "V": "V", "T": "T"}
@@ -282,6 +282,9 @@ def good() -> dict[Key, float]:
     for kind in ("noise", "smooth"):
         found[Key("volume", "128x128x128", kind, "topolayer H0 V")] = 1.0
         found[Key("volume", "128x128x128", kind, "cripser H0")] = 5.1
+    for size, volume, least in LOOPS:
+        found[Key("volume", size, volume, "topolayer V")] = 1.0
+        found[Key("volume", size, volume, "cripser")] = 1.01 * least
     return found
 
 
@@ -305,21 +308,22 @@ def judged(medians: dict[Key, float], peak: float = 23.0, part: float = 0.009) -
         (7, Key("batch", "16x96x128", "smooth", "2 threads"), 1.1),
         (8, Key("image", "4096x4096", "photograph", "topolayer H0"), 2.1),
         (11, Key("volume", "128x128x128", "smooth", "cripser H0"), 0.9),
+        (22, Key("volume", "128x128x128", "mask", "cripser"), 0.9),
     ],
 )
 def test_one_time_decides_a_target(row: int, key: Key, factor: float) -> None:
     medians = good()
-    assert judged(medians) == [True] * 12
+    assert judged(medians) == [True] * 23
     if row == 0:  # so that only the lowest ratio is at fault
         medians |= {k: 2 * v for k, v in medians.items() if k.contender == "gudhi 2D" and k.size == "512x512"}
-        assert judged(medians) == [True] * 12
+        assert judged(medians) == [True] * 23
     medians[key] *= factor
     assert judged(medians)[row] is False
 
 
 def test_peaks_and_shares_decide_theirs() -> None:
-    assert judged(good(), peak=24.1) == [True] * 9 + [False] + [True] * 2
-    assert judged(good(), part=0.011) == [True] * 10 + [False, True]
+    assert judged(good(), peak=24.1) == [True] * 9 + [False] + [True] * 13
+    assert judged(good(), part=0.011) == [True] * 10 + [False] + [True] * 12
 
 
 def test_a_geometric_mean_decides_a_target() -> None:
@@ -330,7 +334,7 @@ def test_a_geometric_mean_decides_a_target() -> None:
 
 def test_what_was_not_measured_is_not_judged() -> None:
     found = verdicts(Results(Times({}, {}), {}, []))
-    assert len(found) == 12
+    assert len(found) == 23
     assert all(verdict.met is None and verdict.measured == "not measured" for verdict in found)
 
 
