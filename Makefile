@@ -13,7 +13,7 @@ demo: $(VENV)/installed-experiments
 	$(BIN)/python -m experiments.segmentation --demo
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
