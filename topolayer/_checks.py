@@ -225,6 +225,45 @@ def check_finite(name: str, tensor: Tensor, remedy: str = "replace them, for ins
     )
 
 
+def check_region(name: str, region: object, values: Tensor, ndim: int) -> Tensor:
+    """The bool tensor, True inside, in the shape of the values, of whose axes the last `ndim` are the grid's."""
+    if isinstance(region, Tensor) and region.device != values.device:
+        raise ValueError(
+            f"{name}: expected a tensor on {values.device}, where the values are, got one on {region.device}; "
+            f"move it with {name}.to({str(values.device)!r})"
+        )
+    region = dense(name, region)
+    if region.dtype != torch.bool:
+        raise TypeError(
+            f"{name}: expected a bool tensor, True inside, got {region.dtype}; {name} > 0, for instance, is one"
+        )
+    shape, wanted = tuple(region.shape), tuple(values.shape)
+    batch, grid = wanted[: len(wanted) - ndim], wanted[len(wanted) - ndim :]
+    axes = len(shape) - ndim  # of the batch
+    fits = 0 <= axes <= len(batch) and shape[axes:] == grid
+    if not fits or any(
+        own not in (1, other) for own, other in zip(shape[:axes], batch[len(batch) - axes :], strict=True)
+    ):
+        raise ValueError(
+            f"{name}: expected shape {wanted}, or that of the grid, {grid}, for all samples, got {shape}; axes before "
+            f"the grid's are broadcast, and {name}.unsqueeze(...) adds one"
+        )
+    return region.expand(wanted)
+
+
+def check_inside(name: str, region: Tensor, ndim: int) -> None:
+    """Refuses a checked region without any pixel in some sample."""
+    some = region.flatten(region.ndim - ndim).any(dim=-1)
+    if bool(some.all()):
+        return
+    sample = tuple((~some).nonzero()[0].tolist())
+    where = f" in sample {sample}" if sample else ""
+    raise ValueError(
+        f"{name}: expected at least one pixel inside in every sample, got none{where}; True is inside, so take ~{name} "
+        "if it says what is outside, and leave samples without any out of the batch"
+    )
+
+
 def check_complex(simplices: object, *, vertices: int) -> tuple[Tensor, ...]:
     """The simplices as one tensor or several, each (m, d + 1)."""
     given = [simplices] if isinstance(simplices, Tensor) else simplices

@@ -3,7 +3,8 @@
     python -m tests.commands.many_grids --grids 100000 --seed 0 --backends native
 
 A round draws a shape, a filtration, a direction and a dtype, and a batch of grids with values of all kinds: ties,
-plateaus, zeros of both signs, denormal, huge, neighboring and arbitrary floats. In dimension 0, in the top one, in
+plateaus, zeros of both signs, denormal, huge, neighboring and arbitrary floats; in a quarter of the rounds a mask for
+each grid too, with NaN and infinities outside. In dimension 0, in the top one, in
 both together, and in volumes in dimension 1 alone and with the others, the bars must be those of
 `tests/helpers/reference.py`, the same indices in the same order; the batch, until it is worth several threads, must
 have the bars of one thread with any number; and a grid alone those it has in the batch. What disagrees is printed, so
@@ -26,7 +27,6 @@ from torch import Tensor
 import topolayer as tl
 
 from ..helpers import reference
-from ..helpers.families import grid_family
 from ..helpers.problems import COMPLEXES
 
 log = logging.getLogger(__name__)
@@ -141,10 +141,18 @@ class Round:
     kind: str  # F, V or T
     superlevel: bool
     values: Tensor  # (PER_ROUND, *shape)
+    mask: Tensor | None = None  # of that shape
 
     @property
     def shape(self) -> tuple[int, ...]:
         return tuple(self.values.shape[1:])
+
+    def filtration(self, values: Tensor, mask: Tensor | None) -> tl.Freudenthal | tl.Cubical:
+        """Of values like these: one grid, or several batches of all."""
+        options = {"ndim": len(self.shape), "superlevel": self.superlevel, "mask": mask}
+        if self.kind == "F":
+            return tl.Freudenthal(values, **options)
+        return tl.Cubical(values, construction=self.kind, **options)
 
 
 def draw(seed: int, number: int) -> Round:
@@ -154,7 +162,20 @@ def draw(seed: int, number: int) -> Round:
     dtype = np.dtype(rng.choice((np.float32, np.float64)))
     styles = rng.choice(np.arange(len(STYLES)), PER_ROUND, p=list(STYLES.values()))
     grids = [list(STYLES)[style](rng, shape, dtype).astype(dtype) for style in styles]
-    return Round(kind, bool(rng.random() < 0.5), torch.from_numpy(np.stack(grids)))
+    superlevel = bool(rng.random() < 0.5)
+    values = np.stack(grids)
+    if rng.random() >= 0.25:
+        return Round(kind, superlevel, torch.from_numpy(values))
+    mask = draw_masks(rng, shape)
+    values = np.where(mask, values, rng.choice(np.array([np.nan, np.inf, -np.inf, 0], dtype), values.shape))
+    return Round(kind, superlevel, torch.from_numpy(values), torch.from_numpy(mask))
+
+
+def draw_masks(rng: Rng, shape: tuple[int, ...]) -> np.ndarray:
+    """One for each grid, with at least one entry inside: few entries, most of them, or all."""
+    mask = rng.random((PER_ROUND, *shape)) < rng.random((PER_ROUND, *[1] * len(shape))) * 1.2
+    mask.reshape(PER_ROUND, -1)[np.arange(PER_ROUND), rng.integers(math.prod(shape), size=PER_ROUND)] = True
+    return mask
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -168,8 +189,14 @@ def expected(drawn: Round) -> Bars:
     size = math.prod(drawn.shape)
     finite: list[list[int]] = []
     essential: list[list[int]] = []
+    insides = [None] * len(drawn.values) if drawn.mask is None else drawn.mask.flatten(1).tolist()
     for sample, values in enumerate(drawn.values.double().reshape(-1, size).tolist()):
-        bars = reference.reduce(COMPLEXES[drawn.kind](values, drawn.shape, drawn.superlevel), values)
+        inside = insides[sample]
+        bars = reference.reduce(COMPLEXES[drawn.kind](values, drawn.shape, drawn.superlevel, inside), values)
+        if inside is not None:
+            values = [
+                value if enters else 0.0 for value, enters in zip(values, inside, strict=True)
+            ]  # NaN has no place
         place = reference.ranks(values, drawn.superlevel)
         start = sample * size
         by_death = sorted(bars.finite, key=lambda bar: (bar[0], place[bar[2]], place[bar[1]]))
@@ -202,27 +229,28 @@ class Check:
     threads: int
     again: str
 
-    def bars(self, values: Tensor) -> tl.Barcode:
-        family = grid_family(self.drawn.kind, *self.drawn.shape)
-        return tl.persistence(family.make(values, self.drawn.superlevel), self.dims, backend=self.backend)
+    def bars(self, values: Tensor, mask: Tensor | None) -> tl.Barcode:
+        return tl.persistence(self.drawn.filtration(values, mask), self.dims, backend=self.backend)
 
-    def fail(self, what: str, values: Tensor, got: Bars, want: Bars) -> None:
-        flat = ", ".join(map(repr, values.flatten().tolist()))
+    def fail(self, what: str, which: int | slice, got: Bars, want: Bars) -> None:
+        values = self.drawn.values[which]
+        flat = ", ".join(map(repr, values.flatten().tolist())).replace("nan", "math.nan").replace("inf", "math.inf")
+        inside = "" if self.drawn.mask is None else f"mask = torch.tensor({self.drawn.mask[which].tolist()})\n"
         raise Disagreement(
             f"{what}: backend {self.backend!r}, {self.drawn.kind} of shape {self.drawn.shape}, "
             f"superlevel={self.drawn.superlevel}, dims={self.dims}, {self.threads} thread(s)\n"
-            f"values = torch.tensor([{flat}], dtype={values.dtype}).reshape({tuple(values.shape)})\n"
+            f"values = torch.tensor([{flat}], dtype={values.dtype}).reshape({tuple(values.shape)})\n{inside}"
             f"got      {got}\nexpected {want}\nagain: {self.again} --backends {self.backend}"
         )
 
     def against_the_reference(self, truth: Bars) -> None:
-        got, want = found(self.bars(self.drawn.values)), _some(truth, dims=self.dims)
-        for sample, values in enumerate(self.drawn.values):
+        got, want = found(self.bars(self.drawn.values, self.drawn.mask)), _some(truth, dims=self.dims)
+        for sample in range(len(self.drawn.values)):
             mine, theirs = _some(got, sample=sample), _some(want, sample=sample)
             if mine != theirs:
-                self.fail(f"grid {sample} of its batch", values, mine, theirs)
+                self.fail(f"grid {sample} of its batch", sample, mine, theirs)
         if got != want:
-            self.fail("order of samples", self.drawn.values, got, want)
+            self.fail("order of samples", slice(None), got, want)
 
     def alone(self, truth: Bars, sample: int) -> None:
         start = sample * math.prod(self.drawn.shape)
@@ -231,28 +259,29 @@ class Check:
             [[0, dim, birth - start, death - start] for _, dim, birth, death in finite],
             [[0, dim, birth - start] for _, dim, birth in essential],
         )
-        got = found(self.bars(self.drawn.values[sample]))
+        mask = None if self.drawn.mask is None else self.drawn.mask[sample]
+        got = found(self.bars(self.drawn.values[sample], mask))
         if got != want:
-            self.fail("alone", self.drawn.values[sample], got, want)
+            self.fail("alone", sample, got, want)
 
     def by_many_threads(self) -> None:
         """On copies of the batch, as the core starts no thread for few values."""
         copies = -(-WORTH_THREADS // self.drawn.values.numel())
         values = self.drawn.values.expand(copies, *self.drawn.values.shape)
-        one = self.bars(values)
+        one = self.bars(values, self.drawn.mask)
         torch.set_num_threads(self.threads)
-        many = self.bars(values)
+        many = self.bars(values, self.drawn.mask)
         torch.set_num_threads(1)
         pairs = (one.pairs, many.pairs), (one.dims, many.dims), (one.essential.indices, many.essential.indices)
         if not all(torch.equal(a, b) for a, b in pairs):
-            self.fail(f"one thread and many, on {copies} copies", self.drawn.values, found(many), found(one))
+            self.fail(f"one thread and many, on {copies} copies", slice(None), found(many), found(one))
 
 
 def check(drawn: Round, truth: Bars, backend: str, *, number: int, seed: int) -> None:
     """Raises Disagreement if the backend does not give the bars in `truth`."""
     again = f"python -m tests.commands.many_grids --seed {seed} --only {number}"
     top = len(drawn.shape) - 1
-    filtration = grid_family(drawn.kind, *drawn.shape).make(drawn.values, drawn.superlevel)
+    filtration = drawn.filtration(drawn.values, drawn.mask)
     of_all_grids: tuple[tuple[int, ...], ...] = ((0,), (top,), (0, top))[: 3 if top else 1]
     of_volumes = ((1,), (0, 1, 2), (number % 2, 1 + number % 2)) if top == 2 else ()
     for dims in of_all_grids + of_volumes:

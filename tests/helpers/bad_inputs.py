@@ -35,6 +35,7 @@ NO_BARS = tl.BarIndices(NONE, NONE, NONE)
 POINTS = tl.Rips(torch.zeros(2, 2))
 NAN = torch.full((2, 2), math.nan)
 EMPTY, ON_GRAPH = torch.zeros(3, 1), torch.zeros(3, 1, requires_grad=True)
+INSIDE, NOTHING = IMAGE[0] > 0, IMAGE[0] > 1
 MODEL = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3))
 
 
@@ -79,6 +80,12 @@ FILTRATIONS = [
     Bad("Cubical", lambda: tl.Cubical(IMAGE, superlevel=1), T, "superlevel", "a bool", "int 1", "bool(...)"),
     Bad("Cubical", lambda: tl.Cubical(IMAGE[:, :0]), V, "values", "at least one entry", "(2, 0, 7)", "ndim says"),
     Bad("Cubical", lambda: tl.Cubical(IMAGE.to("meta")), T, "values", "data", "a meta tensor", "CPU"),
+    Bad("Freudenthal", lambda: tl.Freudenthal(IMAGE, mask=IMAGE), T, "mask", "a bool tensor", "float32", "mask > 0"),
+    Bad("Freudenthal", lambda: tl.Freudenthal(IMAGE, mask=IMAGE[:, 0] > 0), V, "mask", "(6, 7)", "(2, 7)", "broadcast"),
+    Bad("Cubical", lambda: tl.Cubical(IMAGE, mask=[True]), T, "mask", A_TENSOR, "list", AS_TENSOR),
+    Bad("Cubical", lambda: tl.Cubical(IMAGE, mask=INSIDE.to("meta")), V, "mask", "on cpu", "meta", ".to('cpu')"),
+    Bad("persistence", lambda: tl.persistence(tl.Cubical(IMAGE, mask=NOTHING)), V, "mask", "pixel", "none", "~mask"),
+    Bad("simplify", lambda: tl.simplify(tl.Cubical(IMAGE, mask=INSIDE), k=1), V, "filtration", "a mask", "...", "fill"),
     Bad("LowerStar", lambda: tl.LowerStar([1.0], EDGES), T, "values", A_TENSOR, "list", AS_TENSOR),
     Bad("LowerStar", lambda: tl.LowerStar(GRID[:2], EDGES), V, "simplices", "vertices from 0 to 1", "2", "values"),
     Bad("LowerStar", lambda: tl.LowerStar(GRID, EDGES.float()), T, "simplices", "integer", "float32", ".long()"),
@@ -226,6 +233,15 @@ LAYERS = [
     Bad("few_maxima", lambda: tl.few_maxima(IMAGE[None], k=8.0), T, "k", "an int", "float 8.0", "int(...)"),
     Bad("few_maxima", lambda: tl.few_maxima(IMAGE[None], p=-1), V, "p", ">= 0", "-1", "p=2"),
     Bad("few_maxima", lambda: tl.few_maxima(IMAGE[None], gradient="a"), V, "gradient", '"region"', "'a'", "equation"),
+    Bad("few_maxima", lambda: tl.few_maxima(IMAGE[None], region=IMAGE), T, "region", "bool", "float32", "region > 0"),
+    Bad(
+        "few_maxima", lambda: tl.few_maxima(IMAGE[None], gradient="region", region=INSIDE), V,
+        "gradient", '"critical"', '"region"', "leave out",
+    ),
+    Bad("few_maxima", lambda: tl.few_maxima(IMAGE[None], region=NOTHING), V, "region", "one pixel", "none", "~region"),
+    Bad(HU, lambda: tl.wasserstein_matching_loss(IMAGE, IMAGE, region=IMAGE), T, "region", "bool", "float", "> 0"),
+    Bad(HU, lambda: tl.wasserstein_matching_loss(IMAGE, IMAGE, region=NOTHING), V, "region", "pixel", "none", "~reg"),
+    Bad("betti_error", lambda: tl.betti_error(IMAGE, IMAGE, region=GRID > 0), V, "region", "(6, 7)", "(5,)", "axes"),
     Bad("tokens_to_grid", lambda: tl.tokens_to_grid([1.0]), T, "h", A_TENSOR, "list", AS_TENSOR),
     Bad("tokens_to_grid", lambda: tl.tokens_to_grid(IMAGE, grid=(2, 2)), V, "grid", "6 tokens", "2 x 2", "grid=(H, W)"),
     Bad("few_maxima", lambda: tl.few_maxima(IMAGE[None], gradient=GRID), V, "gradient", '"region"', "tensor", "(1)"),

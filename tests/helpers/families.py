@@ -69,16 +69,21 @@ def _bars(family: Family, sample: tuple[float, ...], superlevel: bool) -> Bars:
     return family.compute(sample, superlevel)
 
 
-def grid_family(kind: str, *shape: int) -> Family:
+def grid_family(kind: str, *shape: int, mask: Tensor | None = None) -> Family:
+    """With a mask: one for all samples, of the shape of the grid."""
+    inside = None if mask is None else mask.flatten().tolist()
+
     def make(values: Tensor, superlevel: bool = False) -> Any:
+        options: dict[str, Any] = {"ndim": len(shape), "superlevel": superlevel, "mask": mask}
         if kind == "F":
-            return tl.Freudenthal(values, ndim=len(shape), superlevel=superlevel)
-        return tl.Cubical(values, ndim=len(shape), construction=kind, superlevel=superlevel)
+            return tl.Freudenthal(values, **options)
+        return tl.Cubical(values, construction=kind, **options)
 
     def compute(sample: Sequence[float], superlevel: bool) -> Bars:
-        return reference.reduce(COMPLEXES[kind](sample, shape, superlevel), sample)
+        return reference.reduce(COMPLEXES[kind](sample, shape, superlevel, inside), sample)
 
-    return Family(f"{kind}-{'x'.join(map(str, shape))}", kind, shape, make, compute, tuple(range(len(shape))))
+    name = f"{kind}-{'x'.join(map(str, shape))}{'' if mask is None else '-mask'}"
+    return Family(name, kind, shape, make, compute, tuple(range(len(shape))))
 
 
 def star_family(name: str, vertices: int, simplices: Sequence[Sequence[int]]) -> Family:

@@ -77,10 +77,25 @@ def _grid_points(shape: Shape) -> Iterable[tuple[int, ...]]:
     return itertools.product(*(range(side) for side in shape))
 
 
+Inside = Sequence[bool]  # which entries of the values ever enter
+
+
 def _enter(
-    cells: list[tuple[object, int, tuple[object, ...], Iterable[int]]], order: list[int], last: bool
+    cells: list[tuple[object, int, tuple[object, ...], Iterable[int]]],
+    values: Values,
+    superlevel: bool,
+    last: bool,
+    inside: Inside | None = None,
 ) -> list[Cell]:
-    """Give every cell the last (lower star) or the first (upper star) of its entries, and sort by (it, dimension)."""
+    """Give every cell the last (lower star) or the first (upper star) of its entries, and sort by (it, dimension).
+
+    With only some entries inside, a cell is there if all of its entries (lower star) or any of them (upper star) are.
+    """
+    if inside is not None:
+        values = [value if enters else 0.0 for value, enters in zip(values, inside, strict=True)]
+        there = [(*cell, [i for i in entries if inside[i]], len(list(entries))) for *cell, entries in cells]
+        cells = [(*cell, some) for *cell, some, count in there if some and (len(some) == count or not last)]
+    order = ranks(values, superlevel)
     chosen = [
         Cell(name, dim, faces, (max if last else min)(entries, key=order.__getitem__))
         for name, dim, faces, entries in cells
@@ -88,7 +103,9 @@ def _enter(
     return sorted(chosen, key=lambda cell: (order[cell.index], cell.dim))
 
 
-def _simplicial(simplices: Iterable[tuple[int, ...]], order: list[int]) -> list[Cell]:
+def _simplicial(
+    simplices: Iterable[tuple[int, ...]], values: Values, superlevel: bool, inside: Inside | None = None
+) -> list[Cell]:
     """The lower star filtration of the closure of `simplices`, given as tuples of vertices."""
     closure: set[tuple[int, ...]] = set()
     for simplex in simplices:
@@ -98,7 +115,7 @@ def _simplicial(simplices: Iterable[tuple[int, ...]], order: list[int]) -> list[
     cells = [
         (simplex, len(simplex) - 1, _faces(simplex), simplex) for simplex in sorted(closure, key=lambda s: (len(s), s))
     ]
-    return _enter(cells, order, last=True)
+    return _enter(cells, values, superlevel, last=True, inside=inside)
 
 
 def _faces(simplex: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
@@ -107,7 +124,7 @@ def _faces(simplex: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     return tuple(simplex[:i] + simplex[i + 1 :] for i in range(len(simplex)))
 
 
-def freudenthal(values: Values, shape: Shape, superlevel: bool = False) -> list[Cell]:
+def freudenthal(values: Values, shape: Shape, superlevel: bool = False, inside: Inside | None = None) -> list[Cell]:
     """Each unit cube is cut along the chains of subsets of its axes, from its first corner to its last."""
     corners = list(itertools.product((0, 1), repeat=len(shape)))
     chains = [
@@ -122,10 +139,10 @@ def freudenthal(values: Values, shape: Shape, superlevel: bool = False) -> list[
             points = [tuple(b + c for b, c in zip(base, corner, strict=True)) for corner in chain]
             if all(x < side for point in points for x, side in zip(point, shape, strict=True)):
                 simplices.append(tuple(_flat(point, shape) for point in points))
-    return _simplicial(simplices, ranks(values, superlevel))
+    return _simplicial(simplices, values, superlevel, inside)
 
 
-def cubical_v(values: Values, shape: Shape, superlevel: bool = False) -> list[Cell]:
+def cubical_v(values: Values, shape: Shape, superlevel: bool = False, inside: Inside | None = None) -> list[Cell]:
     """Pixels are vertices, at even coordinates of a doubled grid. A cell is an interval along its odd axes."""
     cells = []
     for point in _grid_points([2 * side - 1 for side in shape]):
@@ -133,10 +150,10 @@ def cubical_v(values: Values, shape: Shape, superlevel: bool = False) -> list[Ce
         cells.append(
             (point, sum(x % 2 for x in point), _box_faces(point), [_flat(v, shape) for v in itertools.product(*ends)])
         )
-    return _enter(cells, ranks(values, superlevel), last=True)
+    return _enter(cells, values, superlevel, last=True, inside=inside)
 
 
-def cubical_t(values: Values, shape: Shape, superlevel: bool = False) -> list[Cell]:
+def cubical_t(values: Values, shape: Shape, superlevel: bool = False, inside: Inside | None = None) -> list[Cell]:
     """Pixels are top cells, at odd coordinates of a doubled grid. A cell enters with the first pixel it touches."""
     cells = []
     for point in _grid_points([2 * side + 1 for side in shape]):
@@ -152,7 +169,7 @@ def cubical_t(values: Values, shape: Shape, superlevel: bool = False) -> list[Ce
                 [_flat(v, shape) for v in itertools.product(*touched)],
             )
         )
-    return _enter(cells, ranks(values, superlevel), last=False)
+    return _enter(cells, values, superlevel, last=False, inside=inside)
 
 
 def _box_faces(point: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
@@ -164,7 +181,7 @@ def _box_faces(point: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
 def lower_star(values: Values, simplices: Iterable[Sequence[int]], superlevel: bool = False) -> list[Cell]:
     """Every vertex is there, whether a simplex names it or not."""
     everything = [(v,) for v in range(len(values))] + [tuple(simplex) for simplex in simplices]
-    return _simplicial(everything, ranks(values, superlevel))
+    return _simplicial(everything, values, superlevel)
 
 
 def rips(matrix: Sequence[Values], threshold: float = math.inf, top: int = 2) -> list[Cell]:

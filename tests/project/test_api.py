@@ -201,8 +201,8 @@ def test_everything_after_the_nouns_is_keyword_only(function: str, expected: lis
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("Freudenthal", ["values", "*", "ndim=2", "superlevel=False"]),
-        ("Cubical", ["values", "*", "ndim=2", "construction='V'", "superlevel=False"]),
+        ("Freudenthal", ["values", "*", "ndim=2", "superlevel=False", "mask=None"]),
+        ("Cubical", ["values", "*", "ndim=2", "construction='V'", "superlevel=False", "mask=None"]),
         ("LowerStar", ["values", "simplices", "*", "superlevel=False"]),
         ("Rips", ["distances", "*", "threshold=inf"]),
         ("Alpha", ["points"]),

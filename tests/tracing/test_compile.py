@@ -186,7 +186,18 @@ def at_a_level(x: Tensor) -> Tensor:
     return tl.betti_numbers(barcode, 0.1) * tl.betti_numbers(barcode, 0.2, softness=0.3)
 
 
+def masked(x: Tensor) -> Tensor:
+    barcode = tl.persistence(tl.Cubical(x, construction="T", mask=x < 1), (0, 1))
+    return tl.total_persistence(barcode, k=1) + barcode.essential.sum(barcode.essential.births**2)
+
+
+def maxima_of_a_region(x: Tensor) -> Tensor:
+    return tl.few_maxima(x[:, None], k=2, region=x[:, None] > -1)
+
+
 GRIDS = [
+    masked,
+    maxima_of_a_region,
     of_lengths,
     at_a_level,
     with_ranks,
@@ -320,11 +331,11 @@ LENGTHS, BIRTHS = torch.tensor([2.0, 1.0, 2.0, 3.0]), torch.tensor([4.0, 3.0, 3.
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
-        ("index_pairs", (normal(2, 8, 9), 2, "F", True, (0,), None)),
-        ("index_pairs", (normal(2, 8, 9).double(), 2, "V", False, (0, 1), "gudhi")),
-        ("index_pairs", (torch.zeros(3, 7), 1, "T", True, (0,), "native")),
-        ("simplified", (normal(2, 8, 9), 2, "F", True, 3, 0.0, None)),
-        ("simplified", (normal(2, 8, 9).mT.double(), 1, "V", False, 2**63 - 1, 0.5, "torch")),
+        ("index_pairs", (normal(2, 8, 9), None, 2, "F", True, (0,), None)),
+        ("index_pairs", (normal(2, 8, 9).double(), normal(8, 9).expand(2, 8, 9) > 0, 2, "V", False, (0, 1), "gudhi")),
+        ("index_pairs", (torch.zeros(3, 7), torch.eye(3, 7) > 0, 1, "T", True, (0,), "native")),
+        ("simplified", (normal(2, 8, 9), None, 2, "F", True, 3, 0.0, None)),
+        ("simplified", (normal(2, 8, 9).mT.double(), None, 1, "V", False, 2**63 - 1, 0.5, "torch")),
         ("places", (LENGTHS, BIRTHS, PAIRS, GROUP, 2, True)),
         ("first_places", (LENGTHS, BIRTHS, PAIRS, GROUP, torch.tensor([1, 1]), True)),
         ("first_places", (LENGTHS, BIRTHS, PAIRS, GROUP, torch.tensor([2, 0]), False)),

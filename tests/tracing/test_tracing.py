@@ -74,7 +74,16 @@ def errors(x: Tensor) -> Tensor:
     return tl.betti_error(x.sigmoid(), x > 0)
 
 
-GRIDS = [total, lengths_of_loops, entropy, simplified, maxima, regions]
+def masked(x: Tensor) -> Tensor:
+    barcode = tl.persistence(tl.Freudenthal(x, mask=x < 1), (0, 1))
+    return barcode.lengths.sum() + barcode.essential.births.sum()
+
+
+def maxima_of_a_region(x: Tensor) -> Tensor:
+    return tl.few_maxima(x[:, None], k=2, region=x[:, None] > -1)
+
+
+GRIDS = [masked, maxima_of_a_region, total, lengths_of_loops, entropy, simplified, maxima, regions]
 OTHERS = [rips, alpha, graph, simplified_graph, errors]
 
 

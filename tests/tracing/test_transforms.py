@@ -52,6 +52,8 @@ LOSSES: dict[str, tuple[Loss, Tensor]] = {
     "gudhi": (lambda v: squares(bars(v, (0, 1), backend="gudhi")), GRID),
     "of a user": (lambda v: squares(tl.persistence(tl.Freudenthal(v), backend=Reference())), GRID),
     "Cubical": (lambda v: squares(tl.persistence(tl.Cubical(v, ndim=3, construction="T"), (0, 1, 2))), VOLUME),
+    "mask": (lambda v: squares(tl.persistence(tl.Freudenthal(v, mask=v > 0.3), (0, 1))), GRID),
+    "few_maxima of a region": (lambda v: tl.few_maxima(v[None], k=1, region=v[None, :1] > 0.2).sum(), GRID),
     "LowerStar": (lambda v: squares(tl.persistence(tl.LowerStar(v, RING), (0, 1))), CLOUD.T),
     "Rips": (lambda v: squares(tl.persistence(tl.Rips(distances(v)), (0, 1))), CLOUD),
     "from_points": (lambda v: squares(tl.persistence(tl.Rips.from_points(v), (0, 1))), CLOUD),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from topolayer._backends import Backend, backends
-from topolayer._filtrations import Filtration, grid_of, with_values
+from topolayer._filtrations import Filtration, grid_of, with_tensors
 from topolayer._filtrations.cells import Grid
 from topolayer._tracing import (
     below_transforms,
@@ -40,11 +40,13 @@ def of_filtrations(
     """
 
     def decorate(compute: Callable[..., Indices]) -> Callable[..., Indices]:
-        def of_operands(values: Tensor, ndim: int, connectivity: Any, superlevel: bool, *rest: Any) -> Indices:
-            indices = compute(grid_of(values, ndim, connectivity, superlevel), *rest)
+        def of_operands(
+            values: Tensor, mask: Tensor | None, ndim: int, connectivity: Any, superlevel: bool, *rest: Any
+        ) -> Indices:
+            indices = compute(grid_of(values, mask, ndim, connectivity, superlevel), *rest)
             return _each(indices, lambda tensor: _copy(tensor, values.device))
 
-        operands = "Tensor values, int ndim, str connectivity, bool superlevel"
+        operands = "Tensor values, Tensor? mask, int ndim, str connectivity, bool superlevel"
         operation = torch.library.custom_op(
             f"topolayer::{name}",
             of_operands,
@@ -62,18 +64,21 @@ def of_filtrations(
                 return outside(filtration, *rest)
             if filtration.samples == 0:
                 return empty(filtration)
-            values = filtration.values.detach()
-            backend_name = getattr(backend, "name", backend)
-            return operation(values, len(cells.shape), cells.connectivity, filtration.superlevel, *given, backend_name)
+            tensors = filtration.values.detach(), filtration.mask
+            grid = len(cells.shape), cells.connectivity, filtration.superlevel
+            return operation(*tensors, *grid, *given, getattr(backend, "name", backend))
 
         def run(filtration: Filtration, *rest: Any) -> Indices:
             if torch.compiler.is_compiling():
                 return in_graph(filtration, *rest)
             if transforms_are_active():
-                # The indices become int64, since torch 2.4 cannot batch a gather by int32.
-                return below_transforms(
-                    lambda values: _each(run(with_values(filtration, values), *rest), Tensor.long), filtration.values
-                )
+
+                def below(values: Tensor, mask: Tensor | None = None) -> Indices:
+                    indices = run(with_tensors(filtration, values, mask), *rest)
+                    return _each(indices, Tensor.long)  # since torch 2.4 cannot batch a gather by int32
+
+                masks = () if filtration.mask is None else (filtration.mask,)
+                return below_transforms(below, filtration.values, *masks)
             return in_graph(filtration, *rest) if is_proxied() else compute(filtration, *rest)
 
         return run

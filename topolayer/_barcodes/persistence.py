@@ -9,12 +9,12 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from topolayer._backends import Backend, IndexPairs, capabilities_of, choose_backend
+from topolayer._backends import Backend, BarIndices, IndexPairs, capabilities_of, choose_backend
 from topolayer._barcodes.barcode import Barcode
 from topolayer._barcodes.bars import EssentialBars
 from topolayer._barcodes.operators import of_filtrations
 from topolayer._checks import came, check_integers, raise_memory_error
-from topolayer._filtrations import Filtration
+from topolayer._filtrations import Filtration, outside_last
 from topolayer._filtrations.cells import Grid
 from topolayer._per_sample import lexsort
 from topolayer._tracing import named, refuse_jit_trace
@@ -96,13 +96,15 @@ def _index_pairs(filtration: Filtration, dims: Sequence[int], backend: str | Bac
     chosen = choose_backend(backend, filtration, tuple(dims))
     if filtration.samples == 0:
         return _no_bars(filtration)
-    detached = filtration.detach()  # so that nothing below is on the graph
+    unmasked = outside_last(filtration.detach())  # so that nothing below is on the graph
     if not capabilities_of(chosen).checks_finite:
-        detached.check_finite()
-    pairs = chosen.pairs(detached, tuple(dims))
+        unmasked.check_finite()
+    pairs = chosen.pairs(unmasked, tuple(dims))
     if not (isinstance(pairs, IndexPairs) and pairs.canonical):
-        _check_pairs(pairs, detached, tuple(dims), chosen.name)
-        pairs = _canonical(pairs, detached)
+        _check_pairs(pairs, unmasked, tuple(dims), chosen.name)
+        pairs = _canonical(pairs, unmasked)
+    if filtration.mask is not None:
+        pairs = _inside(pairs, unmasked, filtration.mask)
     finite, essential = pairs.finite, pairs.essential
     return finite.indices, finite.dims, finite.samples, essential.indices, essential.dims, essential.samples
 
@@ -146,16 +148,39 @@ def _check_pairs(pairs: object, filtration: Filtration, dims: tuple[int, ...], b
 
 def _canonical(pairs: IndexPairs, filtration: Filtration) -> IndexPairs:
     """Drops bars of length zero and orders the others by sample, dimension, death, birth in filtration order."""
-    keys = -filtration.values.flatten() if filtration.superlevel else filtration.values.flatten()
+    keys = _keys(filtration)
     finite, essential = (bars.map(lambda tensor: tensor.to(keys.device)) for bars in (pairs.finite, pairs.essential))
     birth, death = finite.indices.unbind(1)
     order = lexsort([finite.samples, finite.dims, keys[death], death, keys[birth], birth])
     order = order[(keys[birth] != keys[death])[order]]
+    return IndexPairs(finite.map(lambda tensor: tensor[order]), _by_birth(essential, keys), canonical=True)
+
+
+def _keys(filtration: Filtration) -> Tensor:
+    values = filtration.values.flatten()
+    return -values if filtration.superlevel else values
+
+
+def _by_birth(essential: BarIndices, keys: Tensor) -> BarIndices:
     born = essential.indices
-    essential_order = lexsort([essential.samples, essential.dims, keys[born], born])
-    return IndexPairs(
-        finite.map(lambda tensor: tensor[order]), essential.map(lambda tensor: tensor[essential_order]), canonical=True
+    order = lexsort([essential.samples, essential.dims, keys[born], born])
+    return essential.map(lambda tensor: tensor[order])
+
+
+def _inside(pairs: IndexPairs, unmasked: Filtration, mask: Tensor) -> IndexPairs:
+    """The bars of a masked filtration, from those of `outside_last`: what dies outside never dies.
+
+    Nothing is born there: all of the outside enters at one value, at the end, and then the whole grid is filled.
+    """
+    finite, essential = (bars.map(lambda tensor: tensor.to(mask.device)) for bars in (pairs.finite, pairs.essential))
+    dies = mask.flatten()[finite.indices[:, 1]]
+    kept, never = dies.nonzero()[:, 0], (~dies).nonzero()[:, 0]
+    every = BarIndices(
+        torch.cat([essential.indices, finite.indices[never, 0]]),
+        torch.cat([essential.dims, finite.dims[never]]),
+        torch.cat([essential.samples, finite.samples[never]]),
     )
+    return IndexPairs(finite.map(lambda tensor: tensor[kept]), _by_birth(every, _keys(unmasked)), canonical=True)
 
 
 def _gather(indices: Tensors, filtration: Filtration, dims: tuple[int, ...]) -> Barcode:

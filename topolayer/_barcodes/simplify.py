@@ -60,6 +60,11 @@ def simplify(
             "filtration: expected a Freudenthal, Cubical or LowerStar filtration, whose values are a function on its "
             f"vertices or cells, got {came(filtration)}; wrap a tensor in one of them"
         )
+    if filtration.mask is not None:
+        raise ValueError(
+            f"filtration: expected a grid without a mask, got {filtration!r}; fill in what is outside, with "
+            "torch.where(mask, values, number) and a number that enters last"
+        )
     kept = _check_kept(k, threshold, filtration.input_dtype)
     if torch.compiler.is_compiling():
         if filtration.samples == 0:  # the compiler has no gather from nothing

@@ -1,9 +1,19 @@
 """The filtrations. Enter here to add a filtration: a file, and its cells for the backends."""
 
 from topolayer._filtrations.alpha import Alpha
-from topolayer._filtrations.base import Filtration, with_values
+from topolayer._filtrations.base import Filtration, outside_last, with_tensors
 from topolayer._filtrations.grids import Cubical, Freudenthal, grid_of
 from topolayer._filtrations.lower_star import LowerStar
 from topolayer._filtrations.rips import Rips
 
-__all__ = ["Alpha", "Cubical", "Filtration", "Freudenthal", "LowerStar", "Rips", "grid_of", "with_values"]
+__all__ = [
+    "Alpha",
+    "Cubical",
+    "Filtration",
+    "Freudenthal",
+    "LowerStar",
+    "Rips",
+    "grid_of",
+    "outside_last",
+    "with_tensors",
+]

@@ -8,17 +8,36 @@ from typing import Self, TypeVar
 import torch
 from torch import Tensor
 
-from topolayer._checks import check_finite, floating
+from topolayer._checks import check_finite, check_inside, floating
 from topolayer._filtrations.cells import Cells
 
 Kind = TypeVar("Kind", bound="Filtration")
 
 
-def with_values(filtration: Kind, values: Tensor) -> Kind:
-    """The same filtration with other values, which are not checked."""
+def with_tensors(filtration: Kind, values: Tensor, mask: Tensor | None) -> Kind:
+    """The same filtration with other values and another mask, which are not checked."""
     other = object.__new__(type(filtration))
-    other.__dict__.update(filtration.__dict__, values=values)
+    other.__dict__.update(filtration.__dict__, values=values, mask=mask)
     return other
+
+
+def outside_last(filtration: Kind) -> Kind:
+    """The filtration without its mask, in which what is outside enters after all else: until then they are the same.
+
+    Raises:
+        ValueError: a sample has nothing inside.
+    """
+    values, mask, superlevel = filtration.values, filtration.mask, filtration.superlevel
+    if mask is None:
+        return filtration
+    check_inside("mask", mask, filtration.value_axes)
+    last = torch.finfo(values.dtype).min if superlevel else torch.finfo(values.dtype).max
+    later = torch.where(mask, values, last)
+    if bool(((values == last) & mask).any()):  # nothing is later, but there is before and after the places of values
+        filtration.check_finite()
+        distinct, place = torch.where(mask, values, 0).unique(return_inverse=True)  # type: ignore[no-untyped-call]
+        later = torch.where(mask, place.double(), -1 if superlevel else len(distinct))
+    return with_tensors(filtration, later, None)
 
 
 class Filtration:
@@ -27,6 +46,7 @@ class Filtration:
     Attributes:
         values: float32 or float64, the batch axes first, then the axes of one sample. Indices of bars are flat into it.
         superlevel: whether high values come first.
+        mask: of the shape of `values`, False where they never enter; None if all do. A backend gets none with a mask.
         input_dtype: of the tensor that it was made from, before half precision was raised. Where a number is compared
             with values or lengths, it is rounded to this, as torch does in comparisons.
 
@@ -42,6 +62,7 @@ class Filtration:
 
     values: Tensor
     superlevel: bool = False
+    mask: Tensor | None = None
     input_dtype: torch.dtype
 
     def __init__(self) -> None:
@@ -95,7 +116,9 @@ class Filtration:
         Returns:
             (samples, entries) int64, on the CPU.
         """
-        values = self.values.cpu().reshape(self.samples, -1) + 0.0  # +0.0 for -0.0: no sort may tell them apart
+        values = (
+            outside_last(self).values.cpu().reshape(self.samples, -1) + 0.0
+        )  # +0.0 for -0.0: no sort may tell them apart
         return (-values if self.superlevel else values).argsort(dim=1, stable=True)
 
     def ranks(self, order: Tensor) -> Tensor:
@@ -110,21 +133,24 @@ class Filtration:
         samples, count = order.shape
         place = torch.arange(count, dtype=torch.float64, device=order.device).expand(samples, -1)
         ranks = place.new_full((samples, math.prod(self.sample_shape)), math.inf).scatter(1, order, place)
+        if self.mask is not None:
+            ranks = ranks.masked_fill(~self.mask.cpu().reshape(samples, -1), math.inf)
         return ranks.reshape(samples, *self.sample_shape)
 
     def detach(self) -> Self:
         """The same filtration off the autograd graph: what a backend gets to see."""
-        return with_values(self, self.values.detach())
+        return with_tensors(self, self.values.detach(), self.mask)
 
     def check_finite(self) -> None:
-        """Looks for NaN and infinity among the values.
+        """Looks for NaN and infinity among the values, inside of a mask if there is one.
 
         Raises:
             ValueError: there is one.
         """
-        check_finite("values", self.values)
+        check_finite("values", self.values if self.mask is None else torch.where(self.mask, self.values, 0))
 
     def __repr__(self) -> str:
         shape = ", ".join(map(str, self.values.shape))
         level = ", superlevel=True" if self.superlevel else ""
-        return f"{type(self).__name__}(<{self.values.dtype} of shape ({shape})>{level})"
+        mask = "" if self.mask is None else ", mask=..."
+        return f"{type(self).__name__}(<{self.values.dtype} of shape ({shape})>{level}{mask})"

@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from topolayer._checks import check_bool, check_ndim, check_word
+from topolayer._checks import check_bool, check_ndim, check_region, check_word
 from topolayer._filtrations.base import Filtration
 from topolayer._filtrations.cells import Grid
 
@@ -35,6 +35,8 @@ class _Grid(Filtration):
                 f"values: expected a grid with at least one entry, got shape {tuple(self.values.shape)}; ndim says how "
                 "many of the axes are the grid's, and only those of the batch may be empty"
             )
+        if self.mask is not None:
+            object.__setattr__(self, "mask", check_region("mask", self.mask, self.values, self.ndim))
         object.__setattr__(self, "_cells", Grid(shape, self._connectivity()))
 
     def _connectivity(self) -> Literal["F", "V", "T"]:
@@ -73,17 +75,25 @@ class Freudenthal(_Grid):
         values: floating-point tensor `(*batch, *grid)`, any number of batch axes.
         ndim: how many of the last axes are the grid: 1, 2 or 3.
         superlevel: sweep from high values to low ones, so that maxima give birth to components.
+        mask: bool tensor, True inside, of the shape of `values`, or of the grid for all samples; axes of the batch
+            are broadcast. Pixels outside never enter: their values may be anything, and get gradient 0. There are as
+            many bars that never die as the region has components, and holes that nothing fills.
 
     Raises:
-        TypeError, ValueError: `values` is no floating-point tensor, has too few axes, or an empty grid.
+        TypeError, ValueError: `values` is no floating-point tensor, has too few axes, or an empty grid; `mask` is no
+            bool tensor, on another device, or of another shape.
 
     Example:
         >>> import torch, topolayer as tl
         >>> tl.Freudenthal(torch.rand(8, 24, 32), superlevel=True)
         Freudenthal(<torch.float32 of shape (8, 24, 32)>, superlevel=True)
+        >>> depth = torch.tensor([0.0, 3.0, torch.nan, 1.0, 2.0])  # two pieces: neither dies
+        >>> tl.persistence(tl.Freudenthal(depth, ndim=1, mask=depth.isfinite())).essential.births
+        tensor([0., 1.])
     """
 
     superlevel: bool = field(default=False, kw_only=True)
+    mask: Tensor | None = field(default=None, kw_only=True)
 
     def _connectivity(self) -> Literal["F"]:
         return "F"
@@ -99,10 +109,11 @@ class Cubical(_Grid):
         construction: "V": pixels are vertices, and a pixel is connected with those it shares a side with (2D:
             4, 3D: 6); "T": pixels are top-dimensional cells, and a corner in common is enough (8, 26).
         superlevel: sweep from high values to low ones.
+        mask: as in `Freudenthal`.
 
     Raises:
-        TypeError, ValueError: `values` is no floating-point tensor, has too few axes, or an empty grid;
-            unknown construction.
+        TypeError, ValueError: `values` is no floating-point tensor, has too few axes, or an empty grid; `mask` does not
+            go with it; unknown construction.
 
     Example:
         >>> import torch, topolayer as tl
@@ -113,6 +124,7 @@ class Cubical(_Grid):
 
     construction: Literal["V", "T"] = field(default="V", kw_only=True)
     superlevel: bool = field(default=False, kw_only=True)
+    mask: Tensor | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -123,8 +135,10 @@ class Cubical(_Grid):
         return self.construction
 
 
-def grid_of(values: Tensor, ndim: int, connectivity: Literal["F", "V", "T"], superlevel: bool) -> Freudenthal | Cubical:
+def grid_of(
+    values: Tensor, mask: Tensor | None, ndim: int, connectivity: Literal["F", "V", "T"], superlevel: bool
+) -> Freudenthal | Cubical:
     """The filtration that has such cells."""
     if connectivity == "F":
-        return Freudenthal(values, ndim=ndim, superlevel=superlevel)
-    return Cubical(values, ndim=ndim, construction=connectivity, superlevel=superlevel)
+        return Freudenthal(values, ndim=ndim, superlevel=superlevel, mask=mask)
+    return Cubical(values, ndim=ndim, construction=connectivity, superlevel=superlevel, mask=mask)

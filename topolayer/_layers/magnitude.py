@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from topolayer._barcodes.extrema import check_options, superfluous
-from topolayer._checks import NonFiniteError, check_integer, floating
+from topolayer._checks import NonFiniteError, check_inside, check_integer, check_region, floating
 from topolayer._filtrations import Freudenthal
+from topolayer._tracing import refuse_without_numbers, writes_a_graph
 
 
 def channel_norm(h: Tensor, dim: int = 1) -> Tensor:
@@ -83,7 +85,14 @@ def _inverse(norm: Tensor) -> Tensor:
     return norm / norm.square().clamp_min(torch.finfo(norm.dtype).tiny)
 
 
-def few_maxima(h: Tensor, *, k: int = 8, p: float = 2, gradient: Literal["critical", "region"] = "critical") -> Tensor:
+def few_maxima(
+    h: Tensor,
+    *,
+    k: int = 8,
+    p: float = 2,
+    gradient: Literal["critical", "region"] = "critical",
+    region: Tensor | None = None,
+) -> Tensor:
     """Penalizes all but the k most prominent maxima of an activation's magnitude: equations (3) and (1) of the paper.
 
     This is `few_extrema` of the channel norms on the Freudenthal triangulation, by superlevel sets: the sum of
@@ -95,6 +104,8 @@ def few_maxima(h: Tensor, *, k: int = 8, p: float = 2, gradient: Literal["critic
         k: how many maxima to spare.
         p: power of the lengths, or of the distances.
         gradient: whether to penalize bars, which pulls on "critical" pixels, or pixels, which pulls on a "region".
+        region: bool tensor, True inside, if only a part of the pixels counts: (B, 1, H, W), or (H, W) for all samples.
+            What is outside may be anything. Each piece of the region has a maximum that never dies, and that k counts.
 
     Returns:
         (B,) one number per sample, float32 or float64. A sample in which anything is NaN or infinite, or too
@@ -102,7 +113,7 @@ def few_maxima(h: Tensor, *, k: int = 8, p: float = 2, gradient: Literal["critic
 
     Raises:
         TypeError, ValueError: `h` is no floating-point tensor of four or five axes; `k` or `p` is out of
-            range; an unknown `gradient`.
+            range; an unknown `gradient`; `region` does not go with `h`, or with `gradient="region"`.
 
     Example:
         >>> import torch, topolayer as tl
@@ -116,17 +127,26 @@ def few_maxima(h: Tensor, *, k: int = 8, p: float = 2, gradient: Literal["critic
             "a single sample (C, H, W) gets its batch axis by h[None], tokens (B, N, C) become a grid by tokens_to_grid"
         )
     k, p = check_options(k, p, gradient)
+    mask = None
+    if region is not None:
+        if gradient == "region":
+            raise ValueError(
+                'gradient: expected "critical" with region=..., got "region", which compares all pixels with their '
+                "simplification; leave out one of the two"
+            )
+        mask = check_region("region", region, h.new_empty(h.shape[0], 1, *h.shape[2:]), h.ndim - 2)
+        if not writes_a_graph():
+            refuse_without_numbers(h)
+            check_inside("region", mask, h.ndim - 2)
+        h, mask = h.masked_fill(~mask, 0), mask[:, 0]
     magnitude = channel_norm(h)
+    maxima = partial(Freudenthal, ndim=magnitude.ndim - 1, superlevel=True, mask=mask)
     if not torch.compiler.is_compiling():
         try:
-            return superfluous(_maxima(magnitude), k=k, p=p, gradient=gradient)
+            return superfluous(maxima(magnitude), k=k, p=p, gradient=gradient)
         except NonFiniteError:  # found on the way: looking for it in every step would cost as much as the topology
             pass
     finite = torch.isfinite(magnitude.detach()).flatten(1).all(dim=1).reshape(-1, *(1,) * (magnitude.ndim - 1))
-    penalty = superfluous(_maxima(torch.where(finite, magnitude, 0)), k=k, p=p, gradient=gradient)
+    penalty = superfluous(maxima(torch.where(finite, magnitude, 0)), k=k, p=p, gradient=gradient)
     poison = magnitude.new_zeros(finite.shape).masked_fill(~finite, torch.nan)
     return penalty + (magnitude * poison).flatten(1).sum(dim=1)
-
-
-def _maxima(magnitude: Tensor) -> Freudenthal:
-    return Freudenthal(magnitude, ndim=magnitude.ndim - 1, superlevel=True)

@@ -22,6 +22,7 @@ def betti_error(
     construction: Literal["V", "T"] = "T",
     dims: int | tuple[int, ...] | None = None,
     ndim: int | None = None,
+    region: Tensor | None = None,
 ) -> Tensor:
     """The Betti error of a segmentation: by how much the numbers of its components and of its holes are wrong.
 
@@ -40,10 +41,13 @@ def betti_error(
             signals, 0 and 1 in images, 0, 1 and 2 in volumes.
         ndim: how many of the last axes are the grid's: 1, 2 or 3. None is 2 for a prediction of up to four axes; from
             five on it has to be said.
+        region: bool tensor, True inside, if only a part of the image counts: of the shape of `prediction`, or of the
+            grid for all samples; axes before the grid's, such as the channels', are broadcast. What is outside is
+            looked at in neither of the two and may be anything.
 
     Returns:
         `(*batch, len(dims))` absolute differences of Betti numbers, off the graph. Background that touches the border
-        of the image is no hole.
+        of the image is no hole; a gap of the region is one if the foreground surrounds it.
 
     Raises:
         TypeError, ValueError: an argument is out of its range, shapes or devices differ, `mask` has other values than 0
@@ -56,12 +60,15 @@ def betti_error(
         >>> tl.betti_error(prediction, mask)  # the ring is broken, and a part of it lies apart
         tensor([1., 1.])
     """
-    values, ndim, dims = check_prediction(prediction, ndim, dims)
+    found = check_prediction(prediction, region, ndim, dims)
     threshold = check_number("threshold", threshold)
-    truth = check_mask("mask", mask, values, ndim)
+    truth = check_mask("mask", mask, found)
     check_binary("mask", truth)
-    foreground = values.detach().to(prediction.dtype) >= threshold
+    foreground = found.values.detach().to(prediction.dtype) >= threshold
+    if found.region is not None:
+        foreground = foreground & found.region
     both = torch.stack([foreground.to(truth.dtype), truth])
-    barcode = persistence(Cubical(both, ndim=ndim, construction=construction, superlevel=True), dims)
+    filtration = Cubical(both, ndim=found.ndim, construction=construction, superlevel=True)
+    barcode = persistence(filtration, found.dims)
     counts = torch.stack([betti_numbers(barcode, 1, dim=dim) for dim in barcode.computed_dims], dim=-1)
     return (counts[0] - counts[1]).abs()

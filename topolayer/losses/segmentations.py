@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
-from topolayer._checks import check_finite, check_ndim, dense, floating
+from topolayer._checks import check_finite, check_inside, check_ndim, check_region, dense, floating
 from topolayer._tracing import refuse_without_numbers
 
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 _ROUNDING = 8  # units of the given dtype by which a probability may leave [0, 1]
 
 
+class Prediction(NamedTuple):
+    values: Tensor  # float32 or float64, 0 outside of the region
+    region: Tensor | None  # of their shape
+    ndim: int  # how many of the axes are the grid's
+    dims: int | tuple[int, ...]  # to look at
+
+
 def check_prediction(
-    prediction: Tensor, ndim: int | None, dims: int | tuple[int, ...] | None
-) -> tuple[Tensor, int, int | tuple[int, ...]]:
-    """The prediction in float32 or float64, how many of its axes are the grid's, and the dimensions to look at."""
+    prediction: Tensor, region: Tensor | None, ndim: int | None, dims: int | tuple[int, ...] | None
+) -> Prediction:
     if isinstance(prediction, Tensor) and prediction.dtype in _INTEGERS:
         raise TypeError(
             f"prediction: expected floating-point numbers, got {prediction.dtype}; instead of labels, as of argmax, "
@@ -34,8 +42,12 @@ def check_prediction(
             f"prediction: expected shape (*batch, *grid) with {ndim} axes of the grid, none of them empty, "
             f"got {tuple(values.shape)}; ndim says how many of the axes are the grid's"
         )
+    if region is not None:
+        region = check_region("region", region, values, ndim)
+        check_inside("region", region, ndim)
+        values = values.masked_fill(~region, 0)
     check_finite("prediction", values)
-    return values, ndim, tuple(range(ndim)) if dims is None else dims
+    return Prediction(values, region, ndim, tuple(range(ndim)) if dims is None else dims)
 
 
 def check_probabilities(values: Tensor, given: torch.dtype) -> None:
@@ -49,8 +61,9 @@ def check_probabilities(values: Tensor, given: torch.dtype) -> None:
         )
 
 
-def check_mask(name: str, mask: Tensor, prediction: Tensor, ndim: int) -> Tensor:
-    """The mask in the prediction's dtype, off the graph: of the same shape, and within [0, 1]."""
+def check_mask(name: str, mask: Tensor, found: Prediction) -> Tensor:
+    """The mask in the prediction's dtype, off the graph: of the same shape, within [0, 1], 0 outside of the region."""
+    prediction, region, ndim, _ = found
     if isinstance(mask, Tensor) and mask.device != prediction.device:
         raise ValueError(
             f"{name}: expected a tensor on {prediction.device}, where prediction is, got one on {mask.device}; "
@@ -66,6 +79,8 @@ def check_mask(name: str, mask: Tensor, prediction: Tensor, ndim: int) -> Tensor
     mask = mask if mask.is_floating_point() or mask.is_complex() else mask.to(prediction.dtype)
     values = floating(name, mask).detach()
     refuse_without_numbers(values)
+    if region is not None and values.shape == region.shape:
+        values = values.masked_fill(~region, 0)
     check_finite(name, values)
     shape, wanted = tuple(values.shape), tuple(prediction.shape)
     if may_be_labels:

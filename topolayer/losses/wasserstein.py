@@ -21,13 +21,15 @@ def wasserstein_matching_loss(
     dims: int | tuple[int, ...] | None = None,
     construction: Literal["V", "T"] = "T",
     ndim: int | None = None,
+    region: Tensor | None = None,
 ) -> Tensor:
     """The topological loss of Hu, Li, Samaras and Chen (2019): a segmentation is to have the barcode of its mask.
 
     The superlevel barcodes of both are matched as by `wasserstein` with order 2 and norm 2; the loss is the sum of the
     squared distances, that is (b - b')² + (d - d')² for two bars and (b - d)² / 2 for one that goes to the diagonal.
-    The component that never dies counts by its birth. Bars that the mask has too are made longer, all others shorter.
-    The authors add it to a loss on pixels, with a small weight, and take patches of the image, which are a batch here.
+    Bars that never die, a component and the loops around gaps of a `region`, count by their births. Bars that the mask
+    has too are made longer, all others shorter. The authors add it to a loss on pixels, with a small weight, and take
+    patches of the image, which are a batch here.
 
     Args:
         prediction: `(*batch, *grid)` floating-point probabilities from 0 to 1: after the sigmoid or the softmax, not
@@ -39,6 +41,9 @@ def wasserstein_matching_loss(
         construction: "T": the foreground is 8-connected and its holes 4-connected (26 and 6 in volumes). "V": 4 and 8.
         ndim: how many of the last axes are the grid's: 1, 2 or 3. None is 2 for a prediction of up to four axes; from
             five on it has to be said.
+        region: bool tensor, True inside, if only a part of the image counts: of the shape of `prediction`, or of the
+            grid for all samples; axes before the grid's, such as the channels', are broadcast. What is outside is
+            looked at in neither of the two and may be anything.
 
     Returns:
         `(*batch,)` one number per sample. The gradient goes to the prediction alone.
@@ -54,14 +59,12 @@ def wasserstein_matching_loss(
         >>> tl.wasserstein_matching_loss(prediction, mask)  # 0.2: the ring, (0.6, 0.2) to (1, 0); 0.04: components
         tensor(0.2400)
     """
-    found, ndim, dims = check_prediction(prediction, ndim, dims)
-    check_probabilities(found, given=prediction.dtype)
-    truth = check_mask("mask", mask, found, ndim)
-    of_prediction, of_mask = (
-        persistence(Cubical(image, ndim=ndim, construction=construction, superlevel=True), dims)
-        for image in (found, truth)
-    )
-    loss = found.new_zeros(of_prediction.batch_shape)
+    found = check_prediction(prediction, region, ndim, dims)
+    check_probabilities(found.values, given=prediction.dtype)
+    truth = check_mask("mask", mask, found)
+    grid = partial(Cubical, ndim=found.ndim, construction=construction, superlevel=True, mask=found.region)
+    of_prediction, of_mask = (persistence(grid(image), found.dims) for image in (found.values, truth))
+    loss = found.values.new_zeros(of_prediction.batch_shape)
     for dim in of_prediction.computed_dims:
         two = side_by_side(of_prediction, of_mask, dim)
         costs, sample = costs_of_matching(two, partial(optimal_matching, order=2, norm=2), 2)
