@@ -10,7 +10,7 @@ import torch
 import topolayer as tl
 
 from ..helpers.comparing import pairings, persistence, places
-from ..helpers.families import FAMILIES, Family
+from ..helpers.families import FAMILIES, MASKED, Family
 
 pytestmark = pytest.mark.native
 LINE_BACKENDS = ["native", "torch", "gudhi"]
@@ -68,7 +68,7 @@ def test_zeros_of_both_signs_are_one_value(zero: float) -> None:
             assert torch.equal(a.pairs, b.pairs)
 
 
-@pytest.mark.parametrize(("backend", "family", "dims"), pairings(tuple(FAMILIES)))
+@pytest.mark.parametrize(("backend", "family", "dims"), pairings((*FAMILIES, *MASKED)))
 def test_bars_are_ordered(backend: str, family: Family, dims: tuple[int, ...]) -> None:
     """By sample, dimension, death, birth, the last two in filtration order."""
     for superlevel in family.signs:
@@ -121,7 +121,7 @@ def test_lengths_are_compared_in_the_dtype_of_the_values(dtype: torch.dtype, ran
     assert barcode.ranks.tolist() == ranks
 
 
-@pytest.mark.parametrize(("backend", "family", "dims"), pairings(tuple(FAMILIES)))
+@pytest.mark.parametrize(("backend", "family", "dims"), pairings((*FAMILIES, *MASKED)))
 def test_pairs_do_not_depend_on_the_batch(backend: str, family: Family, dims: tuple[int, ...]) -> None:
     """Batch size, and the place in the batch: a batch is its samples, one after another."""
     values = family.random((5,), torch.float32, seed=6)
@@ -141,7 +141,7 @@ def test_pairs_do_not_depend_on_the_batch(backend: str, family: Family, dims: tu
     assert torch.equal(shuffled.pairs, expected)
 
 
-@pytest.mark.parametrize(("backend", "family", "dims"), pairings(tuple(FAMILIES)))
+@pytest.mark.parametrize(("backend", "family", "dims"), pairings((*FAMILIES, *MASKED)))
 def test_pairs_do_not_depend_on_threads(backend: str, family: Family, dims: tuple[int, ...], threads: None) -> None:
     values = family.random((7,), seed=7)
     barcodes = []

@@ -13,7 +13,7 @@ import torch
 import topolayer as tl
 
 from ..helpers.comparing import BACKENDS, assert_consistent, found, pairings, persistence
-from ..helpers.families import BATCHES, FAMILIES, THIN, Family, grid_family
+from ..helpers.families import BATCHES, FAMILIES, MASKED, THIN, Family, grid_family
 from ..helpers.problems import DTYPES
 
 pytestmark = pytest.mark.native
@@ -21,7 +21,7 @@ ALL = tuple(FAMILIES + THIN)
 
 
 @pytest.mark.parametrize("batch", BATCHES, ids=str)
-@pytest.mark.parametrize(("backend", "family", "dims"), pairings(tuple(FAMILIES)))
+@pytest.mark.parametrize(("backend", "family", "dims"), pairings((*FAMILIES, *MASKED)))
 def test_against_the_reference(backend: str, family: Family, dims: tuple[int, ...], batch: tuple[int, ...]) -> None:
     for dtype in DTYPES:
         values = family.random(batch, dtype, seed=len(batch))
@@ -41,7 +41,7 @@ def test_small_and_thin(backend: str, family: Family, dims: tuple[int, ...]) -> 
             assert found(barcode) == family.expected(values, superlevel, dims)
 
 
-@pytest.mark.parametrize(("backend", "family", "dims"), pairings(tuple(FAMILIES)))
+@pytest.mark.parametrize(("backend", "family", "dims"), pairings((*FAMILIES, *MASKED)))
 def test_without_ties(backend: str, family: Family, dims: tuple[int, ...]) -> None:
     for dtype in (torch.float32, torch.float64):
         values = family.random((2,), dtype, levels=None)
@@ -71,7 +71,7 @@ def test_default_dimension_is_zero() -> None:
     assert found(tl.persistence(family.make(values, False))) == family.expected(values, False, (0,))
 
 
-@pytest.mark.parametrize(("backend", "family", "dims"), pairings(tuple(FAMILIES)))
+@pytest.mark.parametrize(("backend", "family", "dims"), pairings((*FAMILIES, *MASKED)))
 def test_batches_with_an_empty_axis(backend: str, family: Family, dims: tuple[int, ...]) -> None:
     """Contract 9: an empty batch is no error: no bars, result of the batch's shape."""
     for batch in ((0,), (2, 0), (0, 3)):

@@ -9,7 +9,7 @@ from torch.autograd import gradcheck, gradgradcheck
 import topolayer as tl
 
 from ..helpers.comparing import pairings, persistence
-from ..helpers.families import FAMILIES, Family
+from ..helpers.families import FAMILIES, MASKED, Family
 
 # Rips has a gradcheck of its own, on the upper triangle.
 VERTEX = tuple(f for f in FAMILIES if f.kind != "rips")
@@ -48,7 +48,7 @@ def test_algebraic(backend: str, family: Family, dims: tuple[int, ...], p: float
     assert gradgradcheck(loss, (values,))
 
 
-@pytest.mark.parametrize(("backend", "family", "dims"), pairings(tuple(FAMILIES)))
+@pytest.mark.parametrize(("backend", "family", "dims"), pairings((*FAMILIES, *MASKED)))
 def test_gradient_is_that_of_a_gather(backend: str, family: Family, dims: tuple[int, ...]) -> None:
     """Plus one at every birth, by its multiplicity, and so for deaths; also where values tie."""
     values = family.random((3,)).requires_grad_()

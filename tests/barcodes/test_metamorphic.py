@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import topolayer as tl
 
 from ..helpers.comparing import found, pairings, persistence, value_bars
-from ..helpers.families import FAMILIES, Family, grid_family
+from ..helpers.families import FAMILIES, MASKED, Family, grid_family
 
 pytestmark = pytest.mark.native
 VERTEX = tuple(f for f in FAMILIES if f.kind != "rips")
@@ -30,7 +30,7 @@ def test_shift(backend: str, family: Family, dims: tuple[int, ...], shift: float
         assert torch.equal(a.lengths, b.lengths)
 
 
-@pytest.mark.parametrize(("backend", "family", "dims"), pairings(tuple(FAMILIES)))
+@pytest.mark.parametrize(("backend", "family", "dims"), pairings((*FAMILIES, *MASKED)))
 @pytest.mark.parametrize("scale", [2.0**-1000, 0.25, 3.0, 2.0**1000])
 def test_positive_scale(backend: str, family: Family, dims: tuple[int, ...], scale: float) -> None:
     for superlevel in family.signs:
@@ -69,7 +69,7 @@ def test_monotone_maps_keep_pairs(backend: str, family: Family, dims: tuple[int,
         assert torch.equal(a.pairs, b.pairs)
 
 
-@pytest.mark.parametrize(("backend", "family", "dims"), pairings(tuple(FAMILIES)))
+@pytest.mark.parametrize(("backend", "family", "dims"), pairings((*FAMILIES, *MASKED)))
 def test_permuted_batch(backend: str, family: Family, dims: tuple[int, ...]) -> None:
     values = family.random((6,), levels=9)
     superlevel = family.signs[-1]
@@ -81,7 +81,7 @@ def test_permuted_batch(backend: str, family: Family, dims: tuple[int, ...]) -> 
         assert torch.equal(before[permutation], tl.total_persistence(b, p=p, k=1))
 
 
-@pytest.mark.parametrize(("backend", "family", "dims"), pairings(tuple(FAMILIES)))
+@pytest.mark.parametrize(("backend", "family", "dims"), pairings((*FAMILIES, *MASKED)))
 def test_a_batch_is_a_loop_over_samples(backend: str, family: Family, dims: tuple[int, ...]) -> None:
     values = family.random((2, 3), levels=9)
     superlevel = family.signs[-1]

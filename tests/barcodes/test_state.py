@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 import topolayer as tl
 
 from ..helpers.comparing import found, pairings, persistence
-from ..helpers.families import FAMILIES, Family
+from ..helpers.families import FAMILIES, MASKED, Family
 
 pytestmark = pytest.mark.native
 FORK = "fork" in multiprocessing.get_all_start_methods()
@@ -39,7 +39,7 @@ def _gradient(x: torch.Tensor) -> torch.Tensor:
     return x.grad
 
 
-@pytest.mark.parametrize(("backend", "family", "dims"), pairings(tuple(FAMILIES)))
+@pytest.mark.parametrize(("backend", "family", "dims"), pairings((*FAMILIES, *MASKED)))
 def test_two_forwards_before_one_backward(backend: str, family: Family, dims: tuple[int, ...]) -> None:
     inputs = [family.random((12,), seed=seed, levels=9).requires_grad_() for seed in range(3)]
 

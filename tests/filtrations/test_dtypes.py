@@ -8,7 +8,7 @@ import torch
 import topolayer as tl
 
 from ..helpers.comparing import found, pairings, persistence
-from ..helpers.families import FAMILIES, Family
+from ..helpers.families import FAMILIES, MASKED, Family
 from ..helpers.problems import DTYPES
 
 pytestmark = pytest.mark.native
@@ -21,7 +21,7 @@ COMPUTED = {
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize(("backend", "family", "dims"), pairings(tuple(FAMILIES)))
+@pytest.mark.parametrize(("backend", "family", "dims"), pairings((*FAMILIES, *MASKED)))
 def test_computed_in_own_precision_or_raised(
     backend: str, family: Family, dims: tuple[int, ...], dtype: torch.dtype
 ) -> None:
@@ -121,7 +121,7 @@ def test_float64_is_not_rounded() -> None:
         assert found(tl.persistence(tl.Freudenthal(line, ndim=1), backend=backend)) == found(barcode)
 
 
-@pytest.mark.parametrize(("backend", "family", "dims"), pairings(tuple(FAMILIES)))
+@pytest.mark.parametrize(("backend", "family", "dims"), pairings((*FAMILIES, *MASKED)))
 def test_everything_is_on_the_device_of_the_values(backend: str, family: Family, dims: tuple[int, ...]) -> None:
     """Contract 8, on the CPU; a CUDA device is tried with the total order."""
     filtration = family.make(family.random((2,)), False)

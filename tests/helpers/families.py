@@ -112,6 +112,7 @@ def rips_family(n: int, threshold: float = INF, top: int = 2) -> Family:
     return Family(f"rips-{n}-at-{threshold}-to-{top}", "rips", (n, n), make, compute, tuple(range(top + 1)), (False,))
 
 
+_RING_AND_PIXEL = torch.tensor([[1, 1, 1, 0, 0], [1, 0, 1, 0, 1], [1, 1, 1, 0, 0], [0, 0, 0, 0, 0]]).bool()
 GRAPH = star_family("graph", 8, [(0, 1), (1, 2), (2, 0), (2, 3), (4, 3), (4, 5), (5, 6), (6, 4), (1, 5)])  # 7 is apart
 MESH = star_family(
     "mesh", 9, [(0, 1, 2), (1, 2, 3), (2, 3, 4), (4, 0, 2), (4, 5), (5, 6), (6, 4), (7, 6, 5), *((0, 1), (1, 3))]
@@ -127,6 +128,8 @@ FAMILIES: list[Family] = [
     rips_family(6),
     rips_family(6, threshold=2.0),
 ]
+# grids with a mask, a ring and a pixel: three bars that never die
+MASKED: list[Family] = [grid_family(kind, 4, 5, mask=_RING_AND_PIXEL) for kind in "FVT"]
 # shapes at which an implementation may stumble: thin, tiny, longer than wide
 THIN: list[Family] = [
     *(

@@ -15,7 +15,7 @@ import topolayer as tl
 from topolayer import plot
 
 from ..helpers.comparing import found, pairings, persistence
-from ..helpers.families import FAMILIES, Family
+from ..helpers.families import FAMILIES, MASKED, Family
 from ..helpers.probed import Net as Probed
 from ..helpers.regularized import energy
 
@@ -111,7 +111,7 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], Tensor]] = {
 
 
 @defaults
-@pytest.mark.parametrize(("backend", "family", "dims"), pairings(tuple(FAMILIES)))
+@pytest.mark.parametrize(("backend", "family", "dims"), pairings((*FAMILIES, *MASKED)))
 def test_every_backend(backend: str, family: Family, dims: tuple[int, ...], default: Default) -> None:
     values = family.random((2,), torch.float32)
     filtration = family.make(values, family.signs[-1])
