@@ -76,6 +76,7 @@ def test_defaults() -> None:
         "dims": None,
         "construction": "T",
         "ndim": None,
+        "region": None,
     }
 
 
