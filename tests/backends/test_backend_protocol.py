@@ -18,7 +18,7 @@ import topolayer as tl
 
 from ..helpers import reference
 from ..helpers.comparing import Cripser, found
-from ..helpers.families import FAMILIES, grid_family
+from ..helpers.families import FAMILIES, GRAPH, grid_family
 from ..helpers.problems import CYCLE, SQUARE
 
 HILLS = torch.tensor([[0.0, 2, 1, 3, 0.5]])
@@ -90,13 +90,14 @@ def test_the_table() -> None:
 
 
 def test_promised_support() -> None:
-    """native: grids, H0 of LowerStar, H0 and H1 of Rips. torch: grids. ripser: Rips. gudhi: all of these."""
+    """native: grids, graphs, H0 of LowerStar, H0 and H1 of Rips. torch: grids. ripser: Rips. gudhi: all of these."""
     native, of_torch, ripser, gudhi = (tl.backends()[name] for name in ("native", "torch", "ripser", "gudhi"))
     for family in FAMILIES:
         for superlevel in family.signs:
             filtration = family.make(family.random((2,)), superlevel)
             assert native.unsupported(filtration, (0,)) is None
-            assert native.unsupported(filtration, family.dims) is None or family.kind not in "FVT"
+            if family.kind in "FVT" or family is GRAPH:
+                assert native.unsupported(filtration, family.dims) is None
             assert family.kind != "rips" or native.unsupported(filtration, (0, 1)) is None
             assert (of_torch.unsupported(filtration, (0,)) is None) == (family.kind in "FVT")
             assert gudhi.unsupported(filtration, family.dims) is None
@@ -130,7 +131,8 @@ def test_the_default_is_the_first_that_can(monkeypatch: pytest.MonkeyPatch) -> N
     tl.persistence(tl.Rips(torch.tensor(SQUARE)), 1)
     tl.persistence(tl.Rips(torch.tensor(SQUARE)), 2)
     tl.persistence(tl.LowerStar(torch.rand(4), torch.tensor(CYCLE)), 1)
-    assert asked == ["native", "native", "native", "ripser", "gudhi"]
+    tl.persistence(tl.LowerStar(torch.rand(4), [torch.tensor([[0, 1, 2], [0, 2, 3]])]), 1)
+    assert asked == ["native", "native", "native", "ripser", "native", "gudhi"]
 
 
 # -- passing and registering

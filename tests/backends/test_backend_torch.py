@@ -326,7 +326,7 @@ def test_it_comes_first_for_tensors_on_an_accelerator() -> None:
         (volume, (0, 2), "native", "torch"),
         (volume, (1,), "native", "native"),
         (volume, (0, 1, 2), "native", "native"),
-        (GRAPH, (0,), "native", "native"),
+        (GRAPH, (0, 1), "native", "native"),
         (rips_family(4), (0,), "native", "native"),
         (rips_family(4), (1,), "ripser", "ripser"),
     ):

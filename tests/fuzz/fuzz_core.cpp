@@ -25,6 +25,7 @@
 #include "batch.hpp"
 #include "memory.hpp"
 #include "plain.hpp"
+#include "plain_graphs.hpp"
 
 namespace {
 
@@ -209,7 +210,10 @@ void try_grid(Bytes& in) {
 
 template <class Value>
 void try_graph(Bytes& in) {
-    const bool superlevel = in.byte() & 1;
+    const int options = in.byte();
+    const bool superlevel = options & 1;
+    const std::vector<std::vector<int>> choices{{0}, {1}, {0, 1}};
+    const std::vector<int>& dims = choices[options / 2 % 3];
     const int vertices = 1 + in.upto(40), edges = in.upto(90);
     const bool any_vertex = in.byte() % 8 == 0;
     std::vector<std::int64_t> ends(2 * edges);
@@ -224,14 +228,16 @@ void try_graph(Bytes& in) {
     std::vector<std::int32_t> indices(trial.samples() * vertices);
     try {
         const auto bars = with_little_memory_first(
-            in, [&] { return topolayer::graph_bars(batch, topolayer::Graph(vertices, ends)); });
+            in, [&] { return topolayer::graph_bars(batch, topolayer::Graph(vertices, ends), dims); });
         const bool finite = with_little_memory_first(in, [&] {
             return topolayer::simplify_graph(batch, topolayer::Graph(vertices, ends), kept, std::span(indices));
         });
         expect(valid, "an edge with a vertex that is not there");
-        trial.expect_bars(
-            bars, {0}, [&](const Value* sample, int) { return plain::graph_h0(sample, vertices, ends, superlevel); },
-            "H0 of a graph");
+        const auto expected = [&](const Value* sample, int dim) {
+            return dim == 0 ? plain::graph_h0(sample, vertices, ends, superlevel)
+                            : plain::graph_h1(sample, vertices, ends, superlevel);
+        };
+        trial.expect_bars(bars, dims, expected, "bars of a graph");
         trial.expect_indices(finite, indices, [&](const Value* sample) {
             return plain::simplified(sample, vertices, superlevel, kept.most, static_cast<Value>(kept.shortest),
                                      plain::graph_neighbors(ends));

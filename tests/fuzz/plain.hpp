@@ -125,24 +125,10 @@ inline auto grid_neighbors(const std::vector<Index>& shape, Adjacency adjacency)
     return [&shape, adjacency](Index position, auto visit) { for_each_neighbor(position, shape, adjacency, visit); };
 }
 
-inline auto graph_neighbors(const std::vector<Index>& edges) {
-    return [&edges](Index vertex, auto visit) {
-        for (std::size_t i = 0; i < edges.size(); i += 2) {
-            if (edges[i] == vertex) visit(edges[i + 1]);
-            if (edges[i + 1] == vertex) visit(edges[i]);
-        }
-    };
-}
-
 template <class Value>
 Bars grid_h0(const Value* values, const std::vector<Index>& shape, Adjacency adjacency, bool superlevel) {
     const Index count = std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>());
     return h0(values, count, superlevel, grid_neighbors(shape, adjacency));
-}
-
-template <class Value>
-Bars graph_h0(const Value* values, Index count, const std::vector<Index>& edges, bool superlevel) {
-    return h0(values, count, superlevel, graph_neighbors(edges));
 }
 
 // Floods from the births of essential bars and of the longest others; what a flood reaches takes the level of the time.

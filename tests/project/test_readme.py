@@ -83,7 +83,8 @@ def test_the_training_loop_of_the_readme_has_a_penalty_to_lower() -> None:
 FILTRATIONS: dict[str, list[Any]] = {
     "Freudenthal": [tl.Freudenthal(torch.zeros((2,) * n), ndim=n) for n in (1, 2, 3)],
     "Cubical": [tl.Cubical(torch.zeros((2,) * n), ndim=n, construction=c) for n in (1, 2, 3) for c in ("V", "T")],
-    "LowerStar": [tl.LowerStar(torch.zeros(4), torch.arange(d + 1)[None]) for d in (1, 2, 3)],
+    "LowerStar`: function on a graph": [tl.LowerStar(torch.zeros(4), torch.tensor([[0, 1]]))],
+    "LowerStar`: function on a mesh": [tl.LowerStar(torch.zeros(4), torch.arange(d + 1)[None]) for d in (2, 3)],
     "Rips": [tl.Rips(torch.zeros(4, 4))],
     "Alpha": [tl.Alpha(torch.eye(3)), tl.Alpha(torch.eye(3, 2))],
 }
@@ -93,11 +94,11 @@ def test_the_table_of_dimensions_is_what_the_backends_say() -> None:
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-        if line.startswith(tuple(f"| `{name}`" for name in FILTRATIONS))
+        if line.startswith(tuple(f"| `{name}" for name in FILTRATIONS))
     ]
     assert len(rows) == len(FILTRATIONS)
     for name, _, *cells in rows:
-        for filtration in FILTRATIONS[name.split("`")[1]]:
+        for filtration in next(some for start, some in FILTRATIONS.items() if name.startswith(f"`{start}")):
             top = 2 if filtration.top_dimension is None else filtration.top_dimension
             dims = {"": set(), "0": {0}, "0 and 1": {0, 1}, "0 and top": {0, top}, "all": set(range(top + 1))}
             for backend, cell in zip(("native", "torch", "ripser", "gudhi"), cells, strict=True):

@@ -24,7 +24,7 @@ def components(values: Values, complex_: TriangulatedBall) -> tuple[Indices, Ind
     middle = np.arange(len(vertices), len(vertices) + len(edges))
     graph = _pairs(position[edges], middle)
     (finite, *_), (essential, *_), _ = _core.graph_bars(
-        values[None, : len(vertices) + len(edges)], graph, False, torch.get_num_threads()
+        values[None, : len(vertices) + len(edges)], graph, False, [0], torch.get_num_threads()
     )
     return finite, essential
 
@@ -43,7 +43,7 @@ def voids(values: Values, complex_: TriangulatedBall) -> Indices:
     graph = np.concatenate(
         [_pairs(number[complex_.facets], cells - np.arange(cells)), _pairs(outer[:, None], 0 * outer)]
     )
-    (finite, *_), _, _ = _core.graph_bars(reversed_values[None], graph, True, torch.get_num_threads())
+    (finite, *_), _, _ = _core.graph_bars(reversed_values[None], graph, True, [0], torch.get_num_threads())
     bars = len(values) - finite[:, ::-1]
     death = bars[:, 1]
     return np.asarray(bars[np.lexsort([death, values[death]])], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""The C++ core: grids in every dimension, `Alpha` in 0 and the top one, `LowerStar` in 0, `Rips` in 0 and 1."""
+"""The C++ core: grids and graphs in every dimension, `Alpha` in 0 and the top one, `LowerStar` in 0, `Rips` in 0, 1."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class NativeBackend:
             case TriangulatedBall():
                 if not set(dims) <= {0, filtration.top_dimension}:
                     return "of points it computes dimension 0 and the top one"
-            case VertexComplex():
-                if set(dims) != {0}:
-                    return "it computes dimension 0 only"
+            case VertexComplex(dimension=dimension):
+                if max(dims) > (dimension if dimension <= 1 else 0):
+                    return "it computes dimension 0, and in graphs dimension 1"
             case CliqueComplex(points=points):
                 if not set(dims) <= {0, 1}:
                     return "of Rips it computes dimensions 0 and 1"
@@ -79,7 +79,9 @@ class NativeBackend:
         return indices.view(filtration.values.shape)
 
     def __repr__(self) -> str:
-        return "<native: grids in every dimension, Alpha in 0 and the top one, LowerStar in 0, Rips in 0 and 1>"
+        return (
+            "<native: grids and graphs in every dimension, Alpha in 0 and the top one, LowerStar in 0, Rips in 0 and 1>"
+        )
 
 
 def _bars(filtration: Filtration, dims: list[int]) -> tuple[_Arrays, _Arrays, bool]:
@@ -91,7 +93,7 @@ def _bars(filtration: Filtration, dims: list[int]) -> tuple[_Arrays, _Arrays, bo
             return _core.rips_bars(_to_numpy(distances), threshold, dims, threads)
         case VertexComplex() as complex_:
             graph = edges(complex_.maximal_simplices())
-            return _core.graph_bars(_rows(filtration), graph, filtration.superlevel, threads)
+            return _core.graph_bars(_rows(filtration), graph, filtration.superlevel, dims, threads)
         case Grid() as grid:
             return _core.grid_bars(_rows(filtration), _grid(grid), filtration.superlevel, dims, threads)
         case TriangulatedBall() as complex_:

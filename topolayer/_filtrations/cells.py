@@ -26,6 +26,10 @@ class VertexComplex(NamedTuple):
 
     simplices: tuple[Tensor, ...]
 
+    @property
+    def dimension(self) -> int:
+        return max(rows.shape[1] for rows in self.simplices) - 1
+
     def maximal_simplices(self) -> list[Simplices]:
         return as_arrays(self.simplices)
 

@@ -58,4 +58,4 @@ class LowerStar(Filtration):
 
     @property
     def top_dimension(self) -> int:
-        return max(simplices.shape[1] - 1 for simplices in self.simplices)
+        return self.cells.dimension

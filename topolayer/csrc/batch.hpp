@@ -19,7 +19,7 @@
 #include "common/values.hpp"
 #include "common/workspace.hpp"
 #include "graph/graph.hpp"
-#include "graph/h0.hpp"
+#include "graph/persistence.hpp"
 #include "graph/simplification.hpp"
 #include "grid/grid.hpp"
 #include "grid/persistence.hpp"
@@ -123,12 +123,14 @@ BatchBars grid_bars(const Batch<Value>& batch, const Grid& grid, std::span<const
     });
 }
 
-// Finds the bars of dimension 0.
+// `dims` ascend: 0, 1 or both.
 template <class Value>
-BatchBars graph_bars(const Batch<Value>& batch, const Graph& graph) {
+BatchBars graph_bars(const Batch<Value>& batch, const Graph& graph, std::span<const int> dims) {
     check_size(batch, static_cast<std::int64_t>(graph.size()));
-    return find_bars(batch, dimension_zero, [&] {
-        return [&, h0 = GraphH0<Value>()](const Sample<Value>& sample, Bars* bars) mutable { h0(sample, graph, *bars); };
+    return find_bars(batch, dims, [&] {
+        return [&, persistence = GraphPersistence<Value>()](const Sample<Value>& sample, Bars* bars) mutable {
+            persistence(sample, graph, dims, bars);
+        };
     });
 }
 

@@ -124,11 +124,11 @@ void bind(nb::module_& m) {
         bars_doc, "values"_a.noconvert(), "grid"_a, "superlevel"_a, "dims"_a, "threads"_a);
     m.def(
         "graph_bars",
-        [](const Values<Value>& values, const Edges& edges, bool superlevel, int threads) {
+        [](const Values<Value>& values, const Edges& edges, bool superlevel, const std::vector<int>& dims, int threads) {
             const auto batch = to_batch(values, superlevel, threads);
-            return to_python(without_gil([&] { return graph_bars(batch, to_graph(values.shape(1), edges)); }));
+            return to_python(without_gil([&] { return graph_bars(batch, to_graph(values.shape(1), edges), dims); }));
         },
-        bars_doc, "values"_a.noconvert(), "edges"_a.noconvert(), "superlevel"_a, "threads"_a);
+        bars_doc, "values"_a.noconvert(), "edges"_a.noconvert(), "superlevel"_a, "dims"_a, "threads"_a);
     m.def(
         "rips_bars",
         [](const Input<Value, nb::ndim<3>>& distances, double threshold, const std::vector<int>& dims, int threads) {

@@ -1,10 +1,12 @@
-// A graph, as adjacency lists.
+// A graph, as adjacency lists. Edges may be given more than once, in either direction; lists have each once.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 namespace topolayer {
@@ -24,6 +26,7 @@ public:
             neighbors_[next[edges[i]]++] = static_cast<Vertex>(edges[i + 1]);
             neighbors_[next[edges[i + 1]]++] = static_cast<Vertex>(edges[i]);
         }
+        drop_repeated();
     }
 
     std::size_t size() const { return first_.size() - 1; }
@@ -33,6 +36,18 @@ public:
     }
 
 private:
+    void drop_repeated() {
+        std::vector<Vertex> met_by(size(), std::numeric_limits<Vertex>::max());
+        std::size_t kept = 0, next = 0;
+        for (Vertex vertex = 0; vertex < size(); ++vertex) {
+            met_by[vertex] = vertex;  // not its own neighbor either
+            for (const std::size_t end = first_[vertex + 1]; next < end; ++next)
+                if (std::exchange(met_by[neighbors_[next]], vertex) != vertex) neighbors_[kept++] = neighbors_[next];
+            first_[vertex + 1] = kept;
+        }
+        neighbors_.resize(kept);
+    }
+
     std::vector<std::size_t> first_;
     std::vector<Vertex> neighbors_;
 };

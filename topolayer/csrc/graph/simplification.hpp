@@ -7,7 +7,7 @@
 #include "common/sample.hpp"
 #include "common/values.hpp"
 #include "graph/graph.hpp"
-#include "graph/h0.hpp"
+#include "graph/persistence.hpp"
 
 namespace topolayer {
 
@@ -17,7 +17,7 @@ class GraphSimplification {
 public:
     // Writes the indices of the sample, in the batch. False if a value is not finite.
     bool operator()(const Sample<Value>& sample, const Graph& graph, const Kept& kept, Index* indices) {
-        const MergeTree* tree = h0_.tree(sample, graph);
+        const MergeTree* tree = persistence_.tree(sample, graph);
         if (!tree) return false;
         const Buffer<Position>& cuts = cuts_.find(*tree, sample, kept);
         const Value* const values = sample.values;
@@ -30,7 +30,7 @@ public:
     }
 
 private:
-    GraphH0<Value> h0_;
+    GraphPersistence<Value> persistence_;
     Cuts<Value> cuts_;
 };
 

@@ -1,10 +1,12 @@
-// H0 of lower-star (and upper-star) filtrations of graphs: sort the vertices, sweep them in filtration order, unite.
+// Lower-star (and upper-star) filtrations of graphs: sort the vertices, sweep them in filtration order, unite. An edge that
+// unites nothing closes a loop, which never dies.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <vector>
 
 #include "common/bars.hpp"
@@ -21,20 +23,28 @@ namespace topolayer {
 
 // An object is used for one sample after another, as it keeps its buffers.
 template <class Value>
-class GraphH0 {
+class GraphPersistence {
 public:
-    void operator()(const Sample<Value>& sample, const Graph& graph, Bars& bars) {
-        bars.nonfinite = !are_finite(sample.values, static_cast<std::int64_t>(graph.size()));
-        if (bars.nonfinite) return;
+    // `dims` are those of `bars`: 0, 1 or both.
+    void operator()(const Sample<Value>& sample, const Graph& graph, std::span<const int> dims, Bars* bars) {
+        Bars ignored;
+        Bars& components = dims.front() == 0 ? bars[0] : ignored;
+        Bars* const loops = dims.back() == 1 ? &bars[dims.size() - 1] : nullptr;
+        if (!find(sample, graph, components, loops)) bars[0].nonfinite = true;
+    }
+
+    // The same with a place for the bars of either dimension; there need not be one for loops. False if a value is not finite.
+    bool find(const Sample<Value>& sample, const Graph& graph, Bars& components, Bars* loops) {
+        if (!are_finite(sample.values, static_cast<std::int64_t>(graph.size()))) return false;
         sort_vertices(sample, graph.size());
-        sweep(graph, bars, sample.interrupt);
+        sweep(graph, components, loops, sample.interrupt);
+        return true;
     }
 
     // The merge tree, with a branch for every vertex, by age; nullptr if a value is not finite.
     const MergeTree* tree(const Sample<Value>& sample, const Graph& graph) {
         Bars bars;
-        (*this)(sample, graph, bars);
-        return bars.nonfinite ? nullptr : &tree_;
+        return find(sample, graph, bars, nullptr) ? &tree_ : nullptr;
     }
 
 private:
@@ -48,7 +58,7 @@ private:
         sort_by_key(by_age_, spare_);
     }
 
-    void sweep(const Graph& graph, Bars& bars, Interrupt& interrupt) {
+    void sweep(const Graph& graph, Bars& components, Bars* loops, Interrupt& interrupt) {
         Pace pace(interrupt);
         components_.reset(graph.size());  // elements are ages: of two roots the smaller one is older
         age_.assign(graph.size(), not_yet);
@@ -63,7 +73,10 @@ private:
             for (const Graph::Vertex neighbor : graph.neighbors(vertex)) {
                 if (age_[neighbor] == not_yet) continue;
                 const Age root = components_.root(age_[neighbor]);
-                if (root == oldest) continue;
+                if (root == oldest) {
+                    if (loops) loops->essential.push_back(vertex);
+                    continue;
+                }
                 const Age younger = std::max(root, oldest);
                 oldest = std::min(root, oldest);
                 components_.attach(younger, oldest);
@@ -73,12 +86,12 @@ private:
             }
             std::sort(dying_.begin(), dying_.end());
             for (const Age birth : dying_) {
-                bars.finite.push_back(by_age_[birth].index);
-                bars.finite.push_back(vertex);
+                components.finite.push_back(by_age_[birth].index);
+                components.finite.push_back(vertex);
             }
         }
         for (Age birth = 0; birth < by_age_.size(); ++birth)
-            if (components_.is_root(birth)) bars.essential.push_back(by_age_[birth].index);
+            if (components_.is_root(birth)) components.essential.push_back(by_age_[birth].index);
     }
 
     Buffer<Keyed<Key<Value>>> by_age_, spare_;
