@@ -29,6 +29,7 @@ from topolayer._backends import (
 from topolayer._barcodes.barcode import Barcode
 from topolayer._barcodes.bars import EssentialBars
 from topolayer._barcodes.distances import bottleneck, sliced_wasserstein, wasserstein
+from topolayer._barcodes.extended import ExtendedBarcode, extended_persistence
 from topolayer._barcodes.extrema import few_extrema
 from topolayer._barcodes.persistence import persistence
 from topolayer._barcodes.simplify import simplify
@@ -52,6 +53,7 @@ __all__ = [
     "Capabilities",
     "Cubical",
     "EssentialBars",
+    "ExtendedBarcode",
     "Filtration",
     "Freudenthal",
     "IndexPairs",
@@ -66,6 +68,7 @@ __all__ = [
     "betti_numbers",
     "bottleneck",
     "channel_norm",
+    "extended_persistence",
     "few_extrema",
     "few_maxima",
     "landscape",

@@ -238,6 +238,12 @@ void try_graph(Bytes& in) {
                             : plain::graph_h1(sample, vertices, ends, superlevel);
         };
         trial.expect_bars(bars, dims, expected, "bars of a graph");
+        const auto extended = with_little_memory_first(
+            in, [&] { return topolayer::extended_graph_bars(batch, topolayer::Graph(vertices, ends)); });
+        const auto kind_expected = [&](const Value* sample, int kind) {
+            return plain::extended_graph(sample, vertices, ends, superlevel)[kind];
+        };
+        trial.expect_bars(extended, {0, 1, 2, 3}, kind_expected, "extended persistence of a graph");
         trial.expect_indices(finite, indices, [&](const Value* sample) {
             return plain::simplified(sample, vertices, superlevel, kept.most, static_cast<Value>(kept.shortest),
                                      plain::graph_neighbors(ends));

@@ -30,6 +30,7 @@ NAMES = [
     "Capabilities",
     "Cubical",
     "EssentialBars",
+    "ExtendedBarcode",
     "Filtration",
     "Freudenthal",
     "IndexPairs",
@@ -44,6 +45,7 @@ NAMES = [
     "betti_numbers",
     "bottleneck",
     "channel_norm",
+    "extended_persistence",
     "few_extrema",
     "few_maxima",
     "landscape",
@@ -174,6 +176,7 @@ def test_importing_warns_of_nothing() -> None:
     ("function", "expected"),
     {
         "persistence": ["filtration", "dims"],
+        "extended_persistence": ["filtration"],
         "simplify": ["filtration"],
         "algebraic": ["barcode"],
         "total_persistence": ["barcode"],

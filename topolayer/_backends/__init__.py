@@ -7,7 +7,7 @@ import difflib
 from torch import Tensor
 
 from topolayer._backends.gudhi import GudhiBackend
-from topolayer._backends.native import NativeBackend
+from topolayer._backends.native import NativeBackend, extended_pairs
 from topolayer._backends.protocol import Backend, BarIndices, Capabilities, IndexPairs, capabilities_of
 from topolayer._backends.ranks import RankBackend
 from topolayer._backends.ripser import RipserBackend
@@ -23,6 +23,7 @@ __all__ = [
     "backends",
     "capabilities_of",
     "choose_backend",
+    "extended_pairs",
     "register_backend",
 ]
 

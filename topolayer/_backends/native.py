@@ -84,6 +84,23 @@ class NativeBackend:
         )
 
 
+def extended_pairs(filtration: Filtration) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of graphs: (bars, 2) indices, dimensions, kinds (0 ordinary, 1 relative, 2 extended) and samples, in order."""
+    if filtration.samples == 0:
+        none = torch.empty(0, dtype=torch.int64)
+        return none.reshape(0, 2), none, none, none
+    if not isinstance(filtration.cells, VertexComplex):
+        raise AssertionError("unsupported")
+    graph = edges(filtration.cells.maximal_simplices())
+    (indices, code, samples), _, all_finite = _core.extended_graph_bars(
+        _rows(filtration), graph, filtration.superlevel, torch.get_num_threads()
+    )
+    if not all_finite:
+        filtration.check_finite()
+    kinds = np.array([0, 2, 1, 2])[code]
+    return torch.from_numpy(indices), torch.from_numpy(code // 2), torch.from_numpy(kinds), torch.from_numpy(samples)
+
+
 def _bars(filtration: Filtration, dims: list[int]) -> tuple[_Arrays, _Arrays, bool]:
     """Finite and essential bars, and whether all values were finite."""
     threads = torch.get_num_threads()

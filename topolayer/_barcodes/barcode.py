@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -56,7 +56,7 @@ class Barcode(Bars):
                 [0, 1]])
     """
 
-    _tensors = ("pairs", "dims", "sample", "births", "deaths")
+    _tensors: ClassVar[tuple[str, ...]] = ("pairs", "dims", "sample", "births", "deaths")
 
     deaths: Tensor
     pairs: Tensor
@@ -249,7 +249,7 @@ class Barcode(Bars):
 
     def __repr__(self) -> str:
         batch = f", in a batch of shape {self.batch_shape}" if self.batch_shape else ""
-        return f"Barcode(finite: {self._numbers()}; essential: {self.essential._numbers()}{batch})"
+        return f"{type(self).__name__}(finite: {self._numbers()}; essential: {self.essential._numbers()}{batch})"
 
     def __copy__(self) -> Barcode:
         return self
@@ -268,10 +268,10 @@ class Barcode(Bars):
     def __setstate__(self, state: dict[str, Any]) -> None:
         tensors = unpack(*state.pop("tensors"))
         of_filtration = {name: state[name] for name in _OF_FILTRATION}
-        finite, essential = len(Barcode._tensors), len(EssentialBars._tensors)
+        finite, essential = len(self._tensors), len(EssentialBars._tensors)
         never: dict[str, Any] = dict(zip(EssentialBars._tensors, tensors[finite:][:essential], strict=True))
-        bars: dict[str, Any] = dict(zip(Barcode._tensors, tensors[:finite], strict=True))
-        whole = Barcode(**bars, essential=EssentialBars(**never, **of_filtration), **state)
+        bars: dict[str, Any] = dict(zip(self._tensors, tensors[:finite], strict=True))
+        whole = type(self)(**bars, essential=EssentialBars(**never, **of_filtration), **state)
         kept = tensors[finite + essential :]
         self.__dict__.update(vars(whole._part(*kept) if kept else whole))
 
@@ -304,7 +304,7 @@ class Barcode(Bars):
         return replace(self._changed(lambda tensor: tensor[kept]), _whole=(self, kept))
 
     def _kind(self, new_axis: bool) -> dict[str, object]:
-        return super()._kind(new_axis) | {"superlevel": self.superlevel}
+        return super()._kind(new_axis) | {"class": type(self).__name__, "superlevel": self.superlevel}
 
     def _after(self, entries: int, samples: int) -> Barcode:
         """The same bars of a filtration and a batch that come after others."""

@@ -188,6 +188,11 @@ def side_by_side(first: Barcode, second: Barcode, dim: int | None) -> _Two:
             f"second: expected batch shape {first.batch_shape}, as first has, or (), got {second.batch_shape}; "
             "swap the two if second is the batch, or compute both from as many samples"
         )
+    if type(second) is not type(first):
+        raise TypeError(
+            f"second: expected {type(first).__name__}, as first is, got {type(second).__name__}; compute both by "
+            "persistence, or both by extended_persistence"
+        )
     if second.superlevel != first.superlevel:
         kinds = ("superlevel", "sublevel") if first.superlevel else ("sublevel", "superlevel")
         raise ValueError(

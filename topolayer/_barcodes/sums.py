@@ -222,7 +222,7 @@ def shares(barcode: Barcode, p: float) -> Tensor:
     # Where a length itself does, half of it does not.
     longest_of_all = largest(barcode.lengths.detach(), barcode.sample, samples)
     scale = torch.where(longest_of_all.isinf(), 0.5, 1).to(births.dtype)[barcode.sample]
-    lengths = (births * scale - deaths * scale) * (1 if barcode.superlevel else -1)
+    lengths = (births * scale - deaths * scale).abs()
     unit = largest(lengths.detach(), barcode.sample, samples)
     # Powers and logarithms have no derivative at zero, which a quotient may be rounded to.
     powers = (lengths / unit[barcode.sample]).clamp(min=torch.finfo(lengths.dtype).tiny) ** p

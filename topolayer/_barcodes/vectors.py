@@ -10,6 +10,7 @@ from torch import Tensor
 
 from topolayer._barcodes.barcode import Barcode
 from topolayer._barcodes.bars import EssentialBars
+from topolayer._barcodes.extended import ExtendedBarcode
 from topolayer._barcodes.sums import of_one_dim, shares
 from topolayer._checks import came, check_finite, check_integer, check_number, dense, floating, raise_memory_error
 from topolayer._per_sample import rows, sums
@@ -139,6 +140,11 @@ def betti_numbers(barcode: Barcode, levels: float | Tensor, *, dim: int | None =
         >>> tl.betti_numbers(barcode, 3), tl.betti_numbers(barcode, torch.tensor([9.0, 5.0, 1.0]))
         (tensor(3.), tensor([1., 2., 1.]))
     """
+    if isinstance(barcode, ExtendedBarcode):
+        raise TypeError(
+            "barcode: expected one of persistence, got one of extended_persistence, whose bars do not count what a "
+            "level has; take tl.persistence(filtration, dims=(0, 1))"
+        )
     bars = of_one_dim(barcode, dim)
     if isinstance(levels, numbers.Number):
         shape = torch.Size()
@@ -250,7 +256,7 @@ def _points(name: str, points: object, barcode: Barcode) -> Tensor:
 
 def _spans(bars: Barcode) -> tuple[Tensor, Tensor]:
     """(bars,) the lower and the upper end of each bar."""
-    return (bars.deaths, bars.births) if bars.superlevel else (bars.births, bars.deaths)
+    return torch.minimum(bars.births, bars.deaths), torch.maximum(bars.births, bars.deaths)
 
 
 def _tents(low: Tensor, high: Tensor, t: Tensor) -> Tensor:

@@ -19,6 +19,7 @@
 #include "common/values.hpp"
 #include "common/workspace.hpp"
 #include "graph/graph.hpp"
+#include "graph/extended.hpp"
 #include "graph/persistence.hpp"
 #include "graph/simplification.hpp"
 #include "grid/grid.hpp"
@@ -130,6 +131,17 @@ BatchBars graph_bars(const Batch<Value>& batch, const Graph& graph, std::span<co
     return find_bars(batch, dims, [&] {
         return [&, persistence = GraphPersistence<Value>()](const Sample<Value>& sample, Bars* bars) mutable {
             persistence(sample, graph, dims, bars);
+        };
+    });
+}
+
+// Finds the bars of extended persistence. What the result calls dimensions are kinds, see ExtendedKind.
+template <class Value>
+BatchBars extended_graph_bars(const Batch<Value>& batch, const Graph& graph) {
+    check_size(batch, static_cast<std::int64_t>(graph.size()));
+    return find_bars(batch, extended_kinds, [&] {
+        return [&, persistence = ExtendedPersistence<Value>()](const Sample<Value>& sample, Bars* bars) mutable {
+            persistence(sample, graph, bars);
         };
     });
 }

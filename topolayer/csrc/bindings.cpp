@@ -81,6 +81,8 @@ Graph to_graph(std::size_t vertices, const Edges& edges) {
 
 constexpr auto bars_doc =
     "Finite bars (n, 2) with their dimensions and samples, essential bars (m,) likewise, and whether all values were finite.";
+constexpr auto extended_doc =
+    "As the others, with 0 ordinary, 1 extended of components, 2 relative, 3 extended of loops in place of dimensions.";
 constexpr auto simplify_doc =
     "Writes for every value the index of the one that it takes, and says whether all values were finite.";
 
@@ -129,6 +131,13 @@ void bind(nb::module_& m) {
             return to_python(without_gil([&] { return graph_bars(batch, to_graph(values.shape(1), edges), dims); }));
         },
         bars_doc, "values"_a.noconvert(), "edges"_a.noconvert(), "superlevel"_a, "dims"_a, "threads"_a);
+    m.def(
+        "extended_graph_bars",
+        [](const Values<Value>& values, const Edges& edges, bool superlevel, int threads) {
+            const auto batch = to_batch(values, superlevel, threads);
+            return to_python(without_gil([&] { return extended_graph_bars(batch, to_graph(values.shape(1), edges)); }));
+        },
+        extended_doc, "values"_a.noconvert(), "edges"_a.noconvert(), "superlevel"_a, "threads"_a);
     m.def(
         "rips_bars",
         [](const Input<Value, nb::ndim<3>>& distances, double threshold, const std::vector<int>& dims, int threads) {
