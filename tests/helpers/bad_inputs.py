@@ -207,6 +207,30 @@ BARCODES = [
     Bad("sliced_wasserstein", lambda: tl.sliced_wasserstein(H0, H0, directions=0), V, "directions", ">= 1", "0", "50"),
 ]  # fmt: skip
 
+from_diagram, ROWS, INF = tl.Barcode.from_diagram, torch.tensor([[0.0, 1.0], [2.0, 4.0]]), math.inf
+SHAPE, BEFORE, DOWN = "(bars, 2)", "deaths >= births in sublevel", "deaths <= births in superlevel"
+BARCODES += [
+    Bad("Barcode", lambda: from_diagram([[0.0, 1.0]]), T, "diagram[0]", A_TENSOR, "list", AS_TENSOR),
+    Bad("Barcode", lambda: from_diagram(ROWS.numpy()), T, "diagram", A_TENSOR, "ndarray", AS_TENSOR),
+    Bad("Barcode", lambda: from_diagram(ROWS.long()), T, "diagram", "floating-point", "int64", "diagram.float()"),
+    Bad("Barcode", lambda: from_diagram(ROWS[None]), V, "diagram", SHAPE, "(1, 2, 2)", "list(diagram)"),
+    Bad("Barcode", lambda: from_diagram([ROWS, ROWS[0]]), V, "diagram[1]", SHAPE, "(2,)", "torch.stack"),
+    Bad("Barcode", lambda: from_diagram(ROWS[:, [0, 1, 0]]), V, "diagram", SHAPE, "(2, 3)", "column of dimensions"),
+    Bad("Barcode", lambda: from_diagram(ROWS[0, :0]), V, "diagram", SHAPE, "(0,)", "torch.empty(0, 2)"),
+    Bad("Barcode", lambda: from_diagram([ROWS[:0], ROWS * NAN]), V, "diagram[1]", "no NaN", "row 0", "leave such"),
+    Bad("Barcode", lambda: from_diagram(ROWS + INF), V, "diagram", "finite births", "[inf, inf] in row 0", "first"),
+    Bad("Barcode", lambda: from_diagram(ROWS - INF), V, "diagram", "finite births", "[-inf, -inf]", "from the start"),
+    Bad("Barcode", lambda: from_diagram([ROWS, -ROWS]), V, "diagram[1]", BEFORE, "[-0.0, -1.0] in row 0", "superlevel"),
+    Bad("Barcode", lambda: from_diagram(ROWS, superlevel=True), V, "diagram", DOWN, "[0.0, 1.0]", "superlevel=False"),
+    Bad("Barcode", lambda: from_diagram(torch.tensor([[0, -INF]])), V, "diagram", "inf for", "-inf]", "superlevel"),
+    Bad("Barcode", lambda: from_diagram([ROWS, ROWS.double()]), V, "diagram[1]", "float32", "float64", "diagram[0]"),
+    Bad("Barcode", lambda: from_diagram([ROWS, ROWS.to("meta")]), T, "diagram[1]", "with data", "meta", "on the CPU"),
+    Bad("Barcode", lambda: from_diagram(ROWS, dim=-1), V, "dim", "an int >= 0", "-1", "components"),
+    Bad("Barcode", lambda: from_diagram(ROWS, superlevel=1), T, "superlevel", "a bool", "int 1", "bool(...)"),
+    Bad("Barcode", lambda: from_diagram(ROWS).coordinates, V, "coordinates", "bars of a grid", "others", "flat"),
+    Bad("simplify", lambda: tl.simplify(from_diagram(ROWS), k=1), T, "filtration", "Freudenthal", "Barcode", "wrap"),
+]  # fmt: skip
+
 HU = "wasserstein_matching_loss"
 HARD, IGNORED = (IMAGE > 0.5).long(), torch.tensor([[0, 1, 255]])
 LAYERS = [

@@ -111,7 +111,11 @@ BAD: dict[str, tuple[type[Exception], str, Callable[[], object]]] = {
     "image of another type": (TypeError, "image: .*torch.as_tensor", lambda: plot.pairs(IMAGE.numpy(), bars_of())),
     "image of another size": (ValueError, r"image: expected shape \(3, 3\)", lambda: plot.pairs(BATCH, bars_of())),
     "signal": (ValueError, r"barcode: .*2D grid.* \(4,\)", lambda: plot.pairs(IMAGE, _signal())),
-    "graph": (ValueError, "barcode: .*2D grid.* no grid", lambda: plot.pairs(IMAGE, EMPTY["only essential"][0])),
+    "graph": (
+        ValueError,
+        "barcode: .*2D grid.* no grid; plot",
+        lambda: plot.pairs(IMAGE, EMPTY["only essential"][0]),
+    ),
     "values of another type": (TypeError, "values: ", lambda: plot.landscape([1.0], torch.ones(1))),
     "complex": (TypeError, "values: .*real", lambda: plot.landscape(torch.ones(2, dtype=torch.cfloat), torch.ones(2))),
     "three axes": (ValueError, "values: expected 1 or 2 axes", lambda: plot.landscape(IMAGE[None], torch.ones(3))),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,9 +13,9 @@ import torch
 from torch import Tensor
 
 from topolayer._barcodes.bars import Bars, EssentialBars, catenated, check_alike, pack, unpack
+from topolayer._barcodes.diagrams import read_diagrams
 from topolayer._barcodes.ranks import first_places, places
-from topolayer._checks import came, dense
-from topolayer._per_sample import counts, rows
+from topolayer._checks import came
 from topolayer._tracing import transforms_are_active
 
 
@@ -66,6 +65,44 @@ class Barcode(Bars):
     input_dtype: torch.dtype
     _whole: tuple[Barcode, Tensor] | None = None  # what this was selected from by a mask, and which of its bars
 
+    @staticmethod
+    def from_diagram(diagram: Tensor | Sequence[Tensor], *, dim: int = 0, superlevel: bool = False) -> Barcode:
+        """The barcode of births and deaths that are there already, such as another library's.
+
+        Args:
+            diagram: (bars, 2) births and deaths, in any order. A bar whose death is infinite never dies. A list of
+                diagrams, of any sizes, is a batch.
+            dim: homology dimension of the bars.
+            superlevel: whether they are of superlevel sets: deaths are not above births, and -inf if there is none.
+
+        Returns:
+            A barcode on the diagram's graph and device, for every function of barcodes but those of a grid. Its `pairs`
+            are flat indices into the diagram, birth 2i and death 2i + 1, or into torch.cat of the list. Bars of length
+            zero are left out.
+
+        Raises:
+            TypeError, ValueError: a diagram is of another type or shape; NaN, an infinite birth, a death before its
+                birth, an infinity of the other direction; diagrams of several dtypes or devices.
+
+        Example:
+            >>> import math, torch, topolayer as tl
+            >>> diagram = torch.tensor([[0.0, math.inf], [1.0, 4.0], [2.0, 2.5]])
+            >>> tl.Barcode.from_diagram(diagram)
+            Barcode(finite: 2 of dimension 0; essential: 1 of dimension 0)
+            >>> tl.wasserstein(tl.Barcode.from_diagram(diagram), tl.Barcode.from_diagram(diagram[:2]))
+            tensor(0.2500)
+        """
+        read = read_diagrams(diagram, dim=dim, superlevel=superlevel)
+        return gathered(
+            read.values,
+            read.indices,
+            computed_dims=(int(dim),),
+            batch_shape=read.batch_shape,
+            grid_shape=None,
+            superlevel=superlevel,
+            input_dtype=read.input_dtype,
+        )
+
     @property  # not cached: what is first read under no_grad would stay off the graph
     def lengths(self) -> Tensor:
         """(bars,) length `|birth - death|` of each bar, on the autograd graph, > 0."""
@@ -89,7 +126,7 @@ class Barcode(Bars):
     @property
     def essential_per_bar(self) -> Tensor:
         """(bars,) int64: how many essential bars there are in each bar's sample and dimension."""
-        return self._essential_counts()[self._groups(self.sample, self.dims)]
+        return self.essential._group_sizes[self._groups]
 
     @property
     def coordinates(self) -> Tensor:
@@ -221,32 +258,6 @@ class Barcode(Bars):
         first = check_alike(barcodes, Barcode, new_axis=True)
         return _joined(barcodes, (len(barcodes), *first.batch_shape))
 
-    def padded(self, terms: Tensor, *, fill: float = 0.0) -> tuple[Tensor, Tensor]:
-        """One row per sample instead of one flat list, for code that wants a rectangle.
-
-        Args:
-            terms: (bars,), one entry per bar, for instance `barcode.lengths`.
-            fill: what stands where a sample has fewer bars than the longest row.
-
-        Returns:
-            `(*batch, max_bars)` the terms, in the barcode's order, and a bool tensor of the same shape, true
-            where there is a bar. Differentiable in the terms.
-
-        Raises:
-            TypeError, ValueError: `terms` is no tensor of shape (bars,), or `fill` no number.
-
-        Example:
-            >>> import torch, topolayer as tl
-            >>> barcode = tl.persistence(tl.Freudenthal(torch.rand(4, 16, 16)))
-            >>> lengths, mask = barcode.padded(barcode.lengths)
-        """
-        terms = self._plain_terms(terms)
-        if not isinstance(fill, numbers.Number):
-            raise TypeError(f"fill: expected a number, got {came(fill)}; 0 or math.nan, for instance, is one")
-        row, mask = rows(terms, self.sample, math.prod(self.batch_shape), fill=fill)
-        shape = (*self.batch_shape, row.shape[1])
-        return row.reshape(shape), mask.reshape(shape)
-
     def __repr__(self) -> str:
         batch = f", in a batch of shape {self.batch_shape}" if self.batch_shape else ""
         return f"{type(self).__name__}(finite: {self._numbers()}; essential: {self.essential._numbers()}{batch})"
@@ -274,18 +285,6 @@ class Barcode(Bars):
         whole = type(self)(**bars, essential=EssentialBars(**never, **of_filtration), **state)
         kept = tensors[finite + essential :]
         self.__dict__.update(vars(whole._part(*kept) if kept else whole))
-
-    def _plain_mask(self, mask: Tensor) -> Tensor:
-        remedy = "barcode.lengths > 0.1, for instance, has it"
-        if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
-            got = mask.dtype if isinstance(mask, Tensor) else came(mask)
-            raise TypeError(f"mask: expected a bool tensor of shape ({len(self)},), got {got}; {remedy}")
-        mask = dense("mask", mask)
-        if mask.shape != self.dims.shape:
-            raise ValueError(
-                f"mask: expected shape ({len(self)},), one entry per bar, got {tuple(mask.shape)}; {remedy}"
-            )
-        return mask
 
     def _complete(self, kept: Tensor, dim: int | None, sample: int | None) -> Barcode:
         """These bars, which are all of one dimension and one sample, None meaning any."""
@@ -324,7 +323,7 @@ class Barcode(Bars):
             whole, kept = self._whole
             return whole.ranks[kept]
         with torch.no_grad():
-            group, groups = self._groups(self.sample, self.dims), self._groups_count()
+            group, groups = self._groups, self._groups_count
             place = places(self.lengths, self.births, self.pairs, group, groups, self.superlevel)
             return place + self.essential_per_bar
 
@@ -334,25 +333,33 @@ class Barcode(Bars):
             whole, kept = self._whole
             return whole._longest(k, count_essential=count_essential)[kept]
         with torch.no_grad():
-            essential = self._essential_counts()
+            essential = self.essential._group_sizes
             first = k - essential if count_essential else torch.full_like(essential, k)
-            group = self._groups(self.sample, self.dims)
-            return first_places(self.lengths, self.births, self.pairs, group, first, self.superlevel)
+            return first_places(self.lengths, self.births, self.pairs, self._groups, first, self.superlevel)
 
-    def _groups(self, sample: Tensor, dims: Tensor) -> Tensor:
-        """A number for each pair of sample and dimension, ascending as the bars are ordered."""
-        return sample if self._dims_bound == 1 else sample * self._dims_bound + dims
 
-    def _essential_counts(self) -> Tensor:
-        """(groups,) int64: how many essential bars each group has."""
-        return counts(self._groups(self.essential.sample, self.essential.dims), self._groups_count())
+def gathered(
+    values: Tensor, indices: Sequence[Tensor], *, superlevel: bool, input_dtype: torch.dtype, **of_filtration: Any
+) -> Barcode:
+    """Births and deaths are entries of the values: the gradient of Section 3 is the gradient of this indexing.
 
-    def _groups_count(self) -> int:
-        return math.prod(self.batch_shape) * self._dims_bound
-
-    @property
-    def _dims_bound(self) -> int:
-        return 1 + max(self.computed_dims)
+    Indices are flat; of finite bars, then of essential ones, each followed by their dimensions and samples.
+    """
+    pairs, dims, sample, born, never_dims, never_sample = indices
+    births, deaths = values.index_select(0, pairs.flatten()).view(-1, 2).unbind(1)  # one gather has one backward
+    never = EssentialBars(values.index_select(0, born), never_dims, never_sample, indices=born, **of_filtration)
+    return Barcode(
+        births=births,
+        deaths=deaths,
+        dims=dims,
+        sample=sample,
+        pairs=pairs,
+        essential=never,
+        superlevel=superlevel,
+        entries=values.numel(),
+        input_dtype=input_dtype,
+        **of_filtration,
+    )
 
 
 _OF_FILTRATION = ("computed_dims", "batch_shape", "grid_shape")
@@ -376,7 +383,8 @@ def _joined(parts: Sequence[Barcode], batch_shape: tuple[int, ...]) -> Barcode:
 
 def check_barcode(name: str, barcode: object) -> None:
     if not isinstance(barcode, Barcode):
-        raise TypeError(f"{name}: expected a Barcode, got {type(barcode).__name__}; make one with persistence(...)")
+        remedy = "make one with persistence(...), or with Barcode.from_diagram(...) of births and deaths"
+        raise TypeError(f"{name}: expected a Barcode, got {type(barcode).__name__}; {remedy}")
 
 
 torch.serialization.add_safe_globals([Barcode])  # torch.load with weights_only=True makes one from tensors and numbers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self, TypeVar
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from topolayer._checks import came, check_integer, dense
-from topolayer._per_sample import sums
+from topolayer._per_sample import counts, rows, sums
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,6 +55,32 @@ class Bars:
             terms = terms.long()  # a count, which a small integer type might not hold
         return sums(terms, self.sample, math.prod(self.batch_shape)).reshape(self.batch_shape)
 
+    def padded(self, terms: Tensor, *, fill: float = 0.0) -> tuple[Tensor, Tensor]:
+        """One row per sample instead of one flat list, for code that wants a rectangle.
+
+        Args:
+            terms: (bars,), one entry per bar, for instance `barcode.lengths`.
+            fill: what stands where a sample has fewer bars than the longest row.
+
+        Returns:
+            `(*batch, max_bars)` the terms, in the barcode's order, and a bool tensor of the same shape, true
+            where there is a bar. Differentiable in the terms.
+
+        Raises:
+            TypeError, ValueError: `terms` is no tensor of shape (bars,), or `fill` no number.
+
+        Example:
+            >>> import torch, topolayer as tl
+            >>> barcode = tl.persistence(tl.Freudenthal(torch.rand(4, 16, 16)))
+            >>> lengths, mask = barcode.padded(barcode.lengths)
+        """
+        terms = self._plain_terms(terms)
+        if not isinstance(fill, numbers.Number):
+            raise TypeError(f"fill: expected a number, got {came(fill)}; 0 or math.nan, for instance, is one")
+        row, mask = rows(terms, self.sample, math.prod(self.batch_shape), fill=fill)
+        shape = (*self.batch_shape, row.shape[1])
+        return row.reshape(shape), mask.reshape(shape)
+
     def _plain_terms(self, terms: Tensor) -> Tensor:
         remedy = "barcode.lengths, for instance, has it"
         if not isinstance(terms, Tensor):
@@ -64,6 +91,18 @@ class Bars:
                 f"terms: expected shape ({len(self)},), one entry per bar, got {tuple(terms.shape)}; {remedy}"
             )
         return terms
+
+    def _plain_mask(self, mask: Tensor) -> Tensor:
+        remedy = "barcode.lengths > 0.1, for instance, has it"
+        if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+            got = mask.dtype if isinstance(mask, Tensor) else came(mask)
+            raise TypeError(f"mask: expected a bool tensor of shape ({len(self)},), got {got}; {remedy}")
+        mask = dense("mask", mask)
+        if mask.shape != self.dims.shape:
+            raise ValueError(
+                f"mask: expected shape ({len(self)},), one entry per bar, got {tuple(mask.shape)}; {remedy}"
+            )
+        return mask
 
     def _chosen(self, dim: int | None, sample: int | None) -> Tensor:
         """(bars,) bool: the bars of one dimension and one sample, None meaning any."""
@@ -95,6 +134,24 @@ class Bars:
                 "persistence(..., dims=...) says which are computed"
             )
         return chosen
+
+    @property
+    def _groups(self) -> Tensor:
+        """A number for each pair of sample and dimension, ascending as the bars are ordered."""
+        return self.sample if self._dims_bound == 1 else self.sample * self._dims_bound + self.dims
+
+    @property
+    def _group_sizes(self) -> Tensor:
+        """(groups,) int64: how many bars each group has."""
+        return counts(self._groups, self._groups_count)
+
+    @property
+    def _groups_count(self) -> int:
+        return math.prod(self.batch_shape) * self._dims_bound
+
+    @property
+    def _dims_bound(self) -> int:
+        return 1 if len(self.computed_dims) == 1 else 1 + max(self.computed_dims)
 
     def _on_grid(self, indices: Tensor) -> Tensor:
         if self.grid_shape is None:

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from topolayer._backends import Backend, BarIndices, IndexPairs, capabilities_of, choose_backend
-from topolayer._barcodes.barcode import Barcode
-from topolayer._barcodes.bars import EssentialBars
+from topolayer._barcodes.barcode import Barcode, gathered
 from topolayer._barcodes.operators import of_filtrations
 from topolayer._checks import came, check_integers, raise_memory_error
 from topolayer._filtrations import Filtration, outside_last
@@ -184,33 +183,16 @@ def _inside(pairs: IndexPairs, unmasked: Filtration, mask: Tensor) -> IndexPairs
 
 
 def _gather(indices: Tensors, filtration: Filtration, dims: tuple[int, ...]) -> Barcode:
-    """Births and deaths are entries of the values: the gradient of Section 3 is the gradient of this indexing."""
     values = filtration.values.flatten()
     if indices[0].device != values.device:
         indices = tuple(tensor.to(values.device) for tensor in indices)
-    finite, finite_dims, finite_samples, essential, essential_dims, essential_samples = indices
-    cells, batch_shape = filtration.cells, filtration.batch_shape
-    grid_shape = cells.shape if isinstance(cells, Grid) else None
-    births, deaths = values.index_select(0, finite.flatten()).view(-1, 2).unbind(1)  # one gather has one backward
-    return Barcode(
-        births=births,
-        deaths=deaths,
-        dims=finite_dims,
-        sample=finite_samples,
+    cells = filtration.cells
+    return gathered(
+        values,
+        indices,
         computed_dims=dims,
-        batch_shape=batch_shape,
-        grid_shape=grid_shape,
-        pairs=finite,
-        essential=EssentialBars(
-            births=values.index_select(0, essential),
-            dims=essential_dims,
-            sample=essential_samples,
-            computed_dims=dims,
-            batch_shape=batch_shape,
-            grid_shape=grid_shape,
-            indices=essential,
-        ),
+        batch_shape=filtration.batch_shape,
+        grid_shape=cells.shape if isinstance(cells, Grid) else None,
         superlevel=filtration.superlevel,
-        entries=values.numel(),
         input_dtype=filtration.input_dtype,
     )

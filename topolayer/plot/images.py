@@ -55,7 +55,10 @@ def pairs(
     bars, groups = _axes.read(barcode, sample, k)
     shape = bars.grid_shape
     if shape is None or len(shape) != 2:
-        raise ValueError(f"barcode: expected one of a 2D grid, got one of {f'grid {shape}' if shape else 'no grid'}")
+        got = f"grid {shape}" if shape else "no grid"
+        raise ValueError(
+            f"barcode: expected one of a 2D grid, got one of {got}; plot.diagram and plot.barcode draw any"
+        )
     pixels = _axes.array("image", image)
     if pixels.shape == (*bars.batch_shape, *shape):
         pixels = pixels.reshape(-1, *shape)[sample or 0]
