@@ -28,7 +28,7 @@ from topolayer._backends import (
 )
 from topolayer._barcodes.barcode import Barcode
 from topolayer._barcodes.bars import EssentialBars
-from topolayer._barcodes.distances import bottleneck, sliced_wasserstein, wasserstein
+from topolayer._barcodes.distances import bottleneck, sliced_wasserstein, wasserstein, wasserstein_matching
 from topolayer._barcodes.extended import ExtendedBarcode, extended_persistence
 from topolayer._barcodes.extrema import few_extrema
 from topolayer._barcodes.persistence import persistence
@@ -85,5 +85,6 @@ __all__ = [
     "tokens_to_grid",
     "total_persistence",
     "wasserstein",
+    "wasserstein_matching",
     "wasserstein_matching_loss",
 ]

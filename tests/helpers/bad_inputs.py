@@ -210,6 +210,10 @@ BARCODES = [
 from_diagram, ROWS, INF = tl.Barcode.from_diagram, torch.tensor([[0.0, 1.0], [2.0, 4.0]]), math.inf
 SHAPE, BEFORE, DOWN = "(bars, 2)", "deaths >= births in sublevel", "deaths <= births in superlevel"
 BARCODES += [
+    Bad("wasserstein", lambda: tl.wasserstein(H0, H0, essential=0), V, "essential", '"exclude"', "0", "finite bars"),
+    Bad("bottleneck", lambda: tl.bottleneck(H0, H0, essential="no"), V, "essential", '"count"', "'no'", "finite bars"),
+    Bad("wasserstein_matching", lambda: tl.wasserstein_matching(H0, 3), T, "second", "a Barcode", "int", MAKE_ONE),
+    Bad("wasserstein_matching", lambda: tl.wasserstein_matching(H0, H0, norm=0), V, "norm", ">= 1", "0", "norm=2"),
     Bad("Barcode", lambda: from_diagram([[0.0, 1.0]]), T, "diagram[0]", A_TENSOR, "list", AS_TENSOR),
     Bad("Barcode", lambda: from_diagram(ROWS.numpy()), T, "diagram", A_TENSOR, "ndarray", AS_TENSOR),
     Bad("Barcode", lambda: from_diagram(ROWS.long()), T, "diagram", "floating-point", "int64", "diagram.float()"),

@@ -62,6 +62,7 @@ NAMES = [
     "tokens_to_grid",
     "total_persistence",
     "wasserstein",
+    "wasserstein_matching",
     "wasserstein_matching_loss",
 ]
 PICTURES = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -14,20 +14,28 @@ from torch import Tensor
 from topolayer._barcodes.assignment import Floats, Matching, bottleneck_matching, optimal_matching, to_diagonal
 from topolayer._barcodes.barcode import Barcode, check_barcode
 from topolayer._barcodes.sums import of_one_dim
-from topolayer._checks import check_integer, check_number
+from topolayer._checks import check_integer, check_number, check_word
 from topolayer._per_sample import counts, largest, lexsort, rows, sums
 from topolayer._tracing import below_transforms, refuse_without_numbers, transforms_are_active, untraced
 
+Essential: TypeAlias = Literal["count", "exclude"]
+
 
 def wasserstein(
-    first: Barcode, second: Barcode, *, order: float = 2.0, norm: float = math.inf, dim: int | None = None
+    first: Barcode,
+    second: Barcode,
+    *,
+    order: float = 2.0,
+    norm: float = math.inf,
+    dim: int | None = None,
+    essential: Essential = "count",
 ) -> Tensor:
     r"""Wasserstein distance of order q: :math:`\bigl(\min_\gamma \sum_x \|x - \gamma(x)\|_p^q\bigr)^{1/q}`.
 
     :math:`\gamma` runs over all matchings of the bars, points (birth, death) in the plane, in which any bar may go to
     the diagonal instead, at the distance :math:`2^{1/p - 1} |d - b|` (Cohen-Steiner, Edelsbrunner, Harer and Mileyko,
     2010; Turner, Mileyko, Mukherjee and Harer, 2014). Bars that never die are matched in the order of their births, at
-    the distance of the births.
+    the distance of the births. `wasserstein_matching` gives the matching.
 
     Args:
         first: from `persistence`, any number of samples.
@@ -36,6 +44,7 @@ def wasserstein(
         order: q, >= 1. `bottleneck` is its limit for large ones.
         norm: p, >= 1, of the plane; `math.inf` is the maximum norm.
         dim: of which homology dimension; None if only one was computed.
+        essential: "count": bars that never die are matched too. "exclude": finite bars alone are compared.
 
     Returns:
         `(*batch,)` one distance per sample. Infinite, with gradient 0, where one has more bars that never die than the
@@ -57,11 +66,8 @@ def wasserstein(
         >>> tl.wasserstein(first, second, order=1)  # (5, 1) to (5.5, 2), and (3, 2) to the diagonal
         tensor(1.5000)
     """
-    order = check_number("order", order, least=1, infinite=True, remedy="order=1 adds up the distances")
-    if order == math.inf:
-        raise ValueError("order: expected a finite number >= 1, got inf; bottleneck is the distance of that order")
-    norm = check_number("norm", norm, least=1, infinite=True, remedy="norm=2 is the Euclidean one")
-    two = side_by_side(first, second, dim)
+    order, norm = _check_cost(order, norm)
+    two = side_by_side(first, second, dim, essential)
     costs, sample = costs_of_matching(two, partial(optimal_matching, order=order, norm=norm), norm)
     # In units of the largest cost no power overflows, and a sum is 0 only where there is nothing to sum up.
     unit = two.largest(costs.detach(), sample)
@@ -72,7 +78,44 @@ def wasserstein(
     return two.finite_or_not((unit * root).masked_fill(nothing, 0))
 
 
-def bottleneck(first: Barcode, second: Barcode, *, dim: int | None = None) -> Tensor:
+def wasserstein_matching(
+    first: Barcode, second: Barcode, *, order: float = 2.0, norm: float = math.inf, dim: int | None = None
+) -> Tensor:
+    """Which bars `wasserstein` matches: an optimal matching of the finite bars.
+
+    Args:
+        first: as in `wasserstein`.
+        second: likewise.
+        order: likewise.
+        norm: likewise.
+        dim: likewise.
+
+    Returns:
+        (2, matched) int64, indices of bars in `first`, ascending, and of those in `second` that they are matched with;
+        of all samples. Bars that are not there go to the diagonal. Bars that never die are matched in the order of
+        their births and are not there either.
+
+    Raises:
+        TypeError, ValueError: as in `wasserstein`.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> first = tl.Barcode.from_diagram(torch.tensor([[1.0, 5.0], [2.0, 3.0]]))
+        >>> second = tl.Barcode.from_diagram(torch.tensor([[1.5, 5.5]]))
+        >>> first.births, tl.wasserstein_matching(first, second)  # (2, 3) goes to the diagonal
+        (tensor([2., 1.]), tensor([[1],
+                [0]]))
+    """
+    order, norm = _check_cost(order, norm)
+    two = side_by_side(first, second, dim, "exclude")
+    pairs = _match_bars(two, partial(optimal_matching, order=order, norm=norm))[0]
+    matched = pairs[:, pairs[0].argsort()]
+    # The sides have the bars of one dimension alone, and those of a single sample for each sample of a batch.
+    places = [(barcode.dims == two.dim).nonzero()[:, 0] for barcode in (first, second)]
+    return torch.stack([place[side % max(1, len(place))] for place, side in zip(places, matched, strict=True)])
+
+
+def bottleneck(first: Barcode, second: Barcode, *, dim: int | None = None, essential: Essential = "count") -> Tensor:
     r"""Bottleneck distance: :math:`\min_\gamma \max_x \|x - \gamma(x)\|_\infty`.
 
     The matchings :math:`\gamma` are those of `wasserstein` (Cohen-Steiner, Edelsbrunner and Harer, 2007). The
@@ -82,6 +125,7 @@ def bottleneck(first: Barcode, second: Barcode, *, dim: int | None = None) -> Te
         first: from `persistence`, any number of samples.
         second: as in `wasserstein`.
         dim: of which homology dimension; None if only one was computed.
+        essential: "count" or "exclude", as in `wasserstein`: whether bars that never die are matched too.
 
     Returns:
         `(*batch,)` one distance per sample, infinite where one has more bars that never die than the other. The
@@ -99,7 +143,7 @@ def bottleneck(first: Barcode, second: Barcode, *, dim: int | None = None) -> Te
         >>> tl.bottleneck(first, second)  # (5, 1) to (5.5, 2)
         tensor(1.)
     """
-    two = side_by_side(first, second, dim)
+    two = side_by_side(first, second, dim, essential)
     costs, sample = costs_of_matching(two, bottleneck_matching, math.inf)
     return two.finite_or_not(two.largest(costs, sample))
 
@@ -136,7 +180,7 @@ def sliced_wasserstein(first: Barcode, second: Barcode, *, directions: int = 50,
         torch.Size([4])
     """
     directions = check_integer("directions", directions, least=1, most=2**31 - 1, remedy="50 is the default")
-    two = side_by_side(first, second, dim)
+    two = side_by_side(first, second, dim, "exclude")
     angles = torch.arange(directions, dtype=torch.float64, device="cpu") * (math.pi / directions) - math.pi / 2
     cosines, sines = (each[:, None].to(two.first.ends) for each in (angles.cos(), angles.sin()))
     projected, middles = [], []
@@ -169,6 +213,7 @@ class _Two(NamedTuple):
     # (samples,) bool: both have as many bars that never die. The sides have the essential bars of these samples only.
     comparable: Tensor
     batch_shape: tuple[int, ...]
+    dim: int
 
     def sum(self, costs: Tensor, sample: Tensor) -> Tensor:
         return sums(costs, sample, len(self.comparable))
@@ -180,7 +225,14 @@ class _Two(NamedTuple):
         return distances.masked_fill(~self.comparable, math.inf).reshape(self.batch_shape)
 
 
-def side_by_side(first: Barcode, second: Barcode, dim: int | None) -> _Two:
+def _check_cost(order: float, norm: float) -> tuple[float, float]:
+    order = check_number("order", order, least=1, infinite=True, remedy="order=1 adds up the distances")
+    if order == math.inf:
+        raise ValueError("order: expected a finite number >= 1, got inf; bottleneck is the distance of that order")
+    return order, check_number("norm", norm, least=1, infinite=True, remedy="norm=2 is the Euclidean one")
+
+
+def side_by_side(first: Barcode, second: Barcode, dim: int | None, essential: Essential = "count") -> _Two:
     for name, barcode in (("first", first), ("second", second)):
         check_barcode(name, barcode)
     if second.batch_shape not in (first.batch_shape, ()):
@@ -204,6 +256,8 @@ def side_by_side(first: Barcode, second: Barcode, dim: int | None) -> _Two:
             f"second: expected a barcode on {first.births.device}, where first is, got one on {second.births.device}; "
             "move it with second.to(first.births.device)"
         )
+    remedy = '"exclude" compares finite bars alone'
+    check_word("essential", essential, {"count": "", "exclude": ""}, remedy=remedy)
     refuse_without_numbers(first.births)
     chosen, other = first._single_dim(dim), second._single_dim(dim)
     if chosen != other:
@@ -212,16 +266,20 @@ def side_by_side(first: Barcode, second: Barcode, dim: int | None) -> _Two:
             "persistence(..., dims=...)"
         )
     dtype = torch.promote_types(first.births.dtype, second.births.dtype)
-    one, two = (_side(of_one_dim(barcode, chosen), first.batch_shape, dtype) for barcode in (first, second))
+    one, two = (
+        _side(of_one_dim(barcode, chosen), first.batch_shape, dtype, essential == "count")
+        for barcode in (first, second)
+    )
     samples = math.prod(first.batch_shape)
     comparable = counts(one.essential_sample, samples) == counts(two.essential_sample, samples)
-    return _Two(_of(comparable, one), _of(comparable, two), comparable, first.batch_shape)
+    return _Two(_of(comparable, one), _of(comparable, two), comparable, first.batch_shape, chosen)
 
 
-def _side(barcode: Barcode, batch_shape: tuple[int, ...], dtype: torch.dtype) -> _Side:
+def _side(barcode: Barcode, batch_shape: tuple[int, ...], dtype: torch.dtype, with_essential: bool) -> _Side:
     ends = torch.stack([barcode.births, barcode.deaths], dim=1).to(dtype)
     essential = barcode.essential
     order = lexsort([essential.sample, essential.births.detach()])
+    order = order if with_essential else order[:0]
     births, sample, essential_sample = essential.births[order].to(dtype), barcode.sample, essential.sample[order]
     if barcode.batch_shape != batch_shape:  # one sample for all
         copies = math.prod(batch_shape)
@@ -239,10 +297,7 @@ def _of(comparable: Tensor, side: _Side) -> _Side:
 def costs_of_matching(two: _Two, match: Callable[[Floats, Floats], Matching], norm: float) -> tuple[Tensor, Tensor]:
     """(costs,) distances over the matching, on the graph, and their samples. Those of equal bars, 0, are left out."""
     first, second = two.first, two.second
-    matched = _untraced_matched if torch.compiler.is_compiling() else _matched
-    pairs, alone_first, alone_second = matched(
-        first.ends, first.sample, second.ends, second.sample, samples=len(two.comparable), match=match
-    )
+    pairs, alone_first, alone_second = _match_bars(two, match)
     difference = first.ends[pairs[0]] - second.ends[pairs[1]]
     differ = (difference != 0).any(dim=1)
     alone = torch.cat([first.ends[alone_first], second.ends[alone_second]])
@@ -250,6 +305,13 @@ def costs_of_matching(two: _Two, match: Callable[[Floats, Floats], Matching], no
     samples = first.sample[pairs[0]][differ], first.sample[alone_first], second.sample[alone_second]
     apart = (first.essential - second.essential).abs()
     return torch.cat([*costs, apart]), torch.cat([*samples, first.essential_sample])
+
+
+def _match_bars(two: _Two, match: Callable[[Floats, Floats], Matching]) -> tuple[Tensor, ...]:
+    """(2, pairs) of the finite bars, those of the first that are alone, and those of the second."""
+    first, second = two.first, two.second
+    matched = _untraced_matched if torch.compiler.is_compiling() else _matched
+    return matched(first.ends, first.sample, second.ends, second.sample, samples=len(two.comparable), match=match)
 
 
 def _matched(
