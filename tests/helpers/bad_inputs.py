@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 import topolayer as tl
+from topolayer.losses import BettiNumberLoss, WassersteinMatchingLoss
 
 
 class Bad(NamedTuple):
-    name: str  # in tl.__all__
+    name: str  # in the `__all__` of `tl` or of `losses`
     call: Callable[[], object]
     error: type[Exception]
     argument: str  # with which the message begins
@@ -237,7 +238,13 @@ BARCODES += [
 
 HU = "wasserstein_matching_loss"
 HARD, IGNORED = (IMAGE > 0.5).long(), torch.tensor([[0, 1, 255]])
+HU_MODULE, PRIOR, FOUR = "WassersteinMatchingLoss", "BettiNumberLoss", IMAGE[:, None]
 LAYERS = [
+    Bad(HU_MODULE, lambda: WassersteinMatchingLoss(weight=-1), V, "weight", ">= 0", "-1", "for each class"),
+    Bad(HU_MODULE, lambda: WassersteinMatchingLoss()(5 * FOUR, FOUR), V, "input", "0 to 1", "from", "sigmoid=True"),
+    Bad(PRIOR, lambda: BettiNumberLoss(-1), V, "components", ">= 0", "-1", "another"),
+    Bad(PRIOR, lambda: BettiNumberLoss()(IMAGE), V, "input", "(B, C, H, W)", "(2, 6, 7)", "unsqueeze(1)"),
+    Bad(PRIOR, lambda: BettiNumberLoss(cavities=1)(FOUR), V, "cavities", "0 for", "got 1", "(B, C, D, H, W)"),
     Bad(HU, lambda: tl.wasserstein_matching_loss(IMAGE, 2 * HARD - 1), V, "mask", "0 in the", "-1 and 1", "mask > 0"),
     Bad(HU, lambda: tl.wasserstein_matching_loss(IMAGE, HARD - 101), V, "mask", "0 in the", "-101", "mask != -101"),
     Bad("betti_error", lambda: tl.betti_error(GRID[None, :3], IGNORED), V, "mask", "0 in", "255 besides", "mask == 1"),

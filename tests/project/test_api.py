@@ -11,12 +11,13 @@ import subprocess
 import sys
 import warnings
 from importlib.metadata import version
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 
 import topolayer as tl
-from topolayer import plot
+from topolayer import losses, plot
 
 PACKAGE = Path(tl.__file__).parent
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if "build" not in path.parts)
@@ -65,6 +66,7 @@ NAMES = [
     "wasserstein_matching",
     "wasserstein_matching_loss",
 ]
+MODULES = ["BettiNumberLoss", "WassersteinMatchingLoss"]
 PICTURES = [
     "activations",
     "barcode",
@@ -80,6 +82,7 @@ PICTURES = [
 def test_snapshot_of_the_public_names() -> None:
     assert sorted(tl.__all__) == NAMES
     assert sorted(plot.__all__) == PICTURES
+    assert sorted(losses.__all__) == sorted([*MODULES, "betti_error", "wasserstein_matching_loss"])
     for name in NAMES:
         assert getattr(tl, name) is not None
 
@@ -202,9 +205,25 @@ def test_everything_after_the_nouns_is_keyword_only(function: str, expected: lis
     assert not any(p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in parameters)  # nothing is swallowed
 
 
+OF_MODULES = ["sigmoid=False", "softmax=False", "reduction='mean'"]
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
+        ("losses.BettiNumberLoss", ["components=1", "loops=0", "cavities=0", "*", *OF_MODULES]),
+        (
+            "losses.WassersteinMatchingLoss",
+            [
+                "*",
+                "include_background=True",
+                "to_onehot_y=False",
+                *OF_MODULES,
+                "weight=None",
+                "dims=None",
+                "construction='T'",
+            ],
+        ),
         ("Freudenthal", ["values", "*", "ndim=2", "superlevel=False", "mask=None"]),
         ("Cubical", ["values", "*", "ndim=2", "construction='V'", "superlevel=False", "mask=None"]),
         ("LowerStar", ["values", "simplices", "*", "superlevel=False"]),
@@ -216,7 +235,7 @@ def test_everything_after_the_nouns_is_keyword_only(function: str, expected: lis
 )
 def test_signatures_of_the_contract(name: str, expected: list[str]) -> None:
     shown, star = [], False
-    for p in inspect.signature(getattr(tl, name)).parameters.values():
+    for p in inspect.signature(attrgetter(name)(tl)).parameters.values():
         if p.kind is p.KEYWORD_ONLY and not star:
             shown.append("*")
             star = True

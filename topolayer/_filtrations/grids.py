@@ -14,6 +14,11 @@ from topolayer._filtrations.cells import Grid
 _CONSTRUCTIONS = {"V": "pixels are vertices", "T": "pixels are cells"}
 
 
+def check_construction(construction: object) -> None:
+    remedy = 'a side in common connects pixels in "V", a corner is enough in "T"'
+    check_word("construction", construction, _CONSTRUCTIONS, remedy=remedy)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class _Grid(Filtration):
     values: Tensor
@@ -128,8 +133,7 @@ class Cubical(_Grid):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        remedy = 'a side in common connects pixels in "V", a corner is enough in "T"'
-        check_word("construction", self.construction, _CONSTRUCTIONS, remedy=remedy)
+        check_construction(self.construction)
 
     def _connectivity(self) -> Literal["V", "T"]:
         return self.construction

@@ -67,8 +67,14 @@ def betti_error(
     foreground = found.values.detach().to(prediction.dtype) >= threshold
     if found.region is not None:
         foreground = foreground & found.region
+    return differences(foreground, truth, ndim=found.ndim, dims=found.dims, construction=construction)
+
+
+def differences(
+    foreground: Tensor, truth: Tensor, *, ndim: int, dims: int | tuple[int, ...], construction: Literal["V", "T"]
+) -> Tensor:
+    """`betti_error` of two sets that have been checked, in the dtype of the truth."""
     both = torch.stack([foreground.to(truth.dtype), truth])
-    filtration = Cubical(both, ndim=found.ndim, construction=construction, superlevel=True)
-    barcode = persistence(filtration, found.dims)
+    barcode = persistence(Cubical(both, ndim=ndim, construction=construction, superlevel=True), dims)
     counts = torch.stack([betti_numbers(barcode, 1, dim=dim) for dim in barcode.computed_dims], dim=-1)
     return (counts[0] - counts[1]).abs()

@@ -11,7 +11,7 @@ from topolayer._barcodes.assignment import optimal_matching
 from topolayer._barcodes.distances import costs_of_matching, side_by_side
 from topolayer._barcodes.persistence import persistence
 from topolayer._filtrations import Cubical
-from topolayer.losses.segmentations import check_mask, check_prediction, check_probabilities
+from topolayer.losses.segmentations import Prediction, check_mask, check_prediction, check_probabilities
 
 
 def wasserstein_matching_loss(
@@ -61,7 +61,11 @@ def wasserstein_matching_loss(
     """
     found = check_prediction(prediction, region, ndim, dims)
     check_probabilities(found.values, given=prediction.dtype)
-    truth = check_mask("mask", mask, found)
+    return matching_costs(found, check_mask("mask", mask, found), construction)
+
+
+def matching_costs(found: Prediction, truth: Tensor, construction: Literal["V", "T"]) -> Tensor:
+    """`wasserstein_matching_loss` of what has been checked."""
     grid = partial(Cubical, ndim=found.ndim, construction=construction, superlevel=True, mask=found.region)
     of_prediction, of_mask = (persistence(grid(image), found.dims) for image in (found.values, truth))
     loss = found.values.new_zeros(of_prediction.batch_shape)

@@ -1,0 +1,386 @@
+"""Losses as modules: their options, those of MONAI among them, and what they refuse."""
+
+from __future__ import annotations
+
+import copy
+import io
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.autograd import gradcheck
+from torch.nn.functional import interpolate, one_hot
+
+import topolayer as tl
+from topolayer.losses import BettiNumberLoss, WassersteinMatchingLoss
+
+from ..helpers.diagrams import apart
+
+GENERATOR = torch.Generator().manual_seed(0)
+LOGITS = 2 * torch.randn(2, 3, 8, 9, generator=GENERATOR)
+LABELS = torch.randint(0, 3, (2, 1, 8, 9), generator=GENERATOR)
+ONE_HOT = one_hot(LABELS[:, 0], 3).movedim(-1, 1)
+SINGLE = torch.rand(2, 1, 8, 9, generator=GENERATOR)
+
+CLASSES: list[type[nn.Module]] = [WassersteinMatchingLoss, BettiNumberLoss]
+classes = pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+
+
+def called(loss: nn.Module, input: Tensor, target: Tensor) -> Tensor:
+    """A prior on numbers takes no target."""
+    found: Tensor = loss(input) if isinstance(loss, BettiNumberLoss) else loss(input, target)
+    return found
+
+
+# -- options that several have
+
+
+@classes
+def test_sigmoid_and_softmax(kind: Callable[..., nn.Module]) -> None:
+    for option, probabilities in (("sigmoid", LOGITS.sigmoid()), ("softmax", LOGITS.softmax(1))):
+        found = called(kind(**{option: True}), LOGITS, ONE_HOT)
+        assert torch.equal(found, called(kind(), probabilities, ONE_HOT))
+        assert found > 0
+
+
+@classes
+def test_reductions(kind: Callable[..., nn.Module]) -> None:
+    each = called(kind(sigmoid=True, reduction="none"), LOGITS, ONE_HOT)
+    assert each.shape == (2, 3)
+    torch.testing.assert_close(called(kind(sigmoid=True), LOGITS, ONE_HOT), each.sum() / 6)
+    torch.testing.assert_close(called(kind(sigmoid=True, reduction="sum"), LOGITS, ONE_HOT), each.sum())
+
+
+@classes
+@pytest.mark.parametrize("grid", [(5, 6), (3, 4, 5)], ids=["images", "volumes"])
+def test_the_grid_is_what_comes_after_the_channels(kind: Callable[..., nn.Module], grid: tuple[int, ...]) -> None:
+    input = torch.rand(2, 3, *grid, generator=torch.Generator().manual_seed(0))
+    target = (input > 0.6).int()
+    found = called(kind(reduction="none"), input, target)
+    assert found.shape == (2, 3)
+    if kind is WassersteinMatchingLoss:
+        assert torch.equal(found, tl.wasserstein_matching_loss(input, target, ndim=len(grid)))
+
+
+@classes
+@pytest.mark.parametrize("shape", [(0, 2, 5, 6), (2, 0, 5, 6)], ids=["no images", "no channels"])
+def test_no_samples(kind: Callable[..., nn.Module], shape: tuple[int, ...]) -> None:
+    """The mean of none is 0, as in a process that got no images."""
+    input = torch.empty(shape, requires_grad=True)
+    assert called(kind(reduction="none"), input, torch.empty(shape)).shape == shape[:2]
+    for reduction in ("mean", "sum"):
+        loss = called(kind(reduction=reduction), input, torch.empty(shape))
+        loss.backward()
+        assert loss.item() == 0
+        assert input.grad is not None
+
+
+@classes
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_under_autocast(kind: Callable[..., nn.Module], dtype: torch.dtype) -> None:
+    """Contract 7: the loss is in float32, also its sigmoid; the gradient in the dtype of the input."""
+    input = LOGITS.to(dtype).requires_grad_()
+    for option in ("sigmoid", "softmax"):
+        with torch.autocast("cpu", dtype=dtype if dtype is torch.bfloat16 else torch.float16):
+            loss = called(kind(**{option: True}), input, ONE_HOT)
+        (gradient,) = torch.autograd.grad(loss, input)
+        assert (loss.dtype, gradient.dtype) == (torch.float32, dtype)
+        assert torch.equal(loss, called(kind(**{option: True}), input.float(), ONE_HOT))
+        assert gradient.isfinite().all()
+        assert gradient.any()
+
+
+@classes
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+def test_a_compiled_model_has_the_same_loss(kind: Callable[..., nn.Module]) -> None:
+    model, loss = nn.Conv2d(1, 3, 3, padding=1), kind(softmax=True)
+    target = () if kind is BettiNumberLoss else (ONE_HOT,)
+    expected = loss(model(SINGLE), *target)
+    expected_gradient = torch.autograd.grad(expected, model.weight)[0]
+    torch.compiler.reset()
+    step = torch.compile(lambda images: loss(model(images), *target), backend="aot_eager")
+    compiled = torch.compile(loss, backend="aot_eager")
+    for found in (step(SINGLE), compiled(model(SINGLE), *target)):
+        torch.testing.assert_close(found, expected)
+        torch.testing.assert_close(torch.autograd.grad(found, model.weight)[0], expected_gradient)
+
+
+@classes
+def test_copies_and_states(kind: Callable[..., nn.Module]) -> None:
+    loss = kind(sigmoid=True, reduction="sum")
+    assert not loss.state_dict()
+    assert not list(loss.parameters())
+    buffer = io.BytesIO()
+    torch.save(loss, buffer)
+    buffer.seek(0)
+    for other in (copy.deepcopy(loss), torch.load(buffer, weights_only=False)):
+        assert torch.equal(called(other, LOGITS, ONE_HOT), called(loss, LOGITS, ONE_HOT))
+
+
+def test_what_is_printed() -> None:
+    assert repr(WassersteinMatchingLoss()) == "WassersteinMatchingLoss()"
+    changed = WassersteinMatchingLoss(softmax=True, weight=[1, 0.5], dims=(0,), construction="V")
+    assert repr(changed) == "WassersteinMatchingLoss(softmax=True, weight=[1.0, 0.5], dims=(0,), construction='V')"
+    assert repr(BettiNumberLoss(2, cavities=1)) == "BettiNumberLoss(components=2, cavities=1)"
+
+
+# -- the target
+
+
+def test_it_is_the_function() -> None:
+    prediction = LOGITS.softmax(1)
+    for options in ({}, {"dims": 1}, {"dims": (0,), "construction": "V"}, {"construction": "V"}):
+        found = WassersteinMatchingLoss(reduction="none", **options)(prediction, ONE_HOT)
+        assert torch.equal(found, tl.wasserstein_matching_loss(prediction, ONE_HOT, **options))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.float32, torch.float16])
+def test_labels_become_one_hot(dtype: torch.dtype) -> None:
+    loss = WassersteinMatchingLoss(softmax=True, to_onehot_y=True)
+    expected = WassersteinMatchingLoss(softmax=True)(LOGITS, ONE_HOT)
+    for labels in (LABELS, LABELS[:, 0]):
+        assert torch.equal(loss(LOGITS, labels.to(dtype)), expected)
+    two = WassersteinMatchingLoss(softmax=True, to_onehot_y=True)(LOGITS[:, :2], LABELS > 0)
+    assert torch.equal(
+        two, WassersteinMatchingLoss(softmax=True)(LOGITS[:, :2], torch.cat([LABELS == 0, LABELS > 0], 1))
+    )
+
+
+def test_the_background_is_the_first_channel() -> None:
+    each = WassersteinMatchingLoss(softmax=True, reduction="none")(LOGITS, ONE_HOT)
+    without = WassersteinMatchingLoss(softmax=True, reduction="none", include_background=False)
+    assert torch.equal(without(LOGITS, ONE_HOT), each[:, 1:])  # the softmax is of all three
+    labelled = WassersteinMatchingLoss(softmax=True, reduction="none", include_background=False, to_onehot_y=True)
+    assert torch.equal(labelled(LOGITS, LABELS), each[:, 1:])
+
+
+def test_weights_of_classes() -> None:
+    each = WassersteinMatchingLoss(softmax=True, reduction="none")(LOGITS, ONE_HOT)
+    for weight in (
+        [1, 0, 2.5],
+        (1.0, 0.0, 2.5),
+        torch.tensor([1, 0, 2.5]),
+        0.5,
+        torch.tensor(0.5),
+        torch.tensor([4, 0, 1]),
+    ):
+        factor = torch.as_tensor(weight)
+        loss = WassersteinMatchingLoss(softmax=True, reduction="none", weight=weight)
+        assert torch.equal(loss(LOGITS, ONE_HOT), each * factor)
+        mean = WassersteinMatchingLoss(softmax=True, weight=weight)
+        torch.testing.assert_close(mean(LOGITS, ONE_HOT), (each * factor).mean())
+    loss = WassersteinMatchingLoss(softmax=True, include_background=False, weight=[1, 3], reduction="none")
+    assert torch.equal(loss(LOGITS, ONE_HOT), each[:, 1:] * torch.tensor([1, 3]))
+    assert list(loss.state_dict()) == ["weight"]
+    other = WassersteinMatchingLoss(weight=[0, 0])
+    other.load_state_dict(loss.state_dict())
+    assert other.weight is not None
+    assert other.weight.tolist() == [1, 3]
+
+
+def test_no_gradient_goes_to_the_target() -> None:
+    input, target = LOGITS.clone().requires_grad_(), LOGITS.flip(0).softmax(1).requires_grad_()
+    WassersteinMatchingLoss(softmax=True)(input, target).backward()
+    assert input.grad is not None
+    assert input.grad.any()
+    assert target.grad is None
+
+
+def test_deep_supervision() -> None:
+    """What wraps a loss, as that of nnU-Net or MONAI does, calls it at every resolution."""
+    loss = WassersteinMatchingLoss(softmax=True, to_onehot_y=True)
+    inputs = [LOGITS, LOGITS[..., ::2, ::2], LOGITS[..., ::4, ::4]]
+    targets = [interpolate(LABELS.float(), input.shape[2:], mode="nearest-exact") for input in inputs]
+    several = [loss(*pair) for pair in zip(inputs, targets, strict=True)]
+    assert all(part.ndim == 0 for part in several)
+    wrapper = pytest.importorskip("monai.losses").DeepSupervisionLoss(loss, weights=[1.0, 0.5, 0.25])
+    torch.testing.assert_close(wrapper(inputs, LABELS.float()), several[0] + several[1] / 2 + several[2] / 4)
+
+
+OPTIONS: list[dict[str, Any]] = [
+    {"softmax": True},
+    {"sigmoid": True},
+    {"softmax": True, "to_onehot_y": True},
+    {"softmax": True, "include_background": False},
+    {"softmax": True, "to_onehot_y": True, "include_background": False},
+    {"softmax": True, "weight": [1, 2, 3]},
+    {"softmax": True, "include_background": False, "weight": (2, 3)},
+    {"softmax": True, "weight": 0.5},
+]
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_options_mean_what_they_mean_to_monai(options: dict[str, Any], reduction: str) -> None:
+    """Its loss is computed on what it makes of input and target, with ours in the place of Dice."""
+    dice = pytest.importorskip("monai.losses.dice")
+    target = LABELS if options.get("to_onehot_y") else ONE_HOT
+    plain = dice.DiceLoss(reduction=reduction, **options)
+    found: list[tuple[Tensor, Tensor]] = []
+
+    class Seen(Exception):
+        """Ends the computation once input and target are known."""
+
+    def look(input: Tensor, target: Tensor, *rest: object) -> None:
+        found.append((input, target))
+        raise Seen
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Seen):
+        patch.setattr(dice, "compute_tp_fp_fn", look)
+        plain(LOGITS, target)
+    each = tl.wasserstein_matching_loss(*found[0])
+    if plain.class_weight is not None:
+        each = each * plain.class_weight
+    expected = {"none": each, "mean": each.mean(), "sum": each.sum()}[reduction]
+    loss = WassersteinMatchingLoss(reduction=reduction, **options)
+    torch.testing.assert_close(loss(LOGITS, target), expected)
+    assert plain(LOGITS, target).squeeze().shape == expected.shape
+
+
+# -- numbers of components, loops and cavities
+
+
+def by_definition(values: Tensor, wanted: tuple[int, int, int]) -> float:
+    """One sample: lengths in descending order, filled up with zeros, the component that never dies among them."""
+    barcode = tl.persistence(
+        tl.Cubical(values, ndim=values.ndim, construction="T", superlevel=True), range(values.ndim)
+    )
+    cost = 0.0
+    for dim in range(values.ndim):
+        lengths = barcode.select(dim=dim).lengths.tolist() + barcode.essential.births.tolist() * (dim == 0)
+        lengths = sorted(lengths, reverse=True) + [0.0] * wanted[dim]
+        cost += sum((1 - length) ** 2 for length in lengths[: wanted[dim]])
+        cost += sum(length**2 for length in lengths[wanted[dim] :])
+    return cost
+
+
+@pytest.mark.parametrize("wanted", [(1, 0, 0), (0, 0, 0), (3, 2, 0), (40, 1, 2), (2, 30, 30)], ids=str)
+@pytest.mark.parametrize("grid", [(5, 6), (3, 4, 5)], ids=["images", "volumes"])
+def test_numbers_by_the_definition(grid: tuple[int, ...], wanted: tuple[int, int, int]) -> None:
+    input = torch.rand(2, 3, *grid, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    if len(grid) == 2:
+        wanted = (*wanted[:2], 0)
+    found = BettiNumberLoss(*wanted, reduction="none")(input)
+    expected = [[by_definition(values, wanted) for values in sample] for sample in input]
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
+
+
+def test_numbers_by_hand() -> None:
+    ring = torch.ones(1, 1, 5, 5)
+    ring[..., 1:4, 1:4] = 0
+    assert BettiNumberLoss(1, 1)(ring).item() == 0
+    assert BettiNumberLoss(1, 0)(ring).item() == 1
+    assert BettiNumberLoss(2, 1)(ring).item() == 1  # the second component is missing
+    assert BettiNumberLoss(0, 1)(ring).item() == 1
+    assert BettiNumberLoss(1)(0 * ring).item() == 1  # nothing is there
+    assert BettiNumberLoss(0)(0 * ring).item() == 0
+    hollow = torch.ones(1, 1, 3, 3, 3)
+    hollow[..., 1, 1, 1] = 0.25
+    assert BettiNumberLoss(1, 0, 1)(hollow).item() == 0.25**2
+    assert BettiNumberLoss(1)(torch.full((1, 1, 4, 3), 0.5)).item() == 0.25
+
+
+def test_a_missing_bar_costs_what_one_of_length_zero_does() -> None:
+    """The loss is continuous where a bar appears."""
+    flat = torch.full((1, 1, 3, 3), 0.5, dtype=torch.float64)
+    bump = flat.clone()
+    bump[..., 0, 0] += 1e-9
+    bump[..., 2, 2] += 1e-9
+    for wanted in ((1, 0), (2, 0), (3, 1)):
+        loss = BettiNumberLoss(*wanted)
+        assert abs(loss(flat).item() - loss(bump).item()) < 1e-8
+
+
+@pytest.mark.parametrize("wanted", [(1, 0), (3, 2), (0, 0)], ids=str)
+def test_gradients_of_numbers(wanted: tuple[int, int]) -> None:
+    values = apart(5, 6).detach()
+    probabilities = ((values - values.min() + 1) / (values.max() - values.min() + 2))[None, None].requires_grad_()
+    assert gradcheck(BettiNumberLoss(*wanted, reduction="none"), (probabilities,), eps=1e-7)
+    logits = values[None, None].requires_grad_()
+    assert gradcheck(BettiNumberLoss(*wanted, sigmoid=True), (logits,))
+
+
+# -- what is refused
+
+
+def test_options_that_are_refused() -> None:
+    """Contract 9, before any input is there."""
+    cases: list[tuple[type[nn.Module], dict[str, Any], type[Exception], str]] = [
+        (kind, {"sigmoid": True, "softmax": True}, ValueError, r"^softmax\b.*at most one.*both; .*exclude")
+        for kind in CLASSES
+    ]
+    cases += [(kind, {"reduction": "max"}, ValueError, r'^reduction\b.*"mean".*max.*; ') for kind in CLASSES]
+    cases += [(kind, {"sigmoid": 1}, TypeError, r"^sigmoid\b.*bool.*int 1; bool") for kind in CLASSES]
+    cases += [(kind, {"jaccard": True}, TypeError, "jaccard") for kind in CLASSES]
+    cases += [
+        (WassersteinMatchingLoss, {"include_background": None}, TypeError, r"^include_background\b.*bool.*NoneType"),
+        (WassersteinMatchingLoss, {"to_onehot_y": "yes"}, TypeError, r"^to_onehot_y\b.*bool.*yes"),
+        (WassersteinMatchingLoss, {"construction": "F"}, ValueError, r"^construction\b.*V.*T.*F"),
+        (WassersteinMatchingLoss, {"weight": [1, -1]}, ValueError, r"^weight\b.*>= 0, got -1; .*each class"),
+        (WassersteinMatchingLoss, {"weight": torch.tensor([1, -2])}, ValueError, r"^weight\b.*>= 0, got -2; "),
+        (WassersteinMatchingLoss, {"weight": math.nan}, ValueError, r"^weight\b.*finite.*nan"),
+        (WassersteinMatchingLoss, {"weight": torch.tensor(math.inf)}, ValueError, r"^weight\b.*finite"),
+        (WassersteinMatchingLoss, {"weight": "balanced"}, TypeError, r"^weight\b.*balanced.*each class"),
+        (WassersteinMatchingLoss, {"weight": torch.ones(2, 2)}, ValueError, r"^weight\b.*\(2, 2\); "),
+        (BettiNumberLoss, {"components": -1}, ValueError, r"^components\b.*>= 0.*-1"),
+        (BettiNumberLoss, {"loops": 0.5}, TypeError, r"^loops\b.*int.*0\.5"),
+        (BettiNumberLoss, {"cavities": None}, TypeError, r"^cavities\b.*int.*None"),
+    ]
+    for kind, options, error, words in cases:
+        with pytest.raises(error, match=words):
+            kind(**options)
+    with pytest.raises(TypeError, match="positional"):
+        WassersteinMatchingLoss(False)  # type: ignore[misc]
+
+
+@classes
+def test_inputs_that_are_refused(kind: Callable[..., nn.Module]) -> None:
+    """Contract 9: the argument is the module's, and so is the remedy."""
+    cases: list[tuple[dict[str, Any], Any, type[Exception], str]] = [
+        ({"softmax": True}, SINGLE, ValueError, r"^softmax\b.*each class.*one channel.*sigmoid=True"),
+        ({}, SINGLE[0, 0], ValueError, r"^input\b.*\(B, C, H, W\).*\(8, 9\); .*input\[None\]"),
+        ({}, SINGLE[:, 0], ValueError, r"^input\b.*\(B, C, H, W\).*\(2, 8, 9\); .*unsqueeze"),
+        ({}, torch.rand(1, 1, 2, 2, 2, 2), ValueError, r"^input\b.*\(1, 1, 2, 2, 2, 2\)"),
+        ({}, LOGITS, ValueError, r"^input\b.*0 to 1.*sigmoid=True.*softmax=True"),
+        ({"sigmoid": True}, LOGITS * math.nan, ValueError, r"^input\b.*finite"),
+        ({"softmax": True}, LOGITS.masked_fill(LOGITS > 2, math.inf), ValueError, r"^input\b.*finite"),
+        ({}, LABELS, TypeError, r"^input\b.*floating.*int64"),
+        ({}, [SINGLE, SINGLE], TypeError, r"^input\b.*torch\.Tensor.*list; .*call it for each one"),
+        ({}, torch.empty(1, 1, 0, 5), ValueError, r"^input\b.*empty.*\(1, 1, 0, 5\)"),
+    ]
+    for options, input, error, words in cases:
+        with pytest.raises(error, match=words):
+            called(kind(**options), input, ONE_HOT)
+
+
+def test_targets_that_are_refused() -> None:
+    cases: list[tuple[dict[str, Any], Tensor, Any, type[Exception], str]] = [
+        ({"to_onehot_y": True}, SINGLE, SINGLE > 0.5, ValueError, r"^to_onehot_y\b.*one channel; .*to_onehot_y=True"),
+        ({"include_background": False}, SINGLE, SINGLE > 0.5, ValueError, r"^include_background\b.*one channel; "),
+        ({"softmax": True}, LOGITS, LABELS, ValueError, r"^target\b.*as input has.*one-hot.*target\.squeeze"),
+        ({"sigmoid": True}, LOGITS, ONE_HOT * 255, ValueError, r"^target\b.*0 and 255; .*target / 255"),
+        ({"sigmoid": True}, LOGITS, ONE_HOT[:, :2], ValueError, r"^target\b.*as input has.*\(2, 2, 8, 9\)"),
+        ({"sigmoid": True}, LOGITS, ONE_HOT * math.nan, ValueError, r"^target\b.*finite"),
+        ({"sigmoid": True}, LOGITS, ONE_HOT.numpy(), TypeError, r"^target\b.*torch\.Tensor.*ndarray"),
+        ({"sigmoid": True, "weight": [1, 2]}, LOGITS, ONE_HOT, ValueError, r"^weight\b.*or 3, one for each.*got 2; "),
+        ({"sigmoid": True, "dims": 2}, LOGITS, ONE_HOT, ValueError, r"^dims\b.*0 to 1.*2"),
+    ]
+    labelled = {"softmax": True, "to_onehot_y": True}
+    cases += [
+        (labelled, LOGITS, ONE_HOT, ValueError, r"^target\b.*labels of shape \(2, 8, 9\) or .*one-hot already"),
+        (labelled, LOGITS, LABELS + 1, ValueError, r"^target\b.*whole numbers from 0 to 2, got .*3; input"),
+        (labelled, LOGITS, LABELS - 1, ValueError, r"^target\b.*from -1 to 1; .*ignore"),
+        (labelled, LOGITS, LABELS.masked_fill(LABELS > 1, 255), ValueError, r"^target\b.*255; if 255 marks.*where"),
+        (labelled, LOGITS, LABELS / 2, ValueError, r"^target\b.*whole numbers.*round"),
+        (labelled, LOGITS, LABELS * math.nan, ValueError, r"^target\b.*finite"),
+        (labelled, LOGITS, LABELS + 0j, TypeError, r"^target\b.*complex64; .*real"),
+        (labelled, LOGITS, LABELS.to("meta"), ValueError, r"^target\b.*cpu, where input is.*meta; .*input\.device"),
+    ]
+    for options, input, target, error, words in cases:
+        with pytest.raises(error, match=words):
+            WassersteinMatchingLoss(**options)(input, target)
+    with pytest.raises(ValueError, match=r"^cavities\b.*0 for images.*\(2, 1, 8, 9\).*got 2; .*\(B, C, D, H, W\)"):
+        BettiNumberLoss(1, 0, 2)(SINGLE)

@@ -1,0 +1,277 @@
+"""Losses as modules, with the options of those that segmentation knows. To add one of a prediction and its mask: its
+function on what has been checked, as `_costs` of a class like `WassersteinMatchingLoss`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from topolayer._barcodes.persistence import persistence
+from topolayer._barcodes.sums import longest_lengths, total_persistence
+from topolayer._checks import check_bool, check_finite, check_integer, check_number, check_word, floating
+from topolayer._filtrations import Cubical
+from topolayer._filtrations.grids import check_construction
+from topolayer._tracing import untraced
+from topolayer.losses.segmentations import Prediction, check_mask, check_prediction, check_probabilities, one_hot
+from topolayer.losses.wasserstein import matching_costs
+
+Reduction = Literal["none", "mean", "sum"]
+_REDUCTIONS = {"none": "(B, C)", "mean": "", "sum": ""}
+_ACTIVATE = "for logits choose sigmoid=True, or softmax=True where classes exclude each other"
+
+
+class _OfChannels(nn.Module):
+    """What loss modules share: from the input to probabilities, and from (B, C) costs to the loss."""
+
+    def __init__(self, *, sigmoid: bool, softmax: bool, reduction: Reduction) -> None:
+        super().__init__()
+        check_bool("sigmoid", sigmoid)
+        check_bool("softmax", softmax)
+        if sigmoid and softmax:
+            raise ValueError(
+                "softmax: expected at most one of sigmoid and softmax, got both; softmax is for classes that exclude "
+                "each other, sigmoid for a single channel and for classes that may overlap"
+            )
+        check_word("reduction", reduction, _REDUCTIONS, remedy='"mean" is over images and channels')
+        self.sigmoid, self.softmax, self.reduction = sigmoid, softmax, reduction
+
+    def _probabilities(self, input: Tensor, dims: int | tuple[int, ...] | None = None) -> Prediction:
+        """The input as (B, C, *grid) probabilities."""
+        values = floating("input", input)
+        ndim = values.ndim - 2
+        if ndim not in (2, 3):
+            raise ValueError(
+                f"input: expected images (B, C, H, W) or volumes (B, C, D, H, W), got shape {tuple(values.shape)}; "
+                "a batch without channels takes input.unsqueeze(1), one image input[None]"
+            )
+        if self.softmax and values.shape[1] == 1:
+            raise ValueError(
+                "softmax: expected an input with a channel for each class, got one channel, of which the softmax is 1; "
+                "choose sigmoid=True"
+            )
+        found = check_prediction(values, None, ndim, dims, name="input")
+        if self.sigmoid:
+            return found._replace(values=values.sigmoid())
+        if self.softmax:
+            return found._replace(values=values.softmax(1))
+        check_probabilities(values, given=input.dtype, name="input", activate=_ACTIVATE)
+        return found
+
+    def _reduced(self, costs: Tensor) -> Tensor:
+        if self.reduction == "none":
+            return costs
+        if self.reduction == "sum" or costs.numel() == 0:  # the mean of no samples is 0, not NaN
+            return costs.sum()
+        return costs.mean()
+
+    def extra_repr(self) -> str:
+        """The options that are not the default ones."""
+        options = inspect.signature(type(self)).parameters
+        given = {name: getattr(self, name) for name in options}
+        plain = {name: value.tolist() if isinstance(value, Tensor) else value for name, value in given.items()}
+        return ", ".join(f"{name}={value!r}" for name, value in plain.items() if value != options[name].default)
+
+
+class _OfMasks(_OfChannels):
+    """What the losses of a prediction and its mask share: classes, their background and their weights."""
+
+    weight: Tensor | None
+
+    def __init__(
+        self,
+        *,
+        include_background: bool = True,
+        to_onehot_y: bool = False,
+        sigmoid: bool = False,
+        softmax: bool = False,
+        reduction: Reduction = "mean",
+        weight: float | Sequence[float] | Tensor | None = None,
+        dims: int | tuple[int, ...] | None = None,
+        construction: Literal["V", "T"] = "T",
+    ) -> None:
+        super().__init__(sigmoid=sigmoid, softmax=softmax, reduction=reduction)
+        check_bool("include_background", include_background)
+        check_bool("to_onehot_y", to_onehot_y)
+        check_construction(construction)
+        self.include_background, self.to_onehot_y = include_background, to_onehot_y
+        self.dims, self.construction = dims, construction
+        self.register_buffer("weight", None if weight is None else _weights(weight))
+
+    @untraced  # numbers are looked at from the first line on
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of a prediction.
+
+        Args:
+            input: `(B, C, *grid)`, a channel for each class: probabilities, or logits with `sigmoid` or `softmax`.
+            target: the same shape, 0 and 1 of any dtype, or probabilities; with `to_onehot_y` labels `(B, 1, *grid)`
+                or `(B, *grid)`. No gradient goes to it.
+
+        Returns:
+            One number, or `(B, C)` of them with `reduction="none"`, C without the background if it is not included.
+
+        Raises:
+            TypeError, ValueError: shapes or devices differ; a number is not finite, or none of those that are expected.
+        """
+        found = self._probabilities(input, self.dims)
+        channels = found.values.shape[1]
+        for option, asked in (("to_onehot_y", self.to_onehot_y), ("include_background", not self.include_background)):
+            if asked and channels == 1:
+                raise ValueError(
+                    f"{option}: expected an input with a channel for each class, the background's first, got one "
+                    f"channel; leave {option}={getattr(self, option)} out"
+                )
+        if self.to_onehot_y:
+            target = one_hot("target", target, channels, found.values, found.ndim, beside="input")
+        truth = check_mask("target", target, found)
+        if not self.include_background:
+            found, truth = found._replace(values=found.values[:, 1:]), truth[:, 1:]
+        weight = self._weight_of(truth.shape[1])
+        costs = self._costs(found, truth)
+        return self._reduced(costs if weight is None else costs * weight.to(costs))
+
+    def _costs(self, found: Prediction, truth: Tensor) -> Tensor:
+        """(B, C) costs of probabilities (B, C, *grid) and their mask."""
+        raise NotImplementedError
+
+    def _weight_of(self, classes: int) -> Tensor | None:
+        if self.weight is not None and self.weight.ndim == 1 and len(self.weight) != classes:
+            without = "" if self.include_background else ", the background not among them"
+            raise ValueError(
+                f"weight: expected one number, or {classes}, one for each class{without}, got {len(self.weight)}; "
+                "the input has a channel for each class"
+            )
+        return self.weight
+
+
+def _weights(weight: float | Sequence[float] | Tensor) -> Tensor:
+    """The weights as a tensor () or (classes,)."""
+    remedy = "give a number for each class, or one for all"
+    if isinstance(weight, Tensor):
+        weights = weight if weight.is_floating_point() else weight.float()
+        weights = floating("weight", weights).detach().clone()
+    elif isinstance(weight, (list, tuple)):
+        weights = torch.tensor([check_number("weight", number, least=0, remedy=remedy) for number in weight]).float()
+    else:
+        weights = torch.tensor(check_number("weight", weight, least=0, remedy=remedy)).float()
+    if weights.ndim > 1:
+        raise ValueError(f"weight: expected a number for each class, got shape {tuple(weights.shape)}; {remedy}")
+    check_finite("weight", weights, remedy)
+    if bool((weights < 0).any()):
+        raise ValueError(f"weight: expected numbers >= 0, got {float(weights.min()):.7g}; {remedy}")
+    return weights
+
+
+class WassersteinMatchingLoss(_OfMasks):
+    """The topological loss of Hu, Li, Samaras and Chen (2019), `wasserstein_matching_loss`, as a module.
+
+    Called `(input, target)` like the losses of torch and MONAI. The options that MONAI's `DiceLoss` has too are named
+    as there and mean the same.
+
+    Args:
+        include_background: whether the first channel counts, which is the background's.
+        to_onehot_y: the target has labels of classes, which are made one-hot.
+        sigmoid: the input has logits, of which the sigmoid is taken.
+        softmax: the input has logits, of which the softmax over the channels is taken.
+        reduction: "mean" over images and channels, "sum", or "none" for `(B, C)` numbers. The mean of an empty batch
+            is 0.
+        weight: a factor for each class, >= 0, or one for all; without one for the background if that is not included.
+            The mean is divided by the number of images and channels, not by the weights.
+        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None is all of them.
+        construction: "T": the foreground is 8-connected and its holes 4-connected (26 and 6 in volumes). "V": 4 and 8.
+
+    Raises:
+        TypeError, ValueError: an option is out of its range, or two exclude each other.
+
+    Example:
+        >>> import torch
+        >>> from topolayer.losses import WassersteinMatchingLoss
+        >>> loss = WassersteinMatchingLoss(to_onehot_y=True, softmax=True, include_background=False)
+        >>> logits, labels = torch.zeros(2, 3, 8, 8, requires_grad=True), torch.ones(2, 1, 8, 8)
+        >>> loss(logits, labels)  # of the first class 1/3 is found instead of 1, of the second one instead of 0
+        tensor(0.2778, grad_fn=<MeanBackward0>)
+    """
+
+    def _costs(self, found: Prediction, truth: Tensor) -> Tensor:
+        return matching_costs(found, truth, self.construction)
+
+
+class BettiNumberLoss(_OfChannels):
+    """A prior on the numbers of components, loops and cavities of each channel, which needs no target.
+
+    In every dimension so many bars, the longest ones, cost `(1 - length)**2` each, and all others `length**2`; the loss
+    of Clough, Byrne, Oksuz, Zimmer, Schnabel and King (2022) has `1 - length**2` for the former. A bar that is missing
+    has length 0 and costs 1. The component that never dies is the first of the components, and as long as its birth.
+    Pixels that share a corner are connected, as by `construction="T"`.
+
+    Args:
+        components: how many components each channel is to have.
+        loops: how many holes, or tunnels of a volume.
+        cavities: how many cavities of a volume.
+        sigmoid: the input has logits, of which the sigmoid is taken.
+        softmax: the input has logits, of which the softmax over the channels is taken; the background's has to have
+            the numbers too, and is left out by `loss(logits.softmax(1)[:, 1:])` without this option.
+        reduction: "mean" over images and channels, "sum", or "none" for `(B, C)` numbers. The mean of an empty batch
+            is 0.
+
+    Raises:
+        TypeError, ValueError: an option is out of its range, or two exclude each other.
+
+    Example:
+        >>> import torch
+        >>> from topolayer.losses import BettiNumberLoss
+        >>> prediction = torch.tensor([[[[1.0, 0.0, 0.5, 0.25]]]])
+        >>> BettiNumberLoss(components=1)(prediction), BettiNumberLoss(components=3)(prediction)
+        (tensor(0.2500), tensor(1.2500))
+    """
+
+    def __init__(
+        self,
+        components: int = 1,
+        loops: int = 0,
+        cavities: int = 0,
+        *,
+        sigmoid: bool = False,
+        softmax: bool = False,
+        reduction: Reduction = "mean",
+    ) -> None:
+        super().__init__(sigmoid=sigmoid, softmax=softmax, reduction=reduction)
+        what = "an int, how many there are to be"
+        self.components = check_integer("components", components, least=0, most=2**31 - 1, what=what)
+        self.loops = check_integer("loops", loops, least=0, most=2**31 - 1, what=what)
+        self.cavities = check_integer("cavities", cavities, least=0, most=2**31 - 1, what=what)
+
+    @untraced  # numbers are looked at from the first line on
+    def forward(self, input: Tensor) -> Tensor:
+        """The loss of a prediction.
+
+        Args:
+            input: `(B, C, *grid)` probabilities, or logits with `sigmoid` or `softmax`.
+
+        Returns:
+            One number, or `(B, C)` of them with `reduction="none"`.
+
+        Raises:
+            TypeError, ValueError: `input` has another shape, or numbers that are not finite or no probabilities;
+                cavities are asked for, and it has images.
+        """
+        found, _, ndim, dims, _ = self._probabilities(input)
+        wanted = (self.components, self.loops, self.cavities)
+        if self.cavities > 0 and ndim == 2:
+            raise ValueError(
+                f"cavities: expected 0 for images, as the input {tuple(input.shape)} is, got {self.cavities}; holes of "
+                "an image are loops, and a volume has the shape (B, C, D, H, W)"
+            )
+        barcode = persistence(Cubical(found, ndim=ndim, construction="T", superlevel=True), dims)
+        forever = barcode.essential  # one for each channel: a grid is connected
+        costs = forever.sum((1 - forever.births) ** 2 if self.components > 0 else forever.births**2)
+        for dim in range(ndim):
+            finite = wanted[dim] - 1 if dim == 0 and wanted[dim] > 0 else wanted[dim]
+            bars = barcode.select(dim=dim)
+            longest = (1 - longest_lengths(bars, finite)) ** 2
+            costs = costs + longest.sum(-1) + total_persistence(bars, p=2, k=finite, essential="exclude")
+        return self._reduced(costs)
