@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.shared.compat import import_torchvision
+from topolayer.metrics.torchvision import import_torchvision
 
 import_torchvision()
 from torchvision import tv_tensors  # noqa: E402  (where its operators are missing, they are declared first)

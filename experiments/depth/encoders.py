@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from experiments.shared.compat import import_torchvision
 from experiments.shared.console import UserError
+from topolayer.metrics.torchvision import import_torchvision
 
 import_torchvision()
 from torchvision import models  # noqa: E402  (where its operators are missing, they are declared first)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from experiments.shared.compat import import_torchvision
+from topolayer.metrics.torchvision import import_torchvision
 
 import_torchvision()
 from torchmetrics.classification import BinaryAveragePrecision, BinaryConfusionMatrix  # noqa: E402  (torchvision)

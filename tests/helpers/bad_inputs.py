@@ -11,10 +11,11 @@ import torch
 
 import topolayer as tl
 from topolayer.losses import BettiNumberLoss, WassersteinMatchingLoss
+from topolayer.metrics import BettiError
 
 
 class Bad(NamedTuple):
-    name: str  # in the `__all__` of `tl` or of `losses`
+    name: str  # in the `__all__` of `tl`, `losses` or `metrics`
     call: Callable[[], object]
     error: type[Exception]
     argument: str  # with which the message begins
@@ -242,6 +243,8 @@ HU_MODULE, PRIOR, FOUR = "WassersteinMatchingLoss", "BettiNumberLoss", IMAGE[:, 
 LAYERS = [
     Bad(HU_MODULE, lambda: WassersteinMatchingLoss(weight=-1), V, "weight", ">= 0", "-1", "for each class"),
     Bad(HU_MODULE, lambda: WassersteinMatchingLoss()(5 * FOUR, FOUR), V, "input", "0 to 1", "from", "sigmoid=True"),
+    Bad("BettiError", lambda: BettiError(patches=3), V, "patches", "the size", "patch=None", "give patch"),
+    Bad("BettiError", lambda: BettiError().update(FOUR, 2 * FOUR), V, "target", "0 in the", "from", "sigmoid"),
     Bad(PRIOR, lambda: BettiNumberLoss(-1), V, "components", ">= 0", "-1", "another"),
     Bad(PRIOR, lambda: BettiNumberLoss()(IMAGE), V, "input", "(B, C, H, W)", "(2, 6, 7)", "unsqueeze(1)"),
     Bad(PRIOR, lambda: BettiNumberLoss(cavities=1)(FOUR), V, "cavities", "0 for", "got 1", "(B, C, D, H, W)"),

@@ -127,7 +127,7 @@ def test_tokens_whose_numbers_are_elsewhere() -> None:
 def vit() -> torch.nn.Module:
     """torchvision's, with 8 x 8 patches, a class token and two layers."""
     pytest.importorskip("lightning_fabric", reason="needs the extra `experiments`")
-    from experiments.shared.compat import import_torchvision
+    from topolayer.metrics.torchvision import import_torchvision
 
     import_torchvision()
     from torchvision.models import VisionTransformer

@@ -25,6 +25,10 @@ Betti error before [0.0, 1.0]
 Betti error after  [0.0, 0.0]
 one loss for each image and class (2, 2)
 Betti error of components and holes, mean [9.75, 3.5]
+step 0: Betti error of both classes [3.0, 3.5]
+step 59: Betti error of both classes [0.0, 0.0]
+Betti error before [0.0, 1.0]
+Betti error after  [0.0, 0.0]
 components before 1.0
 components after  3.0
 components that reach 0.85 before 0.0

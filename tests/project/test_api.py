@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import topolayer as tl
-from topolayer import losses, plot
+from topolayer import losses, metrics, plot
 
 PACKAGE = Path(tl.__file__).parent
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if "build" not in path.parts)
@@ -66,6 +66,7 @@ NAMES = [
     "wasserstein_matching",
     "wasserstein_matching_loss",
 ]
+ROOMS = {"losses", "metrics", "plot"}
 MODULES = ["BettiNumberLoss", "WassersteinMatchingLoss"]
 PICTURES = [
     "activations",
@@ -82,16 +83,17 @@ PICTURES = [
 def test_snapshot_of_the_public_names() -> None:
     assert sorted(tl.__all__) == NAMES
     assert sorted(plot.__all__) == PICTURES
+    assert sorted(metrics.__all__) == ["BettiError"]
     assert sorted(losses.__all__) == sorted([*MODULES, "betti_error", "wasserstein_matching_loss"])
     for name in NAMES:
         assert getattr(tl, name) is not None
 
 
 def test_no_other_public_names() -> None:
-    """What has no underscore is the API; private modules carry one, all but `plot` and `losses`."""
+    """What has no underscore is the API; private modules carry one, all but those of `ROOMS`."""
     public = {name for name in vars(tl) if not name.startswith("_")}
-    assert public - {"plot", "losses"} == set(NAMES)
-    assert {module.name for module in pkgutil.iter_modules(tl.__path__) if module.name[0] != "_"} == {"plot", "losses"}
+    assert public - ROOMS == set(NAMES)
+    assert {module.name for module in pkgutil.iter_modules(tl.__path__) if module.name[0] != "_"} == ROOMS
 
 
 def test_version() -> None:
@@ -222,6 +224,20 @@ OF_MODULES = ["sigmoid=False", "softmax=False", "reduction='mean'"]
                 "weight=None",
                 "dims=None",
                 "construction='T'",
+            ],
+        ),
+        (
+            "metrics.BettiError",
+            [
+                "*",
+                "threshold=0.5",
+                "dims=None",
+                "construction='T'",
+                "num_classes=None",
+                "include_background=True",
+                "patch=None",
+                "patches=None",
+                "seed=0",
             ],
         ),
         ("Freudenthal", ["values", "*", "ndim=2", "superlevel=False", "mask=None"]),

@@ -83,7 +83,7 @@ def test_sobel_is_that_of_scikit_image() -> None:
 
 
 def test_ssim_is_that_of_scikit_image_and_torchmetrics() -> None:
-    from experiments.shared.compat import import_torchvision
+    from topolayer.metrics.torchvision import import_torchvision
 
     import_torchvision()
     functional = pytest.importorskip("torchmetrics.functional.image")

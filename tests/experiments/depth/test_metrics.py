@@ -32,7 +32,7 @@ def test_by_hand() -> None:
 
 
 def test_against_torchmetrics() -> None:
-    from experiments.shared.compat import import_torchvision
+    from topolayer.metrics.torchvision import import_torchvision
 
     import_torchvision()
     regression = pytest.importorskip("torchmetrics.functional.regression")

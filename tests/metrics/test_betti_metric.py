@@ -1,0 +1,234 @@
+"""The Betti error as a metric: its mean over batches, classes, patches and processes."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+import topolayer as tl
+from topolayer.metrics import BettiError
+
+GENERATOR = torch.Generator().manual_seed(0)
+PREDS = torch.rand(6, 3, 12, 14, generator=GENERATOR)
+TARGET = torch.rand(6, 3, 12, 14, generator=GENERATOR) > 0.5
+LABELS, TRUE_LABELS = PREDS.argmax(1), torch.randint(0, 3, (6, 12, 14), generator=GENERATOR)
+
+
+def score(preds: Tensor, target: Tensor, batch: int = 6, **options: Any) -> Tensor:
+    metric = BettiError(**options)
+    for found, truth in zip(preds.split(batch), target.split(batch), strict=True):
+        metric.update(found, truth)
+    result: Tensor = metric.compute()
+    return result
+
+
+def hot(labels: Tensor) -> Tensor:
+    return one_hot(labels, 3).movedim(-1, 1)
+
+
+@pytest.mark.parametrize("options", [{}, {"dims": 0}, {"dims": (1,)}, {"construction": "V"}, {"threshold": 1}], ids=str)
+def test_it_is_the_mean_of_the_function(options: dict[str, Any]) -> None:
+    errors = tl.betti_error(PREDS, TARGET, **options).sum(-1)
+    assert errors.any()
+    for batch in (1, 4, 6):
+        torch.testing.assert_close(score(PREDS, TARGET, batch, **options), errors.mean(0))
+        torch.testing.assert_close(score(PREDS[:, 0], TARGET[:, 0], batch, **options), errors[:, 0].mean())
+
+
+def test_volumes_and_logits() -> None:
+    preds, target = torch.rand(2, 2, 2, 5, 6, 7, generator=torch.Generator().manual_seed(0))
+    expected = tl.betti_error(preds, target > 0.5, ndim=3)
+    torch.testing.assert_close(score(preds, target > 0.5), expected.sum(-1).mean(0))
+    torch.testing.assert_close(score(preds.logit(), target > 0.5, threshold=0), expected.sum(-1).mean(0))
+
+
+def test_labels_of_classes() -> None:
+    expected = tl.betti_error(hot(LABELS).float(), hot(TRUE_LABELS)).sum(-1).mean(0)
+    for batch in (2, 6):
+        torch.testing.assert_close(score(LABELS, TRUE_LABELS, batch, num_classes=3), expected)
+    found = score(LABELS, TRUE_LABELS, num_classes=3, include_background=False)
+    torch.testing.assert_close(found, expected[1:])
+    torch.testing.assert_close(score(PREDS, TARGET, include_background=False), score(PREDS, TARGET)[1:])
+    volumes = torch.randint(0, 3, (2, 2, 4, 5, 6), generator=torch.Generator().manual_seed(0))
+    expected = tl.betti_error(hot(volumes[0]).float(), hot(volumes[1]), ndim=3).sum(-1).mean(0)
+    torch.testing.assert_close(score(*volumes, num_classes=3), expected)
+
+
+# -- patches
+
+
+def test_tiles() -> None:
+    """All of the image; where tiles do not fit, the last ones are moved back into it."""
+    corners = [(y, x) for y in (0, 5, 7) for x in (0, 5, 9)]
+    parts = [(PREDS[..., y : y + 5, x : x + 5], TARGET[..., y : y + 5, x : x + 5]) for y, x in corners]
+    expected = torch.stack([tl.betti_error(*part).sum(-1) for part in parts]).mean((0, 1))
+    torch.testing.assert_close(score(PREDS, TARGET, patch=5), expected)
+    torch.testing.assert_close(score(PREDS, TARGET, 2, patch=(5, 5)), expected)
+    halves = [tl.betti_error(PREDS[..., part], TARGET[..., part]) for part in (slice(7), slice(7, None))]
+    torch.testing.assert_close(score(PREDS, TARGET, patch=(12, 7)), torch.stack(halves).sum(-1).mean((0, 1)))
+    assert torch.equal(score(PREDS, TARGET, patch=(12, 14)), score(PREDS, TARGET))
+
+
+def test_random_patches_are_parts_of_both_at_equally_likely_places() -> None:
+    """Each pixel is a component of its own where it is the only one that is set: it is found where patches have it."""
+    target = torch.zeros(40, 6, 6, dtype=torch.bool)
+    target[torch.arange(40), torch.arange(40) % 6, torch.arange(40) // 7] = True
+    assert score(target.float(), target, patch=3, patches=50).item() == 0
+    found = score(torch.zeros(40, 6, 6), target, patch=3, patches=500, dims=0).item()
+    corners = torch.arange(6)
+    holds = sum(((corners - start).clamp(0, 2) == corners - start).float() for start in range(4)) / 4
+    expected = (holds[torch.arange(40) % 6] * holds[torch.arange(40) // 7]).mean().item()
+    assert abs(found - expected) < 4 * math.sqrt(0.25 / (40 * 500))
+    whole = score(torch.zeros(40, 6, 6), target, patch=6, patches=3)
+    assert whole.item() == 1
+
+
+def test_patches_depend_on_the_seed_and_the_target_alone() -> None:
+    """Not on batches, their order, epochs, or the state of a generator."""
+    options: dict[str, Any] = {"patch": (4, 6), "patches": 7}
+    expected = score(PREDS, TARGET, **options)
+    torch.rand(3)
+    for batch in (1, 4):
+        assert torch.equal(score(PREDS.flip(0), TARGET.flip(0), batch, **options), expected)
+    metric = BettiError(**options)
+    for _ in range(2):
+        metric.reset()
+        one = metric(PREDS[:2], TARGET[:2])
+        metric(PREDS[2:], TARGET[2:])
+        assert torch.equal(metric.compute(), expected)
+        assert torch.equal(one, score(PREDS[:2], TARGET[:2], **options))
+    assert not torch.equal(score(PREDS, TARGET, seed=1, **options), expected)
+    assert torch.equal(score(PREDS, TARGET, include_background=False, **options), expected[1:])
+
+
+# -- states
+
+
+def test_states_are_copied_and_reset() -> None:
+    metric = BettiError()
+    metric.update(PREDS[:3], TARGET[:3])
+    other = pickle.loads(pickle.dumps(copy.deepcopy(metric)))
+    other.update(PREDS[3:], TARGET[3:])
+    assert torch.equal(other.compute(), score(PREDS, TARGET))
+    assert torch.equal(metric.compute(), score(PREDS[:3], TARGET[:3]))
+    other.reset()
+    other.update(PREDS[:, :1], TARGET[:, :1])
+    assert torch.equal(other.compute(), score(PREDS[:, 0], TARGET[:, 0]))  # one class: one number
+
+
+def test_an_empty_batch_adds_nothing() -> None:
+    for options in ({}, {"patch": 4}, {"patch": 4, "patches": 2}):
+        metric = BettiError(**options)
+        metric.update(PREDS[:0], TARGET[:0])
+        metric.update(PREDS, TARGET)
+        assert torch.equal(metric.compute(), score(PREDS, TARGET, **options))
+
+
+def test_half_precision_is_compared_in_its_own_dtype() -> None:
+    preds = torch.full((1, 2, 3), 0.1, dtype=torch.float16)
+    assert score(preds, preds < 0.1, threshold=0.1).item() == 1
+    assert score(preds, preds >= 0.1, threshold=0.1).item() == 0
+
+
+def _in_a_process(rank: int, file: str, options: dict[str, Any]) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=2)
+    metric = BettiError(**options)
+    part = slice(4) if rank == 0 else slice(4, None)
+    metric.update(PREDS[part], TARGET[part])
+    assert torch.equal(metric.compute(), score_alone(options))
+    dist.destroy_process_group()
+
+
+def score_alone(options: dict[str, Any]) -> Tensor:
+    metric = BettiError(**options)
+    metric.sync_on_compute = False
+    metric.update(PREDS, TARGET)
+    result: Tensor = metric.compute()
+    return result
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12 and later
+@pytest.mark.skipif(
+    not dist.is_available() or "fork" not in mp.get_all_start_methods(), reason="needs torch.distributed and fork"
+)
+def test_two_processes_give_the_score_of_all(tmp_path: Path) -> None:
+    options = {"patch": 6, "patches": 3}
+    mp.start_processes(_in_a_process, args=(str(tmp_path / "store"), options), nprocs=2, start_method="fork")
+
+
+def test_the_package_is_light() -> None:
+    """Contract of the extra: neither it nor torchmetrics is loaded before it is asked for."""
+    code = (
+        "import sys, topolayer; loaded = {'torchmetrics', 'torchvision', 'topolayer.metrics'} & set(sys.modules);"
+        "assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=100, cwd=Path(__file__).parent)
+
+
+# -- what is refused
+
+
+def test_options_that_are_refused() -> None:
+    """Contract 9."""
+    cases: list[tuple[dict[str, Any], type[Exception], str]] = [
+        ({"threshold": "0.5"}, TypeError, r"^threshold\b.*number.*0\.5"),
+        ({"threshold": math.nan}, ValueError, r"^threshold\b.*finite"),
+        ({"construction": "F"}, ValueError, r"^construction\b.*F"),
+        ({"num_classes": 1}, ValueError, r"^num_classes\b.*>= 2, got 1; .*leave it out"),
+        ({"include_background": 0}, TypeError, r"^include_background\b.*bool"),
+        ({"patch": 0}, ValueError, r"^patch\b.*>= 1, got \(0,\); "),
+        ({"patch": ()}, ValueError, r"^patch\b.*sides"),
+        ({"patch": 2.5}, TypeError, r"^patch\b.*sides.*2\.5"),
+        ({"patches": 3}, ValueError, r"^patches\b.*size.*got 3 and patch=None; give patch"),
+        ({"patch": 4, "patches": 0}, ValueError, r"^patches\b.*>= 1, got 0; None.*tiles"),
+        ({"seed": -1}, ValueError, r"^seed\b.*>= 0.*-1"),
+        ({"average": "macro"}, TypeError, "average"),
+    ]
+    for options, error, words in cases:
+        with pytest.raises(error, match=words):
+            BettiError(**options)
+
+
+def test_batches_that_are_refused() -> None:
+    labelled = {"num_classes": 3}
+    cases: list[tuple[dict[str, Any], Any, Any, type[Exception], str]] = [
+        ({}, LABELS, TRUE_LABELS, TypeError, r"^preds\b.*floating.*int64.*argmax"),
+        ({}, PREDS, TRUE_LABELS, ValueError, r"^target\b.*as preds has.*one-hot"),
+        ({}, PREDS, TARGET[:, 0], ValueError, r"^target\b.*as preds has.*preds\[:, c\]"),
+        ({}, PREDS, PREDS, ValueError, r"^target\b.*0 and 1.*>= 0\.5"),
+        ({}, PREDS * math.nan, TARGET, ValueError, r"^preds\b.*finite"),
+        ({}, PREDS[0, 0], TARGET[0, 0], ValueError, r"^preds\b.*\(B, H, W\).*\(12, 14\); .*preds\[None\]"),
+        ({}, PREDS.tolist(), TARGET, TypeError, r"^preds\b.*torch\.Tensor.*list"),
+        ({"include_background": False}, PREDS[:, 0], TARGET[:, 0], ValueError, r"^include_background\b.*each class"),
+        ({"include_background": False}, PREDS[:, :1], TARGET[:, :1], ValueError, r"^include_background\b.*each class"),
+        ({"patch": 13}, PREDS, TARGET, ValueError, r"^patch\b.*fit into \(12, 14\).*\(13, 13\); .*smaller"),
+        ({"patch": (3, 3, 3)}, PREDS, TARGET, ValueError, r"^patch\b.*2 sides.*\(3, 3, 3\)"),
+        ({"dims": 2}, PREDS, TARGET, ValueError, r"^dims\b.*0 to 1"),
+        (labelled, PREDS, TRUE_LABELS, TypeError, r"^preds\b.*labels.*float32; .*argmax\(1\)"),
+        (labelled, LABELS, hot(TRUE_LABELS), ValueError, r"^target\b.*\(6, 12, 14\), as preds has.*argmax\(1\)"),
+        (labelled, LABELS[:1, :1].squeeze(), TRUE_LABELS, ValueError, r"^preds\b.*\(B, H, W\).*\(14,\)"),
+        (labelled, LABELS, TRUE_LABELS + 1, ValueError, r"^target\b.*0 to 2.*3"),
+        (labelled, LABELS - 1, TRUE_LABELS, ValueError, r"^preds\b.*0 to 2.*-1"),
+        (labelled, LABELS, TRUE_LABELS.masked_fill(TRUE_LABELS == 2, 255), ValueError, r"^target\b.*255 marks"),
+        (labelled, LABELS, None, TypeError, r"^target\b.*torch\.Tensor.*NoneType"),
+    ]
+    for options, preds, target, error, words in cases:
+        with pytest.raises(error, match=words):
+            BettiError(**options).update(preds, target)
+    metric = BettiError()
+    metric.update(PREDS, TARGET)
+    with pytest.raises(ValueError, match=r"^preds\b.*before, 3 channels, got 2 channels; .*reset"):
+        metric.update(PREDS[:, :2], TARGET[:, :2])
+    assert torch.equal(metric.compute(), score(PREDS, TARGET))  # what was refused has changed nothing
