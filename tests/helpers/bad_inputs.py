@@ -34,6 +34,7 @@ UPPER = tl.persistence(tl.Freudenthal(IMAGE, superlevel=True))
 CLOUD = tl.persistence(tl.Alpha(torch.tensor([[0.0, 0], [1, 0], [0, 1]])))
 NONE, ZERO = torch.empty(0, dtype=torch.int64), torch.zeros(1, dtype=torch.int64)
 NO_BARS = tl.BarIndices(NONE, NONE, NONE)
+MESH, EXTENDED = tl.LowerStar(GRID, TRIANGLES), "extended_persistence"
 POINTS = tl.Rips(torch.zeros(2, 2))
 NAN = torch.full((2, 2), math.nan)
 EMPTY, ON_GRAPH = torch.zeros(3, 1), torch.zeros(3, 1, requires_grad=True)
@@ -264,6 +265,9 @@ LAYERS = [
     Bad("betti_error", lambda: tl.betti_error(IMAGE, [1]), T, "mask", A_TENSOR, "list", AS_TENSOR),
     Bad("channel_norm", lambda: tl.channel_norm([IMAGE]), T, "h", A_TENSOR, "list", "torch.stack"),
     Bad("channel_norm", lambda: tl.channel_norm(IMAGE.long()), T, "h", "floating-point", "int64", ".float()"),
+    Bad(EXTENDED, lambda: tl.extended_persistence(IMAGE), T, "filtration", "a graph", "Tensor", "tl.LowerStar"),
+    Bad(EXTENDED, lambda: tl.extended_persistence(POINTS), V, "filtration", "a graph", "Rips", "use persistence"),
+    Bad(EXTENDED, lambda: tl.extended_persistence(MESH), V, "filtration", "a graph", "of 3 vertices", "the edges alone"),
     Bad("few_extrema", lambda: tl.few_extrema(IMAGE), T, "filtration", "a filtration", "Tensor", "tl.Freudenthal"),
     Bad("few_extrema", lambda: tl.few_extrema(tl.Cubical(IMAGE), k=-1), V, "k", ">= 0", "-1", "k=0"),
     Bad("few_extrema", lambda: tl.few_extrema(POINTS, gradient="region"), T, "filtration", "Cubical", "Rips", "wrap"),
@@ -291,4 +295,5 @@ LAYERS = [
     Bad("probe", lambda: tl.probe(MODEL, [IMAGE[:, None]], IMAGE), T, "masks", "several batches", "Tensor", "[masks]"),
 ]  # fmt: skip
 
-WITHOUT_INPUT = {"Backend", "Filtration", "LayerTable", "backends"}  # protocols, a result, and a look at the registry
+# Protocols, results, and a look at the registry.
+WITHOUT_INPUT = {"Backend", "ExtendedBarcode", "Filtration", "LayerTable", "backends"}
