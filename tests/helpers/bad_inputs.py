@@ -267,7 +267,7 @@ LAYERS = [
     Bad("channel_norm", lambda: tl.channel_norm(IMAGE.long()), T, "h", "floating-point", "int64", ".float()"),
     Bad(EXTENDED, lambda: tl.extended_persistence(IMAGE), T, "filtration", "a graph", "Tensor", "tl.LowerStar"),
     Bad(EXTENDED, lambda: tl.extended_persistence(POINTS), V, "filtration", "a graph", "Rips", "use persistence"),
-    Bad(EXTENDED, lambda: tl.extended_persistence(MESH), V, "filtration", "a graph", "of 3 vertices", "the edges alone"),
+    Bad(EXTENDED, lambda: tl.extended_persistence(MESH), V, "filtration", "a graph", "of 3 vertices", "the edges"),
     Bad("few_extrema", lambda: tl.few_extrema(IMAGE), T, "filtration", "a filtration", "Tensor", "tl.Freudenthal"),
     Bad("few_extrema", lambda: tl.few_extrema(tl.Cubical(IMAGE), k=-1), V, "k", ">= 0", "-1", "k=0"),
     Bad("few_extrema", lambda: tl.few_extrema(POINTS, gradient="region"), T, "filtration", "Cubical", "Rips", "wrap"),
