@@ -195,3 +195,13 @@ def test_a_diagram_of_nonsense_is_named(diagram: Any) -> None:
 
     with pytest.raises((TypeError, ValueError), match="wrong"):
         tl.persistence(tl.Cubical(torch.tensor([[0.0, 2, 1, 3, 0.5]])), backend=Wrong())
+
+
+def test_ripser_refuses_more_ranks_than_float32_holds() -> None:
+    """Exact below 2^24 ranks, refused beyond, with the name of one that can."""
+    ripser = tl.backends()["ripser"]
+    below, beyond = (tl.Rips(torch.zeros(n, n)) for n in (5000, 5800))
+    assert ripser.unsupported(below, (0,)) is None
+    assert "float32" in ripser.unsupported(beyond, (0,))
+    with pytest.raises(ValueError, match=r"ripser.*float32.*native"):
+        tl.persistence(beyond, backend="ripser")

@@ -381,16 +381,6 @@ def test_batches() -> None:
     assert barcode.essential.indices.tolist() == [36 * s for s in range(6)]
 
 
-def test_ripser_refuses_more_ranks_than_float32_holds() -> None:
-    """Exact below 2^24 ranks, refused beyond, with the name of one that can."""
-    ripser = tl.backends()["ripser"]
-    below, beyond = (tl.Rips(torch.zeros(n, n)) for n in (5000, 5800))
-    assert ripser.unsupported(below, (0,)) is None
-    assert "float32" in ripser.unsupported(beyond, (0,))
-    with pytest.raises(ValueError, match=r"ripser.*float32.*native"):
-        tl.persistence(beyond, backend="ripser")
-
-
 def test_attributes() -> None:
     matrix = torch.tensor(SQUARE)
     matrix.diagonal().fill_(0.1)
