@@ -13,7 +13,7 @@ from torch import Tensor
 from topolayer._filtrations.delaunay import Triangulation
 from topolayer._filtrations.predicates import center, signs
 from topolayer._filtrations.simplices import Indices, Simplices
-from topolayer._tracing import to_numpy
+from topolayer._tracing import to_numpy, untraced
 
 # A squared radius changes by up to twice the radius times the move of the points times the sizes of the center's
 # barycentric coordinates. Beyond this product a simplex is too flat for its sphere.
@@ -21,6 +21,7 @@ _MOST_CHANGE = 2.0**-25
 _ROUNDING = 2.0**-52
 
 
+@untraced
 def alpha_values(points: Tensor, triangulation: Triangulation) -> Tensor:
     """The alpha filtration's squared radius of every simplex, (number of simplices,), on the graph of `points`.
 
