@@ -64,9 +64,9 @@ public:
         std::array<Faces, directions> way{};        // of each edge: the faces between it and the last edge of its component
     };
 
-    // Where edges of the same voxel end up, and what faces do around an edge.
+    // A face at an edge of a voxel.
     struct Coface {
-        Faces face;               // here
+        Faces face;               // as a set of faces of the voxel
         std::uint8_t beside;      // the direction of its other edge
         std::uint8_t at_beside;   // the number that the face has at that neighbor, and
         std::uint8_t at_far = 0;  // at the voxel across, if it has four corners
@@ -86,12 +86,9 @@ public:
     }
 
     const Neighbor& offset(unsigned direction) const { return offsets_[direction]; }
-    // Of the neighbor in that direction, among all that the neighborhood knows.
-    unsigned number(unsigned direction) const { return numbers_[direction]; }
-    unsigned direction(unsigned number) const { return directions_[number]; }
 
-    // `earlier`: of all neighbors, those of solids too.
-    int loops(Link earlier) const { return loops(summaries_[state(earlier & Neighborhood::of(Kind::connectivity, 3).all())], earlier); }
+    // `number`: of a neighbor, as the neighborhood counts them.
+    unsigned direction(unsigned number) const { return directions_[number]; }
 
     // `earlier`: of all neighbors but the corners of cubes.
     unsigned state(Link earlier) const {
@@ -103,18 +100,18 @@ public:
 
     const Summary* summaries() const { return summaries_.data(); }
 
+    const State* states() const { return states_.data(); }
+
     // How many loops a link has, less one where it is the whole sphere. Where there are none, the later neighbors are in one piece.
+    // `earlier`: of all neighbors.
+    int loops(Link earlier) const { return loops(summaries_[state(earlier & all_but_corners_)], earlier); }
     static int loops(const Summary& summary, Link earlier) {
         if constexpr (!is_cubical) return summary.excess;
         return summary.excess - std::popcount(earlier >> corners_from & summary.cubes);
     }
-    const State* states() const { return states_.data(); }
 
     const std::array<Outer, Kind::sides_of_a_face>& outer(unsigned face) const { return outer_[face]; }
     std::span<const Coface> cofaces(unsigned direction) const { return cofaces_[direction]; }
-
-    // The neighbors that have to be earlier for each solid to be there.
-    const std::array<Link, Kind::solids>& solids() const { return solids_; }
 
     // The cycle of faces around a component of the later neighbors.
     Faces around(Link component) const {
@@ -298,13 +295,14 @@ private:
     }
 
     std::span<const Neighbor> around_ = Neighborhood::of(Kind::connectivity, 3).neighbors();
+    Link all_but_corners_ = Neighborhood::of(Kind::connectivity, 3).all();
     std::array<unsigned, directions> numbers_{};
     std::array<Neighbor, directions> offsets_{};
     std::array<unsigned, 26> directions_{};
     std::array<std::array<unsigned, directions>, directions> face_of_{};
     std::array<Face, Kind::faces> faces_{};
     std::array<std::array<Outer, Kind::sides_of_a_face>, Kind::faces> outer_{};
-    std::array<Link, Kind::solids> solids_{};
+    std::array<Link, Kind::solids> solids_{};  // the neighbors that have to be earlier for each to be there
     std::array<std::array<unsigned, 2>, Kind::faces> solids_of_{};
     std::array<std::vector<Coface>, directions> cofaces_{};
     std::vector<Summary> summaries_;
