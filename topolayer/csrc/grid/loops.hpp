@@ -343,7 +343,7 @@ private:
         }
     }
 
-    // White noise needs 1.5 pops a voxel, images of things less than 0.5.
+    // White noise needs about one pop a voxel, what is smooth much less.
 #ifndef TOPOLAYER_POPS_PER_VOXEL
 #define TOPOLAYER_POPS_PER_VOXEL 2  // the fuzz target, whose chains are short, sets it to 0
 #endif
