@@ -192,7 +192,7 @@ def _end(watch: object, setting: tuple[Any, str]) -> None:
 
 
 def _setting(config: Any) -> tuple[Any, str]:
-    """Where the value for all threads is. An assignment to the configuration counts in its own thread only."""
+    """The place of the value for all threads. An assignment to the configuration counts in its own thread only."""
     entry = getattr(config, "_config", {}).get(_NAME)
     return (entry, "default") if hasattr(entry, "default") else (config, _NAME)  # before torch 2.6
 

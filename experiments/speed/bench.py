@@ -111,7 +111,7 @@ def _too_slow(contender: Contender, size: str, times: Times) -> bool:
 
 
 def shares(config: Config, stop: Callable[[], bool]) -> list[Share]:
-    """Of Section 4's network (unless it has to be quick) and of the demo's."""
+    """The penalty's share of a step of Section 4's network (unless it has to be quick) and of the demo's."""
     if not config.steps:
         return []
     log.info("training steps with the penalty")

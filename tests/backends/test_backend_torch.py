@@ -317,7 +317,7 @@ def _elsewhere(filtration: Any) -> Any:
 
 
 def test_it_comes_first_for_tensors_on_an_accelerator() -> None:
-    """Where it can: the other filtrations, and the middle dimension of volumes, are copied to the CPU."""
+    """It does so where it can: other filtrations, and the middle dimension of volumes, are copied to the CPU."""
     choose = importlib.import_module("topolayer._backends").choose_backend
     volume = grid_family("V", 3, 4, 5)
     for family, dims, here, there in (

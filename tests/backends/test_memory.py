@@ -35,7 +35,7 @@ HUGE = torch.zeros(()).expand(2**16, 2**16 + 1)  # one number, seen 2**32 + 2**1
     ids=repr,
 )
 def test_samples_beyond_32_bits_are_refused(filtration: Any) -> None:
-    """By name: with the reason. Whichever can: there is none, and each says why."""
+    """A backend by its name says the reason; where any may do it there is none, and each says why."""
     entries = torch.Size(filtration.sample_shape).numel()
     reason = rf"at most {2**32 - 1} entries, got {entries}"
     with pytest.raises(ValueError, match=rf"^backend: 'native' cannot .*{reason}"):

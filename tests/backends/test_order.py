@@ -70,7 +70,7 @@ def test_zeros_of_both_signs_are_one_value(zero: float) -> None:
 
 @pytest.mark.parametrize(("backend", "family", "dims"), pairings((*FAMILIES, *MASKED)))
 def test_bars_are_ordered(backend: str, family: Family, dims: tuple[int, ...]) -> None:
-    """By sample, dimension, death, birth, the last two in filtration order."""
+    """Bars are sorted by sample, dimension, death, birth, the last two in filtration order."""
     for superlevel in family.signs:
         values = family.random((4, 6), seed=3)
         place = places(family, values, superlevel)
@@ -87,7 +87,7 @@ def test_bars_are_ordered(backend: str, family: Family, dims: tuple[int, ...]) -
 
 @pytest.mark.parametrize(("backend", "family", "dims"), pairings(tuple(FAMILIES)))
 def test_ranks(backend: str, family: Family, dims: tuple[int, ...]) -> None:
-    """By length within sample and dimension, essential bars first; ties by earlier birth, then earlier death."""
+    """Ranks are by length within sample and dimension, essential bars first; ties by earlier birth, then death."""
     for superlevel in family.signs:
         values = family.random((24,), seed=4, levels=3)
         place = places(family, values, superlevel)

@@ -77,7 +77,7 @@ def test_ranks_of_rips(threshold: float) -> None:
 
 
 def test_ranks_of_alpha() -> None:
-    """By (value, dimension, position)."""
+    """Cells are sorted by (value, dimension, position)."""
     filtration = tl.Alpha(torch.tensor([[0.0, 0], [4, 0], [2, 1]], dtype=torch.float64))
     (ranks,) = _ranks(filtration)
     dims = [len(s) - 1 for part in filtration.simplices for s in part.tolist()]

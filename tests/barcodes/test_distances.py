@@ -83,7 +83,7 @@ def test_by_hand() -> None:
 
 @functools.cache
 def real(dim: int, superlevel: bool) -> tuple[tl.Barcode, tl.Barcode]:
-    """Of photographs, and of the same in another order."""
+    """Barcodes of photographs, and of the same in another order."""
     images = pictures()
     return tuple(  # type: ignore[return-value]
         tl.persistence(tl.Freudenthal(values, superlevel=superlevel), (0, 1)).select(dim=dim)

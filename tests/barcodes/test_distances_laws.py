@@ -75,7 +75,7 @@ def test_orders_fall_to_the_bottleneck_distance() -> None:
 
 
 def test_sliced_wasserstein_is_bounded_by_wasserstein() -> None:
-    """By 2 sqrt 2 times the one of order 1; Carrière et al. (2017), Theorem 3.4, with this normalization."""
+    """The bound is 2 sqrt 2 times the one of order 1; Carrière et al. (2017), Theorem 3.4, with this normalization."""
     a, b, _ = _three()
     sliced = tl.sliced_wasserstein(a, b, dim=1, directions=200)
     assert (sliced <= 2 * math.sqrt(2) * tl.wasserstein(a, b, order=1, dim=1)).all()

@@ -190,7 +190,7 @@ def test_none_of_the_longest() -> None:
 
 
 def test_longest_agrees_with_the_ranks_under_ties() -> None:
-    """By the gradient: which of equal bars is the k-th."""
+    """The gradient shows which of equal bars is the k-th."""
     x = torch.randint(0, 4, (3, 8, 9), generator=torch.Generator().manual_seed(0)).double().requires_grad_()
     bars = tl.persistence(tl.Freudenthal(x, superlevel=True))
     for k in (1, 4, 7):

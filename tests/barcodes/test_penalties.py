@@ -53,7 +53,7 @@ def test_against_the_formula(batch: tuple[int, ...], superlevel: bool, essential
 @pytest.mark.parametrize("essential", ["count", "exclude"])
 @pytest.mark.parametrize("kind", "FVT")
 def test_bars_of_equal_length_at_the_k_th_place(kind: str, essential: str) -> None:
-    """Which of them is spared is seen in their midpoints: earlier birth first, then earlier death, as in the ranks."""
+    """Midpoints show which of them is spared: earlier birth first, then earlier death, as in the ranks."""
     family = grid_family(kind, 7, 8)
     for superlevel in (False, True):
         filtration = family.make(family.random((3, 4), levels=5), superlevel)

@@ -138,7 +138,7 @@ def test_graphs_and_meshes(family: Family, superlevel: bool) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", [(40,), (30, 41), (9, 10, 11), (1, 50), (50, 1)], ids=str)
 def test_it_is_morphological_reconstruction(shape: tuple[int, ...], kind: str) -> None:
-    """By scikit-image, from the extrema that are kept."""
+    """scikit-image reconstructs it from the extrema that are kept."""
     family = grid_family(kind, *shape)
     for seed, superlevel, levels in itertools.product(range(4), (False, True), (5, 50, None)):
         values = family.random(seed=seed, levels=levels, dtype=WIDE[seed % 2])

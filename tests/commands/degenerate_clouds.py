@@ -138,7 +138,7 @@ def _segments(rng: Rng) -> Points:
 
 
 def _clusters(rng: Rng) -> Points:
-    """Of very different density, on lattices or not."""
+    """Clusters of very different density, on lattices or not."""
     d = int(rng.choice([2, 3]))
     parts = []
     for power in rng.integers(-9, 1, 4):

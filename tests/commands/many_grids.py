@@ -148,7 +148,7 @@ class Round:
         return tuple(self.values.shape[1:])
 
     def filtration(self, values: Tensor, mask: Tensor | None) -> tl.Freudenthal | tl.Cubical:
-        """Of values like these: one grid, or several batches of all."""
+        """The filtration of values like these: one grid, or several batches of all."""
         options = {"ndim": len(self.shape), "superlevel": self.superlevel, "mask": mask}
         if self.kind == "F":
             return tl.Freudenthal(values, **options)

@@ -141,7 +141,7 @@ def test_insertion_gives_up_on_spheres() -> None:
 
 @pytest.mark.parametrize("d", [2, 3, 4])
 def test_signs_are_exact(d: int) -> None:
-    """Of small integers doubles are exact, too; the same points far from the origin and near to a plane are not."""
+    """With small integers doubles are exact, too; far from the origin and near to a plane they are not."""
     rng = np.random.default_rng(0)
     for polynomial, count in ((orientation, d + 1), (in_sphere, d + 2), (center, d + 1), (center, 3)):
         points = rng.integers(-2, 3, (60 * count, d)).astype(np.float64)

@@ -36,7 +36,7 @@ def frame(*shape: int) -> Tensor:
 
 
 def masks(*shape: int) -> dict[str, Tensor]:
-    """Of one sample each."""
+    """Masks of one sample each."""
     one = torch.zeros(shape, dtype=torch.bool)
     one.flatten()[math.prod(shape) // 2] = True
     halves = torch.ones(shape, dtype=torch.bool)
@@ -198,7 +198,7 @@ def test_bars_that_never_die_count() -> None:
 
 
 def test_order_and_ranks() -> None:
-    """What is outside is last, and has no rank."""
+    """Pixels outside come last, and have no rank."""
     values, mask = torch.tensor([math.nan, 3.0, -1.0, 2.0]), torch.tensor([False, True, False, True])
     filtration = tl.Cubical(values, ndim=1, mask=mask)
     order = filtration.order()
@@ -220,7 +220,7 @@ def test_an_empty_batch() -> None:
 @pytest.mark.parametrize("backend", ["native", "torch", "gudhi"])
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_value_inside_that_is_not_finite_is_named(bad: float, backend: str) -> None:
-    """By its place in the tensor that was given, beside the largest number too."""
+    """A number is named by its place in the tensor that was given, beside the largest number too."""
     for other in (0.0, ENDS[torch.float32]):
         values, mask = torch.full((2, 3, 4), other), torch.ones(2, 3, 4, dtype=torch.bool)
         values[0, 0, 0] = math.nan

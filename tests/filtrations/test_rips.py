@@ -125,7 +125,7 @@ def test_coincident_points(backend: str) -> None:
 
 
 def _with_diagonal(*entries: float) -> torch.Tensor:
-    """Of distances from 1 to 2."""
+    """Distances from 1 to 2, beside these on the diagonal."""
     matrix = _distances(len(entries))
     matrix[0, 1] = matrix[1, 0] = 1.0
     matrix.diagonal().copy_(torch.tensor(entries))
@@ -162,7 +162,7 @@ def test_a_single_point_has_a_diagonal_too() -> None:
 
 
 def _cosine_distances(dtype: torch.dtype, seed: int) -> torch.Tensor:
-    """Of ten vectors and the same once more, with rounding of two units."""
+    """The distances of ten vectors and the same once more, with rounding of two units."""
     generator = torch.Generator().manual_seed(seed)
     vectors = torch.randn(10, 16, dtype=torch.float64, generator=generator).repeat(2, 1)
     unit = torch.nn.functional.normalize(vectors, dim=1)
@@ -186,7 +186,7 @@ def test_negative_by_rounding_counts_as_zero(dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_cosine_distances_that_are_all_small(dtype: torch.dtype) -> None:
-    """Of one vector repeated: all entries are rounding, on the scale of 1, which their largest does not show."""
+    """One vector is repeated: all entries are rounding, on the scale of 1, which their largest does not show."""
     negative = 0
     for seed in range(50):
         generator = torch.Generator().manual_seed(seed)

@@ -57,7 +57,7 @@ def barcode(
     levels: int | None = 4,
     dtype: torch.dtype = torch.float64,
 ) -> tl.Barcode:
-    """Of random images: with ties, or without levels with none."""
+    """The barcode of random images, with ties; without `levels` with none."""
     family = grid_family("V", 7, 8)
     values = family.random(batch, dtype, levels=levels)
     return tl.persistence(family.make(values, superlevel), dims)

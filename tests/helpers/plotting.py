@@ -25,7 +25,7 @@ def bars_of(image: torch.Tensor = IMAGE, superlevel: bool = True, dims: Any = (0
 
 
 def points(ax: Axes) -> list[list[tuple[float, float]]]:
-    """Of every scatter plot that is on the axes, in the order in which they were drawn."""
+    """The points of every scatter plot that is on the axes, in the order in which they were drawn."""
     return [[tuple(p) for p in c.get_offsets().tolist()] for c in ax.collections if isinstance(c, PathCollection)]
 
 

@@ -255,7 +255,7 @@ def test_few_maxima_by_regions(shape: tuple[int, ...], k: int, p: float) -> None
 @pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # torch's own, in forward mode
 @pytest.mark.parametrize("shape", [(2, 3, 5, 6), (1, 2, 3, 4, 3)], ids=str)
 def test_few_maxima_by_regions_gradient(shape: tuple[int, ...]) -> None:
-    """Of the distance to a constant: the simplified magnitude is held fast."""
+    """It is that of the distance to a constant: the simplified magnitude is held constant (detached)."""
     h = _activation(*shape).requires_grad_()
     magnitude = tl.channel_norm(h.detach())
     fixed = tl.simplify(tl.Freudenthal(magnitude, ndim=len(shape) - 2, superlevel=True), k=2)

@@ -31,7 +31,7 @@ def _seeded(seeded: None) -> None:
 @pytest.mark.parametrize(("prominence", "expected"), [(0.0, 4), (0.1, 3), (0.25, 2), (0.5, 2), (0.75, 1), (0.9, 1)])
 @pytest.mark.parametrize(("scale", "shift"), [(1, 0), (1e-3, 0), (8, 16)])
 def test_counts_by_hand(prominence: float, expected: int, scale: float, shift: float) -> None:
-    """Of the heights 4, 3, 1, 0.25 the first never dies. Neither scale nor shift changes a count; 3 is not above 3."""
+    """The first of the heights 4, 3, 1, 0.25 never dies. Neither scale nor shift changes a count; 3 is not above 3."""
     model = Shows(peaks=lambda x: scale * x + shift)
     found = row(tl.probe(model, [peaks(4, 0.25, 3, 1)], prominence=prominence), "peaks")
     assert (found["prominent"], found["maxima"]) == (expected, 4)
@@ -170,7 +170,7 @@ def test_a_better_layer_wins_over_a_cheaper_one_that_is_clearly_worse(clock: Non
 
 @pytest.mark.parametrize(("swapped", "recommended"), [((5, 6), "cheap"), ((2, 9), "good")])
 def test_a_little_less_correlation_for_less_cost(clock: None, swapped: tuple[int, int], recommended: str) -> None:
-    """Of 12 images two are exchanged: the correlation falls by 12 d² / (12³ - 12), 0.007 and 0.34."""
+    """Two of 12 images are exchanged: the correlation falls by 12 d² / (12³ - 12), 0.007 and 0.34."""
     masks, order = blobs(*range(1, 13)), torch.arange(12)
     order[list(swapped)] = order[list(swapped[::-1])]
     model = Shows(cheap=lambda x: speckled(x[order]), good=lambda x: doubled(speckled(x)))

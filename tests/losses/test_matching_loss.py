@@ -48,7 +48,7 @@ def test_gudhi_on_photographs(dims: tuple[int, ...], construction: str) -> None:
 
 
 def test_gudhi_on_masks() -> None:
-    """Of people, beside a blurred and noisy prediction."""
+    """The masks show people; the prediction is blurred and noisy."""
     mask = masks(number=8)
     blurred = torch.nn.functional.avg_pool2d(mask[:, None], 5, stride=1, padding=2)[:, 0]
     noise = torch.rand(mask.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

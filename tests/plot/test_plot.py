@@ -105,7 +105,7 @@ def test_bars_that_coincide_are_counted(
 
 
 def test_bars_that_never_die_and_coincide_are_counted() -> None:
-    """By dimension, so that the numbers of two dimensions do not cover one another."""
+    """Dimensions are counted separately, so that the numbers of two do not cover one another."""
     simplices = [torch.tensor(CYCLE), torch.tensor([[4], [5]])]
     ax = plot.diagram(tl.persistence(tl.LowerStar(torch.zeros(6), simplices), (0, 1)))
     (infinity,) = ax.get_yticks(minor=True)

@@ -216,7 +216,7 @@ MASK = values(0) > 0
 
 @pytest.mark.parametrize("name", OF_NUMBERS)
 def test_what_looks_at_numbers_is_refused_in_a_graph(name: str) -> None:
-    """Of torch.export: in our words, with what to do."""
+    """torch.export shows our words, with what to do."""
 
     def function(x: Tensor) -> Tensor:
         return OF_NUMBERS[name](x, tl.persistence(tl.Freudenthal(x)))

@@ -37,7 +37,7 @@ def squares(barcode: tl.Barcode) -> Tensor:
 
 
 def distances(points: Tensor) -> Tensor:
-    """Of points, less their diagonal; torch.cdist has no derivative in forward mode."""
+    """The distances of points, with 0 on the diagonal; torch.cdist has no derivative in forward mode."""
     apart = (points[:, None] - points).square().sum(dim=2)
     return torch.where(torch.eye(len(points), dtype=torch.bool), 0, apart)
 
@@ -170,7 +170,7 @@ def test_what_is_refused_without_a_transform_is_refused_with_one() -> None:
 
 @pytest.mark.parametrize("step", [0, 1])
 def test_regularizer_of_a_functional_call(step: int) -> None:
-    """Of every second step the penalty is asked for: in step 1 it is 0."""
+    """The penalty is due in every second step: in step 1 it is 0."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 1, 1)).double()
     image = torch.rand(2, 1, 9, 8, dtype=torch.float64)

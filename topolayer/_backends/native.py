@@ -85,7 +85,7 @@ class NativeBackend:
 
 
 def extended_pairs(filtration: Filtration) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Of graphs: (bars, 2) indices, dimensions, kinds (0 ordinary, 1 relative, 2 extended) and samples, in order."""
+    """The bars of graphs: (bars, 2) indices, dims, kinds (0 ordinary, 1 relative, 2 extended) and samples, in order."""
     if filtration.samples == 0:
         none = torch.empty(0, dtype=torch.int64)
         return none.reshape(0, 2), none, none, none

@@ -177,7 +177,7 @@ def _compare(keys: Tensor, around: Sequence[_Offset], neighbours: Sequence[_Offs
 
 
 def _follow(towards: Tensor, longest: int) -> Tensor:
-    """Where one gets to in the end from each element. A test whether one is there would make the host wait."""
+    """The last element on the way from each one. A test whether it is reached would make the host wait."""
     for _ in range(longest.bit_length()):  # each doubles how far one has got
         towards = towards[towards]
     return towards

@@ -83,7 +83,7 @@ def _gather(filtration: Filtration, indices: Tensor) -> Tensor:
 
 
 def _check_kept(k: int | None, threshold: float | None, dtype: torch.dtype) -> tuple[int, float]:
-    """How many bars are kept, and how long they are at least: of the two, one limits nothing."""
+    """How many bars are kept, and how long they are at least; one of the two limits nothing."""
     if (k is None) == (threshold is None):
         got = "neither" if k is None else "both"
         raise TypeError(

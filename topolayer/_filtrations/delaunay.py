@@ -13,7 +13,7 @@ from topolayer._filtrations.insertion import by_insertion
 from topolayer._filtrations.predicates import Cloud, Signs, have_sign, in_sphere, orientation, signs
 from topolayer._filtrations.simplices import FaceLattice, Indices, Simplices, face_lattice
 
-# Of points in the unit cube. Coordinates that were moved are multiples of the grid's, so that differences are exact.
+# Points lie in the unit cube. Coordinates that were moved are multiples of the grid's, so that differences are exact.
 _MOVES = [2.0**-28, 2.0**-27]
 _GRID = 2.0**-52
 _MANY_DIMENSIONS = 8  # below, no cloud of ordinary size comes near the bound on its simplices

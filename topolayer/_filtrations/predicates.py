@@ -16,8 +16,8 @@ from topolayer._filtrations.simplices import Indices
 
 Array: TypeAlias = NDArray[Any]  # of float64, or of Python integers
 Signs = NDArray[np.int8]
-# Of edges (d, k, m), from the first to the others of k + 1 points, m times: values (m,) or (several, m), of how many
-# products of edges' coordinates each is the sum at most, and the number of factors in each.
+# A function of edges (d, k, m), from the first to the others of k + 1 points, m times. It returns values (m,) or
+# (several, m), of how many products of edges' coordinates each is the sum at most, and the number of factors in each.
 Polynomial: TypeAlias = Callable[[Array], tuple[Array, int, int]]
 
 
@@ -85,23 +85,23 @@ def _edges(points: Array, rows: Indices) -> Array:
 
 
 def orientation(edges: Array) -> tuple[Array, int, int]:
-    """Of d + 1 points: the determinant of their differences."""
+    """The determinant of the differences of d + 1 points."""
     d = len(edges)
     return _minors(list(edges.swapaxes(0, 1)))[tuple(range(d))], math.factorial(d), d
 
 
 def in_sphere(edges: Array) -> tuple[Array, int, int]:
-    """Of d + 2 points: the sign of `orientation` of the first d + 1 where the last is outside of their sphere."""
+    """A number with the sign of `orientation` of the first d + 1 points where the last is outside of their sphere."""
     d = len(edges)
     rows = [[*edge, _dot(edge, edge)] for edge in edges.swapaxes(0, 1)]
     return _minors(rows)[tuple(range(d + 1))], d * math.factorial(d + 1), d + 2
 
 
 def center(edges: Array) -> tuple[Array, int, int]:
-    """Of k + 1 points: barycentric coordinates of the center of their smallest circumsphere, times a positive number.
+    """Barycentric coordinates of the center of the smallest circumsphere of k + 1 points, times a positive number.
 
-    The center c = sum x_j e_j has 2 c . e_i = e_i . e_i: Cramer's rule for the products of edges. (k + 1, m), of points
-    that have a volume.
+    The center c = sum x_j e_j has 2 c . e_i = e_i . e_i: Cramer's rule for the products of edges. The result is
+    (k + 1, m); the points have a volume.
     """
     d, k, _ = edges.shape
     along = edges.swapaxes(0, 1)

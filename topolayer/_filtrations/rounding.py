@@ -1,4 +1,4 @@
-"""What rounding did to a matrix of distances: as much as may be let pass is, the rest is refused."""
+"""Rounding errors in a matrix of distances: what is harmless passes, the rest is refused."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from topolayer._tracing import is_traced, to_numpy
 
 
 def check_distances(distances: Tensor, dtype: torch.dtype) -> bool:
-    """Of (*batch, n, n) matrices, off the graph, with the diagonal; `dtype` is the one they came in, before raising.
+    """Refuse (*batch, n, n) matrices, off the graph, whose entries are no distances up to the rounding of `dtype`.
 
-    Returns whether rounding has made an entry negative.
+    The diagonal is still there, and `dtype` is the one they came in, before raising. Returns whether rounding has made
+    an entry negative.
     """
     count = distances.shape[-1]
     if count == 1:
@@ -53,7 +54,7 @@ def check_distances(distances: Tensor, dtype: torch.dtype) -> bool:
 
 
 def _extremes(distances: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Of each matrix of two points or more: the smallest and the largest entry off the diagonal, the largest absolute
+    """For each matrix of two points or more, the smallest and the largest entry off the diagonal, the largest absolute
     value on it, and the largest difference of two entries across it. On the CPU that is one pass of the core.
     """
     *batch, count, _ = distances.shape

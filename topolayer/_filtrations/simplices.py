@@ -57,7 +57,7 @@ class FaceLattice(NamedTuple):
 
 
 def face_lattice(cells: Simplices, *, vertices: int) -> FaceLattice:
-    """Of a complex in which every simplex is a face of a cell of the top dimension."""
+    """The faces of cells that are all of one dimension, which is the top one."""
     rows = cells[np.argsort(_keys(cells, vertices))]
     simplices, facets = [rows], []
     while rows.shape[1] > 1:

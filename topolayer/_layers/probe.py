@@ -25,7 +25,7 @@ from topolayer._layers.table import Cell, LayerTable
 ToGrid = Callable[[Tensor], Tensor]
 Grids = ToGrid | Callable[[Tensor, str], Tensor]
 
-# Of the masks, this share has no more components than the recommended k: a few shattered masks do not raise it.
+# The share of masks that have no more components than the recommended k: a few shattered masks do not raise it.
 _SHARE_OF_MASKS = 0.95
 
 # A difference of correlations that is not worth a more expensive layer.
@@ -195,7 +195,7 @@ class _Seen:
 
 @dataclass
 class _Layer:
-    """What is known of a layer so far. Of every batch: (images,) numbers, means over the runs of the layer."""
+    """What is known of a layer so far: for every batch (images,) numbers, means over the runs of the layer."""
 
     runs: int = 0
     shape: tuple[int, ...] = ()

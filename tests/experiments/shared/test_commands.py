@@ -42,7 +42,7 @@ def python(code: str, *arguments: str) -> list[str]:
 
 
 def test_help_needs_no_torch() -> None:
-    """Which takes seconds to import. All commands in one process: none may import it."""
+    """torch takes seconds to import. All commands run in one process: none may import it."""
     code = f"""
 import contextlib, io, runpy
 for command in {COMMANDS}:

@@ -47,7 +47,7 @@ public:
         return find(sample, graph, bars, nullptr) ? &tree_ : nullptr;
     }
 
-    // Of the last sample: the place of a vertex in the filtration order, the vertex at a place, the oldest one of a component.
+    // In the last sample: the place of a vertex in the filtration order, the vertex at a place, the oldest one of a component.
     UnionFind::Element age(Graph::Vertex vertex) const { return age_[vertex]; }
     Graph::Vertex vertex(UnionFind::Element age) const { return by_age_[age].index; }
     Graph::Vertex oldest(Graph::Vertex vertex) { return by_age_[components_.root(age_[vertex])].index; }

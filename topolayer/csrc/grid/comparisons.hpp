@@ -92,7 +92,7 @@ private:
         }
     }
 
-    // Of equal values the one that follows is later.
+    // Equal values enter in the order of their positions.
     template <bool superlevel>
     static bool is_earlier(Value there, Value here) {
         return superlevel ? there > here : there < here;

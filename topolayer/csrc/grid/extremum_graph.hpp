@@ -149,7 +149,7 @@ public:
     Buffer<Arc>& arcs() { return parts_.front().arcs; }
     Buffer<Keyed<Word>>& keys_of_arcs() { return parts_.front().keys_of_arcs; }
 
-    // Of every pixel; see grid/neighborhood.hpp.
+    // One for each pixel; see grid/neighborhood.hpp.
     const std::uint8_t* codes() { return map_.codes(); }
 
     std::size_t bytes() const {

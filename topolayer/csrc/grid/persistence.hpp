@@ -63,7 +63,7 @@ public:
         return &tree_;
     }
 
-    // Of the pixels, after the last computation.
+    // One for each pixel, after the last computation; see grid/neighborhood.hpp.
     const std::uint8_t* codes() { return graph_.codes(); }
 
     std::size_t bytes() const {
