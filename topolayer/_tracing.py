@@ -25,6 +25,10 @@ _TRACING_MODES = {"FakeTensorMode", "FunctionalTensorMode", "FlopCounterMode", "
 Tensors = TypeVar("Tensors")  # a tensor or a tuple of tensors
 
 transforms_are_active: Callable[[], bool] = torch._C._are_functorch_transforms_active
+# Newer versions warn of the older name, which does not tell who traces.
+_is_fx_tracing: Callable[[], bool] = (
+    getattr(torch.fx._symbolic_trace, "is_fx_symbolic_tracing", None) or torch.fx._symbolic_trace.is_fx_tracing
+)
 
 
 # torch.compile breaks its graph for what this decorates. The public torch.compiler.disable loads the compiler at once.
@@ -86,7 +90,7 @@ def is_traced() -> bool:
     return (
         writes_a_graph()
         or torch._C._is_tracing()
-        or torch.fx._symbolic_trace._is_fx_tracing_flag
+        or _is_fx_tracing()
         or any(type(mode).__name__ in _TRACING_MODES for mode in _get_current_dispatch_mode_stack())
     )
 
