@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import topolayer as tl
-from topolayer import losses, metrics, plot
+from topolayer import losses, metrics, nn, plot
 
 PACKAGE = Path(tl.__file__).parent
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if "build" not in path.parts)
@@ -66,7 +66,7 @@ NAMES = [
     "wasserstein_matching",
     "wasserstein_matching_loss",
 ]
-ROOMS = {"losses", "metrics", "plot"}
+ROOMS = {"losses", "metrics", "nn", "plot"}
 MODULES = ["BettiNumberLoss", "WassersteinMatchingLoss"]
 PICTURES = [
     "activations",
@@ -83,6 +83,7 @@ PICTURES = [
 def test_snapshot_of_the_public_names() -> None:
     assert sorted(tl.__all__) == NAMES
     assert sorted(plot.__all__) == PICTURES
+    assert sorted(nn.__all__) == ["Flat", "Gaussian", "Grid", "Line", "PersLay", "Power", "Tent"]
     assert sorted(metrics.__all__) == ["BettiError"]
     assert sorted(losses.__all__) == sorted([*MODULES, "betti_error", "wasserstein_matching_loss"])
     for name in NAMES:
@@ -240,6 +241,13 @@ OF_MODULES = ["sigmoid=False", "softmax=False", "reduction='mean'"]
                 "seed=0",
             ],
         ),
+        ("nn.PersLay", ["transform", "*", "weight=None", "pooling='sum'", "dim=None"]),
+        ("nn.Gaussian", ["centers", "*", "sigma"]),
+        ("nn.Tent", ["levels"]),
+        ("nn.Flat", ["levels", "*", "softness"]),
+        ("nn.Line", ["channels"]),
+        ("nn.Power", ["p=1.0", "*", "scale=1.0"]),
+        ("nn.Grid", ["weights", "*", "births", "lengths"]),
         ("Freudenthal", ["values", "*", "ndim=2", "superlevel=False", "mask=None"]),
         ("Cubical", ["values", "*", "ndim=2", "construction='V'", "superlevel=False", "mask=None"]),
         ("LowerStar", ["values", "simplices", "*", "superlevel=False"]),

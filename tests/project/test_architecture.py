@@ -52,7 +52,7 @@ def _real() -> dict[str, set[str]]:
 def _lines_of_the_diagram() -> list[set[str]]:
     """The rooms, top down."""
     (diagram,) = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
-    return [set(re.findall(r"(?<!\w)(_\w+|plot|losses|metrics)", line)) for line in diagram.splitlines()]
+    return [set(re.findall(r"(?<!\w)(_\w+|plot|losses|metrics|nn)\b", line)) for line in diagram.splitlines()]
 
 
 def test_imports_are_those_of_the_table() -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 import topolayer as tl
-from topolayer import losses, metrics
+from topolayer import losses, metrics, nn
 
 from ..helpers.bad_inputs import BARCODES, FILTRATIONS, LAYERS, WITHOUT_INPUT, Bad
 
@@ -27,7 +27,7 @@ def test_a_message_has_its_four_parts(bad: Bad) -> None:
 
 def test_every_public_name_is_there_twice() -> None:
     found = Counter(bad.name for bad in TABLE)
-    assert found.keys() | WITHOUT_INPUT == {*tl.__all__, *losses.__all__, *metrics.__all__}
+    assert found.keys() | WITHOUT_INPUT == {*tl.__all__, *losses.__all__, *metrics.__all__, *nn.__all__}
     assert not found.keys() & WITHOUT_INPUT
     assert min(found.values()) >= 2
     assert len({bad[2:] + bad[:1] for bad in TABLE}) == len(TABLE) >= 70

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 import topolayer as tl
-from topolayer import losses, metrics, plot
+from topolayer import losses, metrics, nn, plot
 
 MODULES = sorted(
     module.name
@@ -37,7 +37,7 @@ def test_examples(name: str) -> None:
 
 
 # The functions of `losses` are those of `tl`.
-PUBLIC = [(module, name) for module in (tl, metrics, plot) for name in module.__all__]
+PUBLIC = [(module, name) for module in (tl, metrics, nn, plot) for name in module.__all__]
 PUBLIC += [(losses, name) for name in losses.__all__ if name not in tl.__all__]
 # Records: their fields are attributes.
 RESULTS = {"BarIndices", "Barcode", "Capabilities", "EssentialBars", "ExtendedBarcode", "IndexPairs", "LayerTable"}

@@ -1,0 +1,335 @@
+"""Transformations of single bars, with parameters: from births and deaths (bars,) to features (bars, channels)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from topolayer._checks import check_finite, check_integer, check_number, floating
+
+_CHUNK = 2**16  # features that are computed at once, in the cache
+
+
+class _OfBars(nn.Module):
+    """What the transformations share."""
+
+    def forward(self, births: Tensor, deaths: Tensor) -> Tensor:
+        """The features of each bar.
+
+        Args:
+            births: (bars,), in the input's units.
+            deaths: (bars,), likewise; below the births in a superlevel barcode.
+
+        Returns:
+            (bars, channels), differentiable in the bars and the parameters.
+        """
+        raise NotImplementedError
+
+    def extra_repr(self) -> str:
+        """The shapes of the parameters."""
+        return ", ".join(f"{name}={tuple(parameter.shape)}" for name, parameter in self.named_parameters())
+
+
+class Gaussian(_OfBars):
+    r"""A Gaussian around each of several centers in the plane of births and lengths.
+
+    The feature of a bar (b, d) at the center (x, y) is
+    :math:`e^{-(b - x)^2 / 2\sigma_b^2 - (|d - b| - y)^2 / 2\sigma_\ell^2}`, 1 at the center. With centers on a grid,
+    weights and a sum this is a persistence image without its constant factor. The Gaussian point transformation of
+    Carrière et al. (2020).
+
+    Args:
+        centers: (channels, 2) a birth and a length for each channel, in the input's units; where they start from.
+        sigma: standard deviation, > 0; a pair has one for births and one for lengths. What is learned is its logarithm.
+
+    Raises:
+        TypeError, ValueError: `centers` has another shape or is not finite; `sigma` is not > 0.
+
+    Example:
+        >>> import torch
+        >>> from topolayer import nn
+        >>> gaussian = nn.Gaussian(torch.tensor([[0.0, 1.0], [2.0, 1.0]]), sigma=1.0)
+        >>> gaussian(torch.tensor([0.0]), torch.tensor([1.0]))  # a bar from 0 to 1
+        tensor([[1.0000, 0.1353]], grad_fn=<_GaussiansBackward>)
+    """
+
+    def __init__(self, centers: Tensor, *, sigma: float | tuple[float, float]) -> None:
+        super().__init__()
+        start = floating("centers", centers).detach()
+        if start.ndim != 2 or start.shape[1] != 2 or len(start) == 0:
+            raise ValueError(
+                f"centers: expected shape (channels, 2), a birth and a length for each, got {tuple(start.shape)}; "
+                "torch.cartesian_prod(births, lengths) makes a grid"
+            )
+        check_finite("centers", start)
+        pair = sigma if isinstance(sigma, (tuple, list)) else (sigma, sigma)
+        if len(pair) != 2:
+            raise ValueError(
+                f"sigma: expected a number, or two, for births and for lengths, got {len(pair)}; all centers share them"
+            )
+        widths = torch.tensor([_positive("sigma", number) for number in pair], dtype=start.dtype, device=start.device)
+        self.centers = nn.Parameter(start.clone())
+        self.log_sigma = nn.Parameter(widths.log())
+
+    def forward(self, births: Tensor, deaths: Tensor) -> Tensor:
+        units = (-self.log_sigma).exp()
+        points = torch.stack([births, (deaths - births).abs()], dim=1)
+        features: Tensor = _Gaussians.apply(points * units, self.centers * units)  # type: ignore[no-untyped-call]
+        return features
+
+
+class _Gaussians(torch.autograd.Function):
+    """(bars, channels) Gaussians of width 1 of points (bars, 2) around centers (channels, 2).
+
+    The sums of its derivative are products of matrices: a third of the time that autograd's operations need.
+    """
+
+    @staticmethod
+    def forward(points: Tensor, centers: Tensor) -> Tensor:
+        return torch.cat([_gaussians(part, centers) for part in torch.split(points, max(1, _CHUNK // len(centers)))])
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs, output)
+        ctx.save_for_forward(*inputs, output)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        points, centers, features = ctx.saved_tensors
+        middle = centers.detach().mean(0)  # differences are not lost to rounding far from the origin
+        points, centers = points - middle, centers - middle
+        pulls = gradient * features
+        with torch.autocast(pulls.device.type, enabled=False):
+            to_points = pulls @ _with_ones(centers)
+            to_centers = pulls.mT @ _with_ones(points)
+        return (
+            to_points[:, :2] - points * to_points[:, 2:],
+            to_centers[:, :2] - centers * to_centers[:, 2:],
+        )
+
+    @staticmethod
+    def jvp(ctx: Any, of_points: Tensor, of_centers: Tensor) -> Tensor:
+        points, centers, features = ctx.saved_tensors
+        along = (points[:, None] - centers) * (of_points[:, None] - of_centers)
+        tangent: Tensor = -features * along.sum(-1)
+        return tangent
+
+
+def _gaussians(points: Tensor, centers: Tensor) -> Tensor:
+    x, y = (points[:, axis, None] - centers[:, axis] for axis in (0, 1))
+    return x.mul_(x).addcmul_(y, y).mul_(-0.5).exp_()
+
+
+def _with_ones(rows: Tensor) -> Tensor:
+    return torch.cat([rows, torch.ones_like(rows[:, :1])], dim=1)
+
+
+class Tent(_OfBars):
+    r"""The tent of a bar at each of several levels: :math:`\max(0, \min(t - b, d - t))`, as in `landscape`.
+
+    With `pooling=k` this is the persistence landscape, with weights of the length and a sum an unnormalized silhouette.
+    The triangle point transformation of Carrière et al. (2020), in the coordinates in which it makes landscapes;
+    GUDHI's `TentPerslayPhi`. In a superlevel barcode the tent stands over the bar as well, from d to b.
+
+    Args:
+        levels: (channels,) in the input's units; where they start from.
+
+    Raises:
+        TypeError, ValueError: `levels` has another shape or is not finite.
+
+    Example:
+        >>> import torch
+        >>> from topolayer import nn
+        >>> nn.Tent(torch.tensor([1.0, 2.0, 5.0]))(torch.tensor([0.0]), torch.tensor([4.0]))
+        tensor([[1., 2., 0.]], grad_fn=<ReluBackward0>)
+    """
+
+    def __init__(self, levels: Tensor) -> None:
+        super().__init__()
+        self.levels = nn.Parameter(_checked_levels(levels))
+
+    def forward(self, births: Tensor, deaths: Tensor) -> Tensor:
+        return _inside(births, deaths, self.levels).relu()
+
+
+class Flat(_OfBars):
+    r"""Whether a bar is alive at each of several levels, softly: :math:`1 / (1 + e^{-\min(t - b, d - t) / s})`.
+
+    With a sum this is a smooth Betti curve. GUDHI's `FlatPerslayPhi`, whose theta is 1 / s.
+
+    Args:
+        levels: (channels,) in the input's units; where they start from.
+        softness: s > 0, in the same units. What is learned is its logarithm.
+
+    Raises:
+        TypeError, ValueError: `levels` has another shape or is not finite; `softness` is not > 0.
+
+    Example:
+        >>> import torch
+        >>> from topolayer import nn
+        >>> nn.Flat(torch.tensor([2.0, 4.0, 5.0]), softness=0.1)(torch.tensor([0.0]), torch.tensor([4.0]))
+        tensor([[1.0000e+00, 5.0000e-01, 4.5398e-05]], grad_fn=<SigmoidBackward0>)
+    """
+
+    def __init__(self, levels: Tensor, *, softness: float) -> None:
+        super().__init__()
+        start = _checked_levels(levels)
+        self.levels = nn.Parameter(start)
+        self.log_softness = nn.Parameter(start.new_tensor(_positive("softness", softness)).log())
+
+    def forward(self, births: Tensor, deaths: Tensor) -> Tensor:
+        return (_inside(births, deaths, self.levels) * (-self.log_softness).exp()).sigmoid()
+
+
+class Line(_OfBars):
+    r"""Linear functions of a bar, :math:`u b + v |d - b| + c`: the line point transformation of Carrière et al. (2020).
+
+    The weights (u, v) and the biases c start from random numbers, as those of `torch.nn.Linear` do.
+
+    Args:
+        channels: how many.
+
+    Raises:
+        TypeError, ValueError: `channels` is no int >= 1.
+
+    Example:
+        >>> import torch
+        >>> from topolayer import nn
+        >>> nn.Line(3)(torch.tensor([0.0, 1.0]), torch.tensor([4.0, 2.0])).shape
+        torch.Size([2, 3])
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        channels = check_integer("channels", channels, least=1, most=2**31 - 1, remedy="how many features a bar gets")
+        linear = nn.Linear(2, channels)
+        self.weight, self.bias = linear.weight, linear.bias
+
+    def forward(self, births: Tensor, deaths: Tensor) -> Tensor:
+        lengths = (deaths - births).abs()
+        # Not nn.functional.linear, which autocast computes in half precision.
+        return births[:, None] * self.weight[:, 0] + lengths[:, None] * self.weight[:, 1] + self.bias
+
+
+class Power(_OfBars):
+    r"""One channel, :math:`c\,|d - b|^p` with a constant c that is learned: a weight that grows with the length.
+
+    Args:
+        p: power of the length, >= 0. Below 1 the gradient grows without bound as a length goes to zero.
+        scale: c, where it starts from.
+
+    Raises:
+        TypeError, ValueError: `p` or `scale` is no finite number, or `p` negative.
+
+    Example:
+        >>> import torch
+        >>> from topolayer import nn
+        >>> nn.Power(2)(torch.tensor([0.0, 1.0]), torch.tensor([4.0, 2.0]))
+        tensor([[16.],
+                [ 1.]], grad_fn=<MulBackward0>)
+    """
+
+    def __init__(self, p: float = 1.0, *, scale: float = 1.0) -> None:
+        super().__init__()
+        self.p = check_number("p", p, least=0, remedy="p=0 is a constant weight, p=1 the length")
+        scale = check_number("scale", scale, remedy="1 leaves the powers as they are")
+        self.scale = nn.Parameter(torch.tensor([scale], dtype=torch.get_default_dtype()))
+
+    def forward(self, births: Tensor, deaths: Tensor) -> Tensor:
+        return self.scale * (deaths - births).abs()[:, None] ** self.p
+
+    def extra_repr(self) -> str:
+        """The power."""
+        return f"p={self.p:g}"
+
+
+class Grid(_OfBars):
+    """One channel, a number for each cell of a grid in the plane of births and lengths, all of them learned: a weight
+    of any form.
+
+    A bar beyond the grid gets the number of the nearest cell. The gradient goes to the numbers, not to the bars, which
+    have a constant weight around them.
+
+    Args:
+        weights: (m, n) the numbers to start from, of m intervals of births and n of lengths.
+        births: the least and the greatest birth of the grid.
+        lengths: the least and the greatest length.
+
+    Raises:
+        TypeError, ValueError: `weights` has another shape or is not finite; `births` or `lengths` are no two finite
+            numbers, the second one greater.
+
+    Example:
+        >>> import torch
+        >>> from topolayer import nn
+        >>> grid = nn.Grid(torch.tensor([[0.0, 1.0], [0.0, 2.0]]), births=(0, 1), lengths=(0, 1))
+        >>> grid(torch.tensor([0.2, 0.6, 7.0]), torch.tensor([0.4, 1.2, 7.9]))
+        tensor([[0.],
+                [2.],
+                [2.]], grad_fn=<UnsqueezeBackward0>)
+    """
+
+    def __init__(self, weights: Tensor, *, births: tuple[float, float], lengths: tuple[float, float]) -> None:
+        super().__init__()
+        start = floating("weights", weights).detach()
+        if start.ndim != 2 or start.numel() == 0:
+            raise ValueError(
+                f"weights: expected shape (m, n), births by lengths, got {tuple(start.shape)}; "
+                "torch.ones(10, 10), for instance, is a start"
+            )
+        check_finite("weights", start)
+        self.births, self.lengths = _interval("births", births), _interval("lengths", lengths)
+        self.weights = nn.Parameter(start.clone())
+
+    def forward(self, births: Tensor, deaths: Tensor) -> Tensor:
+        row = _cells(births, self.births, self.weights.shape[0])
+        column = _cells((deaths - births).abs(), self.lengths, self.weights.shape[1])
+        return self.weights[row, column][:, None]
+
+    def extra_repr(self) -> str:
+        """The shape of the grid and its limits."""
+        return f"{super().extra_repr()}, births={self.births}, lengths={self.lengths}"
+
+
+def _inside(births: Tensor, deaths: Tensor, levels: Tensor) -> Tensor:
+    """(bars, levels) how far inside the bar a level is, from its nearer end; negative outside."""
+    middle, half = (births + deaths) / 2, (deaths - births).abs() / 2
+    return half[:, None] - (levels - middle[:, None]).abs()
+
+
+def _cells(numbers: Tensor, interval: tuple[float, float], cells: int) -> Tensor:
+    low, high = interval
+    place = ((numbers.detach() - low) * (cells / (high - low))).clamp(0, cells - 1)
+    return place.long()
+
+
+def _checked_levels(levels: Tensor) -> Tensor:
+    start = floating("levels", levels).detach()
+    if start.ndim != 1 or len(start) == 0:
+        raise ValueError(
+            f"levels: expected shape (channels,), got {tuple(start.shape)}; torch.linspace(0, 1, 20), for instance, "
+            "has it"
+        )
+    check_finite("levels", start)
+    return start.clone()
+
+
+def _positive(name: str, number: object) -> float:
+    remedy = "a start is the distance of neighbouring channels"
+    width, kind = check_number(name, number, least=0, remedy=remedy), torch.finfo(torch.float32)
+    if not kind.tiny <= width * width <= kind.max:
+        raise ValueError(f"{name}: expected a number > 0 whose square float32 can hold, got {width}; {remedy}")
+    return width
+
+
+def _interval(name: str, given: object) -> tuple[float, float]:
+    remedy = "(0, 1), for instance, are the limits of an image's"
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        got = f"{len(given)} numbers" if isinstance(given, (tuple, list)) else type(given).__name__
+        raise TypeError(f"{name}: expected two numbers, the least and the greatest, got {got}; {remedy}")
+    low, high = (check_number(name, number, remedy=remedy) for number in given)
+    if low >= high:
+        raise ValueError(f"{name}: expected the greater number second, got {low:g} and {high:g}; {remedy}")
+    return low, high

@@ -1,0 +1,139 @@
+"""PersLay: a feature vector of fixed size for each sample of a barcode, with everything in it learned."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import chain
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from topolayer._barcodes.barcode import Barcode
+from topolayer._barcodes.sums import of_one_dim
+from topolayer._checks import came, check_integer, check_word
+from topolayer._per_sample import counts, sums
+
+_POOLINGS = {"sum": "", "mean": "", "max": ""}
+_REMEDY = "an int k keeps the k largest of each channel"
+
+
+class PersLay(nn.Module):
+    r"""A vector for each sample of a barcode, from a transformation of every bar and a pooling of what comes out: the
+    layer of Carrière, Chazal, Ike, Lacombe, Royer and Umeda (2020).
+
+    A bar has features :math:`\varphi(b, d)`, one for each channel, and a weight w(b, d) that they are multiplied by.
+    They are pooled over the finite bars of each sample, however many it has; nothing is padded. Bars that never die
+    have no features; `extended_persistence` gives those of graphs a death. The vectors go to what follows in a network,
+    such as `torch.nn.Linear`.
+
+    The numbers are those of torchperslay 0.1.5 and of the PersLay of GUDHI 3.13.0 with the same parameters.
+
+    Args:
+        transform: the features, from births and deaths (bars,) to (bars, channels): `Gaussian`, `Tent`, `Flat`, `Line`,
+            or any module or function of your own.
+        weight: the weights, likewise; where there are several channels, their sum, so that a `Gaussian` is a mixture.
+            `Power` grows with the length, `Grid` has any form. None is 1 for all bars.
+        pooling: "sum", "mean" or "max" of each channel over the bars, or an int k for its k largest features. 0 for
+            what a sample without bars, or with fewer than k, has not got.
+        dim: of which homology dimension; None if only one was computed. Several take a layer each.
+
+    Raises:
+        TypeError, ValueError: an argument is of another type or out of its range.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> from topolayer import nn
+        >>> centers = torch.cartesian_prod(torch.linspace(0, 1, 4), torch.linspace(0, 1, 5))
+        >>> layer = nn.PersLay(nn.Gaussian(centers, sigma=0.2), weight=nn.Power(1))
+        >>> images = torch.rand(8, 16, 16)
+        >>> features = layer(tl.persistence(tl.Freudenthal(images)))
+        >>> features.shape
+        torch.Size([8, 20])
+        >>> torch.nn.Linear(20, 2)(features).shape
+        torch.Size([8, 2])
+    """
+
+    def __init__(
+        self,
+        transform: Callable[[Tensor, Tensor], Tensor],
+        *,
+        weight: Callable[[Tensor, Tensor], Tensor] | None = None,
+        pooling: Literal["sum", "mean", "max"] | int = "sum",
+        dim: int | None = None,
+    ) -> None:
+        super().__init__()
+        for name, function in (("transform", transform), ("weight", weight)):
+            if not callable(function) and not (name == "weight" and function is None):
+                raise TypeError(
+                    f"{name}: expected a module or function of births and deaths, got {came(function)}; "
+                    "topolayer.nn.Power(), for instance, is one"
+                )
+        if isinstance(pooling, str):
+            check_word("pooling", pooling, _POOLINGS, remedy=_REMEDY)
+        else:
+            pooling = check_integer("pooling", pooling, least=1, most=2**31 - 1, remedy=_REMEDY)
+        if dim is not None:
+            dim = check_integer("dim", dim, least=0, remedy="0 is for components, 1 for loops")
+        self.transform, self.weight, self.pooling, self.dim = transform, weight, pooling, dim
+
+    def forward(self, barcode: Barcode) -> Tensor:
+        """The vectors of a barcode.
+
+        Args:
+            barcode: from `persistence`, any number of samples.
+
+        Returns:
+            `(*batch, channels)`, or `(*batch, channels * k)`, the k of the first channel first, in descending order.
+            Differentiable in the barcode and the parameters. Memory is that of all bars in all channels.
+
+        Raises:
+            TypeError, ValueError: `barcode` is no barcode, has not the dimension, or is on another device; `transform`
+                or `weight` returns another shape.
+        """
+        bars = of_one_dim(barcode, self.dim)
+        for parameter in chain(self.parameters(), self.buffers()):
+            if parameter.device != bars.births.device:
+                raise ValueError(
+                    f"barcode: expected one on {parameter.device}, where the layer is, got one on "
+                    f"{bars.births.device}; move the layer with to({str(bars.births.device)!r})"
+                )
+        features = _of_bars("transform", self.transform, bars)
+        if self.weight is not None:
+            features = features * _of_bars("weight", self.weight, bars).sum(dim=1, keepdim=True)
+        samples = math.prod(bars.batch_shape)
+        if isinstance(self.pooling, int) or self.pooling == "max":
+            pooled = _largest(features, bars, 1 if self.pooling == "max" else self.pooling)
+        else:
+            pooled = sums(features, bars.sample, samples)
+            if self.pooling == "mean":
+                pooled = pooled / counts(bars.sample, samples).clamp(min=1)[:, None].to(pooled.dtype)
+        return pooled.reshape(*bars.batch_shape, pooled.shape[1])
+
+    def extra_repr(self) -> str:
+        """The options that are not the default ones."""
+        given = {"pooling": (self.pooling, "sum"), "dim": (self.dim, None)}
+        return ", ".join(f"{name}={value!r}" for name, (value, default) in given.items() if value != default)
+
+
+def _of_bars(name: str, function: Callable[[Tensor, Tensor], Tensor], bars: Barcode) -> Tensor:
+    """(bars, channels) what a transformation says of the bars."""
+    found = function(bars.births, bars.deaths)
+    shape = tuple(found.shape) if isinstance(found, Tensor) else came(found)
+    if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(bars):
+        raise ValueError(
+            f"{name}: expected it to return a tensor ({len(bars)}, channels), a row for each bar, got {shape}; one "
+            "channel is found[:, None]"
+        )
+    return found
+
+
+def _largest(features: Tensor, bars: Barcode, k: int) -> Tensor:
+    """(samples, channels * k) the k largest features of each channel, which bars of a sample have side by side."""
+    samples = math.prod(bars.batch_shape)
+    rows = []
+    for part in torch.split(features, counts(bars.sample, samples).tolist()):
+        top = part.topk(min(k, len(part)), dim=0).values
+        rows.append(nn.functional.pad(top, (0, 0, 0, k - len(top))))
+    return torch.stack(rows).mT.flatten(1) if rows else features.repeat(1, k)
