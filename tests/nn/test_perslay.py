@@ -261,6 +261,19 @@ def test_extended_bars_have_features() -> None:
     assert nn.PersLay(nn.Tent(torch.tensor([1.5])), dim=1)(bars).tolist() == [1.5]  # the loop, from 3 back to 0
 
 
+@pytest.mark.parametrize("pooling", ["sum", "mean"])
+def test_many_bars(pooling: Any) -> None:
+    """More than are transformed at once."""
+    ends = torch.rand(20_000, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64).sort(dim=1).values
+    parts = ends.split([3, 9_000, 0, 10_997])
+    layer = nn.PersLay(nn.Tent(LEVELS.double()), weight=nn.Power().double(), pooling=pooling)
+    each = torch.stack([layer(tl.Barcode.from_diagram(part)) for part in parts])
+    torch.testing.assert_close(layer(tl.Barcode.from_diagram(list(parts))), each)
+    lengths, place = ends[:, 1] - ends[:, 0], 9_003
+    expected = (lengths[place:] * (lengths / 2 - (0.5 - ends.mean(1)).abs()).relu()[place:]).sum()
+    torch.testing.assert_close(each[3, 1] * (10_997 if pooling == "mean" else 1), expected)
+
+
 def test_functions_of_bars() -> None:
     """Any function is a transformation or a weight, and the channels of a weight are added up."""
     layer = nn.PersLay(

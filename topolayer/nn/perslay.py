@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import reduce
 from itertools import chain
 from typing import Literal
 
@@ -15,6 +16,7 @@ from topolayer._barcodes.sums import of_one_dim
 from topolayer._checks import came, check_integer, check_word
 from topolayer._per_sample import counts, sums
 
+_BLOCK = 2**13  # bars that are transformed at once: what is computed on the way then stays in the cache
 _POOLINGS = {"sum": "", "mean": "", "max": ""}
 _REMEDY = "an int k keeps the k largest of each channel"
 
@@ -99,17 +101,24 @@ class PersLay(nn.Module):
                     f"barcode: expected one on {parameter.device}, where the layer is, got one on "
                     f"{bars.births.device}; move the layer with to({str(bars.births.device)!r})"
                 )
-        features = _of_bars("transform", self.transform, bars)
-        if self.weight is not None:
-            features = features * _of_bars("weight", self.weight, bars).sum(dim=1, keepdim=True)
-        samples = math.prod(bars.batch_shape)
+        number = counts(bars.sample, math.prod(bars.batch_shape))
         if isinstance(self.pooling, int) or self.pooling == "max":
-            pooled = _largest(features, bars, 1 if self.pooling == "max" else self.pooling)
+            features = self._features(bars.births, bars.deaths)
+            pooled = _largest(features, number, 1 if self.pooling == "max" else self.pooling)
         else:
-            pooled = sums(features, bars.sample, samples)
+            parts = zip(*(torch.split(ends, _BLOCK) for ends in (bars.births, bars.deaths, bars.sample)), strict=True)
+            of_parts = (sums(self._features(births, deaths), at, len(number)) for births, deaths, at in parts)
+            pooled = reduce(torch.add, of_parts)
             if self.pooling == "mean":
-                pooled = pooled / counts(bars.sample, samples).clamp(min=1)[:, None].to(pooled.dtype)
+                pooled = pooled / number.clamp(min=1)[:, None].to(pooled.dtype)
         return pooled.reshape(*bars.batch_shape, pooled.shape[1])
+
+    def _features(self, births: Tensor, deaths: Tensor) -> Tensor:
+        """(bars, channels), with their weights."""
+        features = _of_bars("transform", self.transform, births, deaths)
+        if self.weight is None:
+            return features
+        return features * _of_bars("weight", self.weight, births, deaths).sum(dim=1, keepdim=True)
 
     def extra_repr(self) -> str:
         """The options that are not the default ones."""
@@ -117,23 +126,22 @@ class PersLay(nn.Module):
         return ", ".join(f"{name}={value!r}" for name, (value, default) in given.items() if value != default)
 
 
-def _of_bars(name: str, function: Callable[[Tensor, Tensor], Tensor], bars: Barcode) -> Tensor:
-    """(bars, channels) what a transformation says of the bars."""
-    found = function(bars.births, bars.deaths)
+def _of_bars(name: str, function: Callable[[Tensor, Tensor], Tensor], births: Tensor, deaths: Tensor) -> Tensor:
+    """(bars, channels) what a transformation says of bars."""
+    found = function(births, deaths)
     shape = tuple(found.shape) if isinstance(found, Tensor) else came(found)
-    if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(bars):
+    if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(births):
         raise ValueError(
-            f"{name}: expected it to return a tensor ({len(bars)}, channels), a row for each bar, got {shape}; one "
+            f"{name}: expected it to return a tensor ({len(births)}, channels), a row for each bar, got {shape}; one "
             "channel is found[:, None]"
         )
     return found
 
 
-def _largest(features: Tensor, bars: Barcode, k: int) -> Tensor:
-    """(samples, channels * k) the k largest features of each channel, which bars of a sample have side by side."""
-    samples = math.prod(bars.batch_shape)
+def _largest(features: Tensor, number: Tensor, k: int) -> Tensor:
+    """(samples, channels * k) the k largest features of each channel. The bars of a sample are side by side."""
     rows = []
-    for part in torch.split(features, counts(bars.sample, samples).tolist()):
+    for part in torch.split(features, number.tolist()):
         top = part.topk(min(k, len(part)), dim=0).values
         rows.append(nn.functional.pad(top, (0, 0, 0, k - len(top))))
     return torch.stack(rows).mT.flatten(1) if rows else features.repeat(1, k)
