@@ -2,7 +2,8 @@
 
     python -m experiments.report runs/segmentation-coco
 
-The differences of all folders go side by side into ``differences.png`` beside the first one.
+The differences of all folders go side by side into ``differences.png`` beside the first one. Of runs under a protocol,
+``--blinded`` shows the variance of its endpoints and the number of seeds that they want, and no effect.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 import tyro
 
 from experiments.shared import console, report
-from experiments.shared.console import UserError
+from experiments.shared.console import UserError, log
 from experiments.shared.experiment import Experiment
 
 
@@ -51,9 +52,24 @@ def write(folders: Sequence[Path]) -> None:
         figures.differences(folders[0].parent / "differences.png", rows, experiments[0].of(first))
 
 
-def main(folders: tyro.conf.Positional[tuple[Path, ...]], /) -> None:
-    """Report on the runs in FOLDERS."""
-    console.run(lambda: write(folders))
+def show_variances(folders: Sequence[Path]) -> None:
+    """What is known of the endpoints' variances, and of nothing else."""
+    from experiments.shared import conclusions
+
+    for folder in folders:
+        runs = report.finished_runs(folder, report.last_epochs_of(folder))
+        for line in conclusions.blinded(folder, runs):
+            log.info("%s: %s", folder, line)
+
+
+def main(folders: tyro.conf.Positional[tuple[Path, ...]], /, blinded: bool = False) -> None:
+    """Report on the runs in FOLDERS.
+
+    Args:
+        folders: those of the runs, with a run in each seed*-* below them
+        blinded: show the variances of a protocol's endpoints alone
+    """
+    console.run(lambda: (show_variances if blinded else write)(folders))
 
 
 if __name__ == "__main__":

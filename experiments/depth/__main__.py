@@ -20,12 +20,9 @@ Options that are left alone are the paper's for the network. Without network acc
 
 from __future__ import annotations
 
-import sys
-
-import tyro
-
 from experiments.depth.config import DEMO, Config
 from experiments.shared import console
+from experiments.shared.options import parse
 
 
 def main(config: Config) -> None:
@@ -46,8 +43,7 @@ def main(config: Config) -> None:
 
 
 def cli() -> None:
-    config = tyro.cli(Config, default=DEMO if "--demo" in sys.argv else Config(), description=__doc__)
-    console.run(lambda: main(config))
+    console.run(lambda: main(parse(Config, DEMO, __doc__)))
 
 
 if __name__ == "__main__":

@@ -24,13 +24,10 @@ in all arms.
 
 from __future__ import annotations
 
-import sys
-
-import tyro
-
 from experiments.segmentation.config import DEMO, Config, settle
 from experiments.shared import console
 from experiments.shared.console import log
+from experiments.shared.options import parse
 
 
 def main(config: Config) -> None:
@@ -51,8 +48,7 @@ def main(config: Config) -> None:
 
 
 def cli() -> None:
-    config = tyro.cli(Config, default=DEMO if "--demo" in sys.argv else Config(), description=__doc__)
-    console.run(lambda: main(config))
+    console.run(lambda: main(parse(Config, DEMO, __doc__)))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ No module that holds options imports torch at its top, so that ``--help`` and a 
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import math
@@ -12,8 +13,9 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
+from experiments.shared import protocol
 from experiments.shared.console import UserError
 from experiments.shared.experiment import Experiment
 
@@ -30,6 +32,7 @@ FREE = (
     "threads",
     "checkpoint_steps",
     "demo",
+    "protocol",  # where it lies; what it says is compared
 )
 KEPT = ("checkpoint.pt", "summary.json")  # what a run leaves behind that is worth keeping
 
@@ -75,6 +78,8 @@ class Options:
     """also write a checkpoint every so many steps, beside those at the end of each epoch"""
     demo: bool = False
     """a small preset on the embedded scenes: all arms, two seeds, some minutes on two cores"""
+    protocol: Path | None = None
+    """file with what is asked and how it will be answered: arms, seeds and options are those it names"""
 
     @property
     def default_name(self) -> str:
@@ -86,9 +91,13 @@ class Options:
         return self.runs / (self.name or self.default_name)
 
 
+Settings = TypeVar("Settings", bound=Options)
+
+
 def common(options: Options) -> dict[str, Any]:
-    """The experiment and the options that all runs in a folder have in common, ready for JSON."""
+    """The experiment, the options that all runs in a folder have in common, and the protocol, ready for JSON."""
     bound = {key: value for key, value in dataclasses.asdict(options).items() if key not in options.free}
+    bound["protocol"] = protocol.digest(options.protocol) if options.protocol else ""
     return {"experiment": options.experiment.name, **json.loads(json.dumps(bound, default=str))}
 
 
@@ -137,6 +146,11 @@ def check_folders(options: Options) -> None:
     if noted.exists() and any(any(options.folder.rglob(name)) for name in KEPT):
         now = common(options)
         before = common(type(options)()) | json.loads(noted.read_text())  # an option it does not know had its default
+        if before["protocol"] != now["protocol"]:
+            raise UserError(
+                f"{options.folder} holds runs under {_under(before)}, which is not {_under(now)}: a protocol stays as "
+                "it was at the first run; take it back to that, or choose another --name"
+            )
         differ = [f"{key} {before[key]} there, {now[key]} here" for key in now if before[key] != now[key]]
         if differ:
             raise UserError(
@@ -148,6 +162,32 @@ def check_folders(options: Options) -> None:
             unfinished = (folder / "checkpoint.pt").exists() and not (folder / "summary.json").exists()
             if unfinished and not options.resume:
                 raise UserError(f"{folder} holds an unfinished run: give --resume to go on with it, or another --name")
+
+
+def _under(noted: Mapping[str, Any]) -> str:
+    return f"the protocol {noted['protocol'][:12]}" if noted["protocol"] else "no protocol"
+
+
+def parse(kind: type[Settings], demo: Settings, description: str | None) -> Settings:
+    """The options of the command line, where those of the demo or of a protocol are the defaults."""
+    import tyro
+
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--protocol", type=Path)
+    early.add_argument("--demo", action="store_true")
+    given, _ = early.parse_known_args()
+    default = demo if given.demo else kind()
+    if given.protocol is None:
+        return tyro.cli(kind, default=default, description=description)
+    found = protocol.read(given.protocol)
+    known = {field.name for field in dataclasses.fields(kind)}
+    named = {name: value for name, value in found.options.items() if name in known}
+    default = dataclasses.replace(
+        default, protocol=given.protocol, arms=found.arms, seeds=tuple(range(found.seeds)), **named
+    )
+    options = tyro.cli(kind, default=default, description=description)
+    protocol.check(found, options)
+    return options
 
 
 def _spelled(option: str) -> str:

@@ -3,7 +3,7 @@
 Whatever is finished is reported. The comparison is paired: for each seed the difference between an arm and the arm
 "none", which started from the same weights and saw the same batches; the interval is Student's t over the seeds.
 Scores are those of the last epoch, or means over the last validations, as many as the runs' ``--last-epochs`` says.
-Scores of disturbed images are always those of the last epoch.
+Scores of disturbed images are always those of the last epoch. Runs under a protocol also answer its questions.
 """
 
 from __future__ import annotations
@@ -72,27 +72,14 @@ def epochs_to(goal: float, history: Sequence[Row], score: str, last_epochs: int 
     return math.inf
 
 
-def confidence(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """The mean, and half the width of its confidence interval by Student's t; NaN with fewer than two values.
-
-    >>> [round(value, 4) for value in confidence([1.0, 2.0, 3.0])]
-    [2.0, 2.4841]
-    """
-    from scipy.stats import t as student_t
-
-    mean = statistics.fmean(values)
-    if len(values) < 2:
-        return mean, math.nan
-    quantile = float(student_t.ppf((1 + level) / 2, len(values) - 1))
-    return mean, quantile * statistics.stdev(values) / math.sqrt(len(values))
-
-
 def compare(runs: Sequence[Finished], experiment: Experiment, last_epochs: int = 1) -> list[dict[str, Any]]:
     """One row per arm: means and standard deviations over the seeds, and paired differences to the baseline.
 
     Scores that some of the runs lack are left out: older ones have fewer. Also the median over the seeds of the number
     of epochs to where the baseline of the same seed ends.
     """
+    from experiments.shared.effects import effect
+
     by_arm: dict[str, dict[int, Finished]] = {}
     for finished in runs:
         by_arm.setdefault(finished.arm, {})[finished.seed] = finished
@@ -108,8 +95,8 @@ def compare(runs: Sequence[Finished], experiment: Experiment, last_epochs: int =
             row[score] = statistics.fmean(values)
             row[f"{score}_sd"] = statistics.stdev(values) if len(values) > 1 else math.nan
             differences = [by_seed[seed].final[score] - baseline[seed].final[score] for seed in pairs]
-            mean, half = confidence(differences) if pairs else (math.nan, math.nan)
-            row |= {f"{score}_difference": mean, f"{score}_ci95": half}
+            found = effect(differences)
+            row |= {f"{score}_difference": found.mean, f"{score}_ci95": found.half()}
         row["val_speckle"] = statistics.fmean(run.final["val_speckle"] for run in by_seed.values())
         both = sorted(by_seed.keys() & baseline.keys())
         if scores.goal and both:
@@ -192,7 +179,7 @@ def last_epochs_of(folder: Path) -> int:
 
 def write(folder: Path, experiment: Experiment) -> list[dict[str, Any]]:
     """Write ``results.md``, ``results.csv`` and ``convergence.png`` into `folder`, print the table, return its rows."""
-    from experiments.shared import figures
+    from experiments.shared import conclusions, figures
 
     last_epochs = last_epochs_of(folder)
     runs = finished_runs(folder, last_epochs)
@@ -205,7 +192,8 @@ def write(folder: Path, experiment: Experiment) -> list[dict[str, Any]]:
         f'to the arm "{BASELINE}" of the same seed, with Student\'s 95 % interval. Speckle: the topological penalty of '
         f"the layer on validation images, relative to its mean squared magnitude.\n"
     )
-    write_atomically(folder / "results.md", markdown(texts) + "\n" + note)
+    answers = conclusions.section(folder, runs)
+    write_atomically(folder / "results.md", markdown(texts) + "\n" + note + ("\n" + answers if answers else ""))
     write_csv(folder / "results.csv", [{name: _or_empty(value) for name, value in row.items()} for row in rows])
     histories = {row["arm"]: [run.history for run in runs if run.arm == row["arm"]] for row in rows}
     figures.convergence(folder / "convergence.png", histories, experiment)

@@ -19,15 +19,14 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from experiments.shared import report
+from experiments.shared import protocol, report
 from experiments.shared.console import Meter, UserError, log, stop_requests
-from experiments.shared.files import Row, environment, write_json
+from experiments.shared.files import Row, environment, write_atomically, write_json
 from experiments.shared.lock import held
-from experiments.shared.options import Options, check_folders, common, processes, run_folder
+from experiments.shared.options import Options, Settings, check_folders, common, processes, run_folder
 from experiments.shared.training import Task, Trainer, read_checkpoint, steps_per_epoch
 
 Model = TypeVar("Model", bound=nn.Module)
-Settings = TypeVar("Settings", bound=Options)
 
 
 @contextmanager
@@ -38,6 +37,8 @@ def prepared(options: Options) -> Iterator[Fabric]:
     if options.threads:
         torch.set_num_threads(options.threads)
     with held(options.folder):
+        if options.protocol:
+            protocol.committed(options.protocol)
         check_folders(options)
         yield make_fabric(options)
 
@@ -132,7 +133,7 @@ def train_all(options: Settings, fabric: Fabric, examples: int, train_one: Calla
     todo = [run for run in every if not (run_folder(options, *run) / "summary.json").exists()]
     fabric.barrier()
     if fabric.is_global_zero:
-        write_json(options.folder / "config.json", common(options))
+        note(options)
     if not todo:
         log.info(
             "nothing was trained: all %d runs in %s were finished before; to train them again delete the folder, or "
@@ -146,6 +147,15 @@ def train_all(options: Settings, fabric: Fabric, examples: int, train_one: Calla
             if (seed, arm) in todo:
                 meter.run = f"run {number} of {len(every)}, seed {seed}, {arm}"
                 train_one(Run(options, arm, seed, fabric, meter, stop))
+
+
+def note(options: Options) -> None:
+    """Write down what all runs in the folder have in common, and the protocol that they follow."""
+    noted = common(options)
+    if options.protocol:
+        noted["protocol_commit"] = protocol.committed(options.protocol)
+        write_atomically(options.folder / protocol.NAME, options.protocol.read_bytes())
+    write_json(options.folder / "config.json", noted)
 
 
 def _warn_of_other_bits(noted: Path) -> None:

@@ -112,11 +112,6 @@ def test_folders_of_depth_have_a_panel_for_each_score(tmp_path: Path, monkeypatc
         command.write(())
 
 
-def test_one_seed_has_no_interval() -> None:
-    mean, half = report.confidence([1.5])
-    assert mean == 1.5 and math.isnan(half)
-
-
 def test_a_report_on_many_scores_has_a_row_for_each(tmp_path: Path) -> None:
     names = ("mae", "rmse", "abs_rel", "abs_rel_usual", "mae_log10", "rmse_log10", "delta1", "delta2", "delta3")
     for seed in range(2):
