@@ -1,4 +1,5 @@
-"""The experiments, a folder for each; `shared/` has what they have in common, `report` makes the tables of any of them.
+"""The experiments, a folder for each; `shared/` has what they have in common.
 
-`python -m experiments.segmentation --help` is a good start.
+`report` makes the tables of any of them, `evaluate` scores a finished run on other data. `python -m
+experiments.segmentation --help` is a good start.
 """

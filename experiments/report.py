@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import tyro
 
@@ -19,16 +20,22 @@ from experiments.shared.console import UserError, log
 from experiments.shared.experiment import Experiment
 
 
-def experiment_of(folder: Path) -> Experiment:
-    """The experiment whose runs are in `folder`."""
-    name = report.finished_runs(folder)[0].experiment
+def part_of(name: str, part: str, folder: Path) -> Any:
+    """A module of the experiment whose runs are in `folder`."""
     try:
-        found: Experiment = import_module(f"experiments.{name}.experiment").EXPERIMENT
+        return import_module(f"experiments.{name}.{part}")
     except ModuleNotFoundError as error:
+        if not f"experiments.{name}.{part}".startswith(str(error.name)):
+            raise
         raise UserError(
             f"{folder} holds runs of an experiment {name!r}, which is none of those here: take the version of this "
             "repository that trained them, or train again"
         ) from error
+
+
+def experiment_of(folder: Path) -> Experiment:
+    """The experiment whose runs are in `folder`."""
+    found: Experiment = part_of(report.finished_runs(folder)[0].experiment, "experiment", folder).EXPERIMENT
     return found
 
 

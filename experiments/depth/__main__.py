@@ -37,8 +37,8 @@ def main(config: Config) -> None:
             task.describe(config, data)
         runs.train_all(config, fabric, len(data[0]), lambda run: task.train_run(run, data))
         if fabric.is_global_zero:
-            models = runs.trained_models(config, lambda seed: task.initial_model(config, seed))
-            pictures.showcase(config.folder, models, data[1], layer=config.layer, k=config.k)
+            models = runs.trained_models(config, lambda: task.architecture(config))
+            pictures.showcase(config.folder, models, data[1], config)
             report.write(config.folder, config.experiment)
 
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 import topolayer as tl
+from experiments.depth.config import Config
 from experiments.depth.depthset import DepthSet
 from experiments.depth.experiment import EXPERIMENT
 from experiments.depth.networks import DepthNetwork
@@ -42,11 +43,11 @@ class Shown:
         return LogNorm(float(depths.min()), float(depths.max()))
 
 
-def showcase(folder: Path, models: Mapping[str, DepthNetwork], val: DepthSet, *, layer: str, k: int) -> None:
+def showcase(folder: Path, models: Mapping[str, DepthNetwork], val: DepthSet, config: Config) -> None:
     """``examples.png`` and ``activations.png`` of three validation images."""
-    shown = look(models, val, layer)
-    examples(folder / "examples.png", shown, layer=layer, k=k)
-    activations(folder / "activations.png", shown, layer=layer)
+    shown = look(models, val, config.layer)
+    examples(folder / "examples.png", shown, layer=config.layer, k=config.k)
+    activations(folder / "activations.png", shown, layer=config.layer)
 
 
 @torch.inference_mode()

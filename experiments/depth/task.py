@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from functools import partial
@@ -18,7 +19,7 @@ from experiments.depth.depthset import DepthSet, Sensor
 from experiments.depth.encoders import make_encoder
 from experiments.depth.layouts import DIODE, NYU, load_diode, load_nyu
 from experiments.depth.losses import Weights, data_terms, few_minima, variation
-from experiments.depth.metrics import DepthScore
+from experiments.depth.metrics import DepthScore, scores
 from experiments.depth.networks import NETWORKS, DepthNetwork, resolutions
 from experiments.depth.scenes import SCENES, scenes
 from experiments.depth.settle import pixels
@@ -157,26 +158,61 @@ def initial_model(config: Config, seed: int, *, start: float = 5.0) -> DepthNetw
     return network
 
 
-def train_run(run: Run[Config], data: tuple[DepthSet, DepthSet]) -> None:
-    """Train one run to its end, on training and validation images."""
-    config, fabric = run.options, run.fabric
-    train, val = data
+def architecture(config: Config) -> DepthNetwork:
+    """The network of these options, for the weights of a trained one."""
+    return initial_model(dataclasses.replace(config, weights="none"), 0)
+
+
+def make_task(
+    config: Config,
+    fabric: Fabric,
+    bare: nn.Module,
+    train: DepthSet,
+    val: DepthSet,
+    used: Mapping[str, Regularization],
+    augmentation: Augmentation | None = None,
+) -> Depth:
     sensor = SENSORS[config.data]
-    bare = initial_model(config, run.seed, start=math.exp(train.mean_log()))
-    task = Depth(
+    return Depth(
         fabric,
         bare,
         train,
         val,
-        regularizations(config, run.arm),
+        used,
         weights=objective(config),
         reduction=config.reduction,
         data_range=config.ssim_range or sensor.farthest - sensor.nearest,
-        augmentation=Augmentation(config.size[0], seed=run.seed) if config.augment else None,
+        augmentation=augmentation,
         watched=config.layer,
         k=config.k,
         batch_size=config.batch_size,
     )
+
+
+def evaluated(config: Config, fabric: Fabric, model: nn.Module, images: DepthSet) -> Row:
+    """The scores of a trained network, as its run would report them of these images."""
+    task = make_task(config, fabric, model, images, images, {})
+    task.model = fabric.setup(model)
+    return task.evaluate()
+
+
+def of_each(config: Config, model: nn.Module, images: DepthSet) -> list[Row]:
+    """The scores of each image."""
+    rows: list[Row] = []
+    for indices in torch.split(torch.arange(len(images)), 2 * config.batch_size):
+        pictures, depths, known = images.batch(indices, next(model.parameters()).device)
+        found = {name: values.tolist() for name, values in scores(model(pictures).float(), depths, known).items()}
+        rows += [{name: values[place] for name, values in found.items()} for place in range(len(indices))]
+    return rows
+
+
+def train_run(run: Run[Config], data: tuple[DepthSet, DepthSet]) -> None:
+    """Train one run to its end, on training and validation images."""
+    config, fabric = run.options, run.fabric
+    train, val = data
+    bare = initial_model(config, run.seed, start=math.exp(train.mean_log()))
+    augmentation = Augmentation(config.size[0], seed=run.seed) if config.augment else None
+    task = make_task(config, fabric, bare, train, val, regularizations(config, run.arm), augmentation)
     adjusted = make_optimizer(config, bare)
     steps = config.epochs * steps_per_epoch(len(train), config.batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(adjusted, lambda step: (1 + math.cos(math.pi * step / steps)) / 2)

@@ -84,12 +84,12 @@ def main(options: Options) -> None:
     if run is None:
         raise UserError("give the folder of a run as --run, or --demo to train a network on embedded scenes")
     config, model = layers.load_run(run, options.root)
-    val = task.load_validation(dataclasses.replace(config, val_images=options.limit or config.val_images))
+    val = task.load(dataclasses.replace(config, val_images=options.limit or config.val_images), "val")
     folder = options.out or run / "activations"
     layers.draw(folder, config, model, val, options.images)
     seen = val
     if options.table == "train":
-        seen = task.load_training(dataclasses.replace(config, train_images=options.limit or config.train_images))
+        seen = task.load(dataclasses.replace(config, train_images=options.limit or config.train_images), "train")
     agreement.report(folder, agreement.probed(model, seen, options.prominence), recommend=options.table == "train")
     given = {key: str(value) for key, value in dataclasses.asdict(options).items()}
     write_json(folder / "made.json", {"options": given, "ran": environment()})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,12 +18,12 @@ import topolayer as tl
 from experiments.segmentation.coco import load_persons
 from experiments.segmentation.config import READERS, Config
 from experiments.segmentation.pictures import caption, layers, magnitudes
+from experiments.shared import trained
 from experiments.shared.console import UserError, log
 from experiments.shared.figures import picture, save
 from experiments.shared.images import ImageSet
 from experiments.shared.options import check_data
 from experiments.shared.scenes import scenes
-from experiments.shared.training import read_checkpoint
 from experiments.shared.unet import UNet, seeded
 from topolayer import plot
 
@@ -38,23 +37,10 @@ NEIGHBOURS = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1]])  # in the Freudenthal t
 
 def load_run(folder: Path, root: Path | None) -> tuple[Config, UNet]:
     """The options and the network of a run."""
-    try:
-        noted = json.loads((folder / "config.json").read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise UserError(f"{folder} holds no run: there is no readable config.json in it ({error})") from error
-    if "seed" not in noted:
-        found = ", ".join(sorted(path.parent.name for path in folder.glob("seed*/config.json")))
-        raise UserError(f"{folder} holds several runs: give one of them as --run ({found or 'none is there yet'})")
-    known = {field.name for field in dataclasses.fields(Config)}
-    options = {key: value for key, value in noted.items() if key in known}
-    config = dataclasses.replace(Config(**options), root=root)
+    run = trained.read(folder, Config)
+    config = dataclasses.replace(run.options, root=root)
     check_data(config, {"root": READERS["root"]})
-    model = seeded(config.width, noted["seed"])
-    model.load_state_dict(read_checkpoint(folder / "checkpoint.pt", model)["model"])
-    if not all(bool(torch.isfinite(weights).all()) for weights in model.state_dict().values()):
-        raise UserError(f"the network of {folder} has weights that are not finite: its training diverged")
-    model.eval()
-    return config, model
+    return config, trained.network(run, seeded(config.width, run.seed))
 
 
 def without_people(config: Config) -> ImageSet | None:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 import topolayer as tl
+from experiments.segmentation.config import Config
 from experiments.segmentation.experiment import EXPERIMENT
 from experiments.shared.figures import diagram, picture, save
 from experiments.shared.images import ImageSet
@@ -31,7 +32,7 @@ def caption(shown: ImageSet, place: int = 0) -> str:
     return ": ".join(filter(None, (shown.names[place], shown.credits[place])))
 
 
-def showcase(folder: Path, models: Mapping[str, nn.Module], val: ImageSet, *, layer: str, k: int) -> None:
+def showcase(folder: Path, models: Mapping[str, nn.Module], val: ImageSet, config: Config) -> None:
     """``examples.png``: two validation images through every network. ``layers.png``: one through all layers of one."""
     share = val.masks.float().mean((1, 2))
     # People fill a tenth to a half of the first ones, and the freely licensed come before the others.
@@ -39,9 +40,11 @@ def showcase(folder: Path, models: Mapping[str, nn.Module], val: ImageSet, *, la
     shown = val.subset(order[:2])
     images, _ = shown.batch(torch.arange(len(shown)), torch.device("cpu"))
     seen = {arm: magnitudes(model, images) for arm, model in models.items()}
-    examples(folder / "examples.png", shown, seen, layer=layer, k=k)
+    examples(folder / "examples.png", shown, seen, layer=config.layer, k=config.k)
     first = {name: magnitude[0] for name, magnitude in next(iter(seen.values())).items()}
-    layers(folder / "layers.png", caption(shown), shown.images[0], shown.masks[0], first, k=k, layer=layer)
+    layers(
+        folder / "layers.png", caption(shown), shown.images[0], shown.masks[0], first, k=config.k, layer=config.layer
+    )
 
 
 def examples(path: Path, shown: ImageSet, seen: Mapping[str, Mapping[str, Tensor]], *, layer: str, k: int) -> None:

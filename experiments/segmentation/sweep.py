@@ -119,9 +119,9 @@ def split(sweep: Sweep) -> tuple[ImageSet, ImageSet]:
 
     from experiments.segmentation import task
 
-    train = task.load_training(sweep)
+    train = task.load(sweep, "train")
     if not sweep.held_out:
-        return train, task.load_validation(sweep)
+        return train, task.load(sweep, "val")
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0)).tolist()
     number = round(sweep.held_out * len(train))
     if not 0 < number < len(train):

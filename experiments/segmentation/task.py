@@ -112,16 +112,13 @@ class Segmentation:
 # --- a run and its data -----------------------------------------------------------------------------------------
 
 
-def load_training(config: Config) -> ImageSet:
+def load(config: Config, split: str) -> ImageSet:
+    """The training or validation images, `split` being "train" or "val"."""
+    limit = config.train_images if split == "train" else config.val_images
     if config.data == "scenes":
-        return scenes(config.train_images or 400, config.size, seed=1)
-    return load_photographs(config, "train", config.train_images)
-
-
-def load_validation(config: Config) -> ImageSet:
-    if config.data == "scenes":
-        return scenes(config.val_images or 100, config.size, seed=2)
-    return load_photographs(config, "val", config.val_images)
+        count, seed = {"train": (400, 1), "val": (100, 2)}[split]
+        return scenes(limit or count, config.size, seed=seed)
+    return load_photographs(config, split, limit)
 
 
 def load_photographs(config: Config, split: str, limit: int) -> ImageSet:
@@ -153,30 +150,75 @@ def regularization(config: Config, arm: Arm) -> Regularization | None:
     )
 
 
-def train_run(run: Run[Config], data: tuple[ImageSet, ImageSet]) -> None:
-    """Train one run to its end, on training and validation images."""
-    config, fabric = run.options, run.fabric
-    train, val = data[0].share(config.train_share, seed=run.seed), data[1]
-    bare = seeded(config.width, run.seed, prior=float(train.masks.float().mean()))
-    task = Segmentation(
+def initial_model(config: Config, seed: int, *, prior: float = 0.5) -> nn.Module:
+    """The network that every arm of a seed starts from; `prior` is the share of person pixels that it predicts."""
+    return seeded(config.width, seed, prior=prior)
+
+
+def architecture(config: Config) -> nn.Module:
+    """The network of these options, for the weights of a trained one."""
+    return initial_model(config, 0)
+
+
+def make_task(
+    config: Config, fabric: Fabric, bare: nn.Module, train: ImageSet, val: ImageSet, arm: Arm = "none"
+) -> Segmentation:
+    return Segmentation(
         fabric,
         bare,
         train,
         val,
-        regularization(config, run.arm),
+        regularization(config, arm),
         watched=config.layer,
         k=config.k,
         reduction=config.reduction,
         batch_size=config.batch_size,
     )
+
+
+def closing(config: Config, task: Segmentation) -> Row:
+    """Scores of the trained network on disturbed images."""
+    scores = {name: task.scores(images) for name, images in disturbed(config, task.val).items()}
+    return {f"{score}_{name}": row[score] for name, row in scores.items() for score in DISTURBED_SCORES}
+
+
+def evaluated(config: Config, fabric: Fabric, model: nn.Module, images: ImageSet) -> Row:
+    """The scores of a trained network, as its run would report them of these images."""
+    task = make_task(config, fabric, model, images, images)
+    task.model = fabric.setup(model)
+    return task.evaluate() | closing(config, task)
+
+
+def of_each(config: Config, model: nn.Module, images: ImageSet) -> list[Row]:
+    """The counts of pixels of each image, by truth and prediction, and its Betti error."""
+    rows: list[Row] = []
+    for indices in torch.split(torch.arange(len(images)), 2 * config.batch_size):
+        pictures, masks = images.batch(indices, next(model.parameters()).device)
+        seen, truth = foreground(model(pictures)), masks > 0
+        wrong = tl.betti_error(seen.float(), masks, dims=0)
+        kinds = {"both": seen & truth, "predicted": seen & ~truth, "missed": ~seen & truth, "neither": ~seen & ~truth}
+        counts = {name: found.sum((1, 2, 3)).tolist() for name, found in kinds.items()}
+        for place, error in enumerate(wrong.flatten().tolist()):
+            rows.append({name: count[place] for name, count in counts.items()} | {"betti_error": error})
+    return rows
+
+
+def train_run(run: Run[Config], data: tuple[ImageSet, ImageSet]) -> None:
+    """Train one run to its end, on training and validation images."""
+    config, fabric = run.options, run.fabric
+    train, val = data[0].share(config.train_share, seed=run.seed), data[1]
+    bare = initial_model(config, run.seed, prior=float(train.masks.float().mean()))
+    task = make_task(config, fabric, bare, train, val, run.arm)
     sgd = torch.optim.SGD(bare.parameters(), lr=config.lr, momentum=config.momentum)
     steps = steps_per_epoch(len(train), config.batch_size)
     epochs = config.twelve_halvings
     schedule = torch.optim.lr_scheduler.LambdaLR(sgd, lambda step: 0.5 ** halvings(step, steps=steps, epochs=epochs))
     task.model, optimizer = fabric.setup(bare, sgd)
-
-    def closing() -> Row:
-        scores = {name: task.scores(images) for name, images in disturbed(config, val).items()}
-        return {f"{score}_{name}": row[score] for name, row in scores.items() for score in DISTURBED_SCORES}
-
-    run.finish(task, model=bare, optimizer=optimizer, schedule=schedule, examples=len(train), closing=closing)
+    run.finish(
+        task,
+        model=bare,
+        optimizer=optimizer,
+        schedule=schedule,
+        examples=len(train),
+        closing=lambda: closing(config, task),
+    )

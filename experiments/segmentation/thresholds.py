@@ -57,7 +57,7 @@ def write(folder: Path, root: Path | None, threads: int) -> None:
     from experiments.segmentation import curves as pictures
     from experiments.segmentation.layers import load_run
     from experiments.segmentation.metrics import THRESHOLD, ThresholdCurve
-    from experiments.segmentation.task import disturbed, load_validation
+    from experiments.segmentation.task import disturbed, load
 
     if threads:
         torch.set_num_threads(threads)
@@ -71,7 +71,7 @@ def write(folder: Path, root: Path | None, threads: int) -> None:
     if missing:
         raise UserError(f"no checkpoint.pt, the trained network, in {', '.join(missing)}: train again in a new --name")
     config, _ = load_run(folders[0], root)
-    val = load_validation(config)
+    val = load(config, "val")
     sets = {"": val} | disturbed(config, val)
     curves: dict[str, dict[str, list[Tensor]]] = {name: {} for name in sets}
     scored = []

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 log = logging.getLogger("experiments")
 console = Console()
+OURS = ("experiments", "topolayer")
 WIDE = 120  # columns of a terminal that has room for losses beside the bar
 
 
@@ -40,6 +41,12 @@ def run(main: Callable[[], None]) -> None:
         leave_processes()
     except UserError as error:
         log.error("[error] %s", error)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        if package in OURS:
+            raise
+        log.error('[error] the package %s is not installed: pip install "topolayer[experiments]"', package)
         sys.exit(2)
     except Interrupted as stop:  # all processes were told to stop after the same step
         log.warning("%s", stop)

@@ -173,13 +173,13 @@ def _warn_of_other_bits(noted: Path) -> None:
             )
 
 
-def trained_models(options: Options, build: Callable[[int], Model]) -> dict[str, Model]:
-    """The finished networks of the first seed, by arm; `build` makes the network of a seed."""
+def trained_models(options: Options, build: Callable[[], Model]) -> dict[str, Model]:
+    """The finished networks of the first seed, by arm; `build` makes a network for their weights."""
     finished = report.finished_runs(options.folder)
     seed = min(run.seed for run in finished)
     models: dict[str, Model] = {}
     for arm in [run.arm for run in finished if run.seed == seed]:
-        models[arm] = build(seed)
+        models[arm] = build()
         state = read_checkpoint(run_folder(options, seed, arm) / "checkpoint.pt", models[arm])
         models[arm].load_state_dict(state["model"])
     return models

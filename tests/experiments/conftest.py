@@ -13,7 +13,7 @@ import torch
 pytest.importorskip("lightning_fabric", reason="needs the extra `experiments`")
 
 from experiments.segmentation.config import Arm, Config
-from experiments.segmentation.task import load_training, load_validation, train_run
+from experiments.segmentation.task import load, train_run
 from experiments.shared.console import Meter
 from experiments.shared.runs import Run, make_fabric
 
@@ -52,7 +52,7 @@ def train(config: Config) -> Callable[..., Path]:
 
     def fit(arm: Arm = "topology", seed: int = 0, **changes: Any) -> Path:
         changed = dataclasses.replace(config, **changes)
-        data = load_training(changed), load_validation(changed)
+        data = load(changed, "train"), load(changed, "val")
         run = Run(changed, arm, seed, make_fabric(changed), Meter(1, enabled=False), stop=lambda: False)
         train_run(run, data)
         return run.folder

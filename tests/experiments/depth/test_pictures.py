@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def test_what_is_shown_is_what_the_networks_make_of_the_images(config: Config, m
 
 
 def test_pictures_are_drawn(config: Config, models: dict[Arm, DepthNetwork], tmp_path: Path) -> None:
-    showcase(tmp_path, models, load(settle(config), "val"), layer="dec2", k=1)
+    showcase(tmp_path, models, load(settle(config), "val"), settle(dataclasses.replace(config, layer="dec2")))
     assert {path.name for path in tmp_path.iterdir()} == {"examples.png", "activations.png"}
     for path in tmp_path.iterdir():
         with Image.open(path) as picture:

@@ -72,7 +72,7 @@ def test_pixels_that_touch_along_the_other_diagonal_are_apart() -> None:
 
 
 def test_one_two_several_and_none_from_the_embedded_scenes(config: Config) -> None:
-    val = task.load_validation(dataclasses.replace(config, val_images=30))
+    val = task.load(dataclasses.replace(config, val_images=30), "val")
     found = chosen(config, val)
     assert list(found) == ["none", "one", "two", "several"]
     barcodes = {
@@ -85,7 +85,7 @@ def test_one_two_several_and_none_from_the_embedded_scenes(config: Config) -> No
 
 def test_magnitudes_are_those_of_the_phases(config: Config) -> None:
     model = UNet(width=2).eval()
-    val = task.load_validation(config)
+    val = task.load(config, "val")
     images, _ = val.batch(torch.tensor([0]), torch.device("cpu"))
     found = magnitudes(model, images)
     assert list(found) == [*LAYERS, "output"]
@@ -132,7 +132,7 @@ def test_from_which_layer_on(lows: list[float], first: str | None) -> None:
 
 def test_a_layer_is_recommended_on_training_images_alone(config: Config, tmp_path: Path) -> None:
     model = UNet(width=2).eval()
-    table = agreement.probed(model, task.load_training(config), 0.25)
+    table = agreement.probed(model, task.load(config, "train"), 0.25)
     table = dataclasses.replace(table, layer="dec2", k=3)  # an untrained network follows nothing
     for recommend in (False, True):
         agreement.report(tmp_path, table, recommend=recommend)
@@ -177,13 +177,13 @@ def test_photographs_without_people(train: Callable[..., Path], coco_root: Path)
     """Image 4 shows a dog alone. The validation images all show people: no picture then."""
     run = train("none")
     config = dataclasses.replace(load_run(run, None)[0], data="coco", root=coco_root)
-    assert "none" not in chosen(config, task.load_validation(config))
+    assert "none" not in chosen(config, task.load(config, "val"))
     (coco_root / "annotations" / "instances_val.json").write_text(
         (coco_root / "annotations" / "instances_train.json").read_text()
     )
     for path in (coco_root / "train").iterdir():
         path.replace(coco_root / "val" / path.name)
-    found = chosen(config, task.load_validation(config))
+    found = chosen(config, task.load(config, "val"))
     assert found["none"].names == ("COCO 4",) and found["two"].names == ("COCO 3",)
 
 

@@ -17,7 +17,13 @@ from experiments.shared.runs import Run
 
 
 def test_lambda_is_chosen_without_looking_at_validation_images(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task, "load_validation", lambda config: pytest.fail("these are reported on"))
+    load = task.load
+
+    def of_training(config: Config, split: str) -> ImageSet:
+        assert split == "train", "these are reported on"
+        return load(config, split)
+
+    monkeypatch.setattr(task, "load", of_training)
     tried = swept(config, train_images=5, epochs=1, lambdas=(1e-6, 1e-3))
     sweep.main(tried)
     none, *rows = table(tried)

@@ -13,7 +13,7 @@ import torch
 from experiments.segmentation import thresholds
 from experiments.segmentation.layers import load_run
 from experiments.segmentation.metrics import ThresholdCurve
-from experiments.segmentation.task import load_validation
+from experiments.segmentation.task import load
 from experiments.shared.console import UserError
 
 
@@ -64,7 +64,7 @@ def test_at_one_half_it_is_what_the_run_says(train: Callable[..., Path]) -> None
     folder = train("none", noise=0.2, epochs=3, lr=0.5)
     config, model = load_run(folder, None)
     final = json.loads((folder / "summary.json").read_text())["final"]
-    val = load_validation(config)
+    val = load(config, "val")
     for images, score in ((val, "miou"), (val.noisy(0.2), "miou_noise")):
         curve = thresholds.curve(model, images)
         assert float(curve.miou()[100]) == pytest.approx(final[score], abs=1e-3)

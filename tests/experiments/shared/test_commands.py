@@ -33,7 +33,7 @@ from experiments.shared.options import check_folders, common
 REPOSITORY = Path(__file__).parents[3]
 COMMANDS = (
     *("segmentation", "segmentation.sweep", "segmentation.activations", "segmentation.thresholds"),
-    *("depth", "region", "speed", "report"),
+    *("depth", "region", "speed", "report", "evaluate"),
 )
 
 

@@ -20,7 +20,7 @@ import topolayer as tl
 from experiments.segmentation import task
 from experiments.segmentation.__main__ import main
 from experiments.segmentation.config import Config, settle
-from experiments.segmentation.task import load_training, load_validation
+from experiments.segmentation.task import load
 from experiments.shared import training
 from experiments.shared.console import Interrupted, Meter, UserError
 from experiments.shared.files import read_csv
@@ -182,7 +182,7 @@ def test_a_command_leaves_everything_behind(config: Config) -> None:
 
 
 def test_every_seed_draws_its_share_of_the_training_images(config: Config) -> None:
-    train = load_training(dataclasses.replace(config, train_images=20))
+    train = load(dataclasses.replace(config, train_images=20), "train")
     large, small, other = (train.share(share, seed=seed).names for share, seed in ((0.5, 3), (0.25, 3), (0.25, 4)))
     assert (len(large), len(small)) == (10, 5) and set(small) < set(large) and set(other) != set(small)
     assert train.share(1, seed=3).names == train.names
@@ -241,7 +241,7 @@ def test_disturbed_images_are_scored_once_at_the_end(
     monkeypatch.setattr(task.Segmentation, "scores", lambda self, images: scored.append(images) or scores(self, images))
     train("none", noise=0.2, blur=1.5)
     assert json.loads((folder / "summary.json").read_text())["final"] == final
-    clean = load_validation(config)
+    clean = load(config, "val")
     for images, expected in zip(scored, (clean.noisy(0.2), clean.blurred(1.5)), strict=True):
         assert torch.equal(images.images, expected.images) and not torch.equal(images.images, clean.images)
 
