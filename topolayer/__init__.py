@@ -38,6 +38,7 @@ from topolayer._barcodes.vectors import betti_numbers, landscape, persistence_im
 from topolayer._filtrations import Alpha, Cubical, Filtration, Freudenthal, LowerStar, Rips
 from topolayer._layers.magnitude import channel_norm, few_maxima
 from topolayer._layers.probe import probe
+from topolayer._layers.ratio import gradient_ratio
 from topolayer._layers.regularizer import Regularizer
 from topolayer._layers.table import LayerTable
 from topolayer._layers.tokens import tokens_to_grid
@@ -71,6 +72,7 @@ __all__ = [
     "extended_persistence",
     "few_extrema",
     "few_maxima",
+    "gradient_ratio",
     "landscape",
     "length_weights",
     "longest_lengths",

@@ -8,6 +8,8 @@ run per seed, so that the arms differ in the regularizers and in nothing else:
     topology      and eq. (1) on the channel norm, eq. (3), of the second decoder layer (our addition)
     tv+topology   and both
     sublevel      and eq. (1) with sublevel sets, which spare minima in place of maxima (ours too); also tv+sublevel
+    placebo       and eq. (1) on the layer with its pixels shuffled: the same values, no topology
+    norm          and the squared norm of the layer
 
     python -m experiments.depth --demo
     python -m experiments.depth --data diode --root DIR --cache DIR
@@ -35,7 +37,8 @@ def main(config: Config) -> None:
         with fabric.rank_zero_first(local=True):  # what is downloaded or cached by one is there for the others
             data = task.load(config, "train"), task.load(config, "val")
             task.describe(config, data)
-        runs.train_all(config, fabric, len(data[0]), lambda run: task.train_run(run, data))
+        examples = round(config.train_share * len(data[0]))
+        runs.train_all(config, fabric, examples, lambda run: task.train_run(run, data))
         if fabric.is_global_zero:
             models = runs.trained_models(config, lambda: task.architecture(config))
             pictures.showcase(config.folder, models, data[1], config)

@@ -12,7 +12,7 @@ from experiments.shared.options import Options
 
 Map = Literal["log", "linear"]
 Reduction = Literal["mean", "sum"]
-Arm = Literal["none", "tv", "topology", "tv+topology", "sublevel", "tv+sublevel"]
+Arm = Literal["none", "tv", "topology", "tv+topology", "sublevel", "tv+sublevel", "placebo", "norm"]
 
 SIZES = {"scenes": (96, 128), "nyu": (192, 256), "diode": (384, 512)}
 READERS = {"root": ("nyu", "diode"), "cache": ("nyu", "diode"), "settings": ("diode",)}  # which --data reads an option
@@ -118,6 +118,12 @@ class Config(Options):
     """weight of eq. (8), total variation (None: 1, 0.1)"""
     topology_lambda: float | None = None
     """weight of eq. (1), the topological penalty, of superlevel or sublevel sets (None: 0.001, 0.0001)"""
+    placebo_lambda: float | None = None
+    """weight of eq. (1) on the layer with its pixels shuffled: the same values, no topology (None: that of topology)"""
+    norm_lambda: float | None = None
+    """weight of the layer's squared norm (None: that of topology)"""
+    scale: Literal["none", "rms"] = "none"
+    """rms: eq. (1) of the layer divided by its root mean square, a constant, in the topology and placebo arms"""
     reduction: Reduction = "mean"
     """sums over pixels as the paper writes them, or means, for which its weights and learning rates are made"""
     ssim_range: float = 0.0
@@ -129,6 +135,12 @@ class Config(Options):
     """which layer the tv arms regularize: the "last" of the decoder, or a name"""
     k: int = 8
     """local maxima that are left alone, or minima by the sublevel arms"""
+
+    train_share: float = 1.0
+    """share of the training images that is used; every seed draws its own, the same in all arms"""
+    held_out: float = 0.0
+    """hold out this share of the training images, in blocks of neighbours, and score them in place of the validation
+    images: for choosing weights"""
 
     @property
     def default_name(self) -> str:

@@ -5,6 +5,7 @@ Depth is NaN where it is not known or lies outside the sensor's range, so that n
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from experiments.shared.files import write_json
 Array = np.ndarray
 Batch = tuple[Tensor, Tensor, Tensor]
 FILES = ("images.npy", "depths.npy")  # in a cache
+BLOCKS = 15  # of neighbouring images, of which some are held out
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,27 @@ class DepthSet:
         depths = self.depths[rows].to(device, non_blocking=True).unsqueeze(1)
         known = depths.isfinite()
         return images, torch.where(known, depths, 1.0), known
+
+    def subset(self, places: Tensor) -> DepthSet:
+        names = tuple(self.names[place] for place in places.tolist())
+        return dataclasses.replace(self, rows=self.rows[places], names=names)
+
+    def share(self, share: float, *, seed: int) -> DepthSet:
+        """A share of the images, drawn by `seed`: the larger share of a seed contains the smaller one."""
+        if share == 1:
+            return self
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
+        return self.subset(order[: round(share * len(self))].sort().values)
+
+    def split(self, share: float) -> tuple[DepthSet, DepthSet]:
+        """The images without a share of them, and that share: whole blocks, as neighbours look alike."""
+        block = torch.arange(len(self)) * BLOCKS // max(len(self), 1)
+        held = ((block + 1) * share).floor() > (block * share).floor()
+        if not held.any() or held.all():
+            raise UserError(
+                f"--held-out {share}: of {len(self)} training images in {BLOCKS} blocks that is none or all"
+            )
+        return self.subset((~held).nonzero().flatten()), self.subset(held.nonzero().flatten())
 
     def mean_log(self) -> float:
         """The mean logarithm of the known depths of some hundred images: where a network should start."""

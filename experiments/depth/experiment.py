@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from experiments.shared.experiment import BLACK, BLUE, GREEN, ORANGE, PURPLE, VERMILION, Experiment, Style
+from experiments.shared.experiment import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, YELLOW, Experiment, Style
 
 TITLES = {
     "mae": "mae (m)",
@@ -38,6 +38,8 @@ EXPERIMENT = Experiment(
         "tv+topology": Style("total variation and topology", GREEN, ":"),
         "sublevel": Style("topology, sublevel sets", PURPLE, (0, (5, 1))),
         "tv+sublevel": Style("total variation and sublevel sets", ORANGE, (0, (3, 1, 1, 1))),
+        "placebo": Style("topology of shuffled pixels", SKY, (0, (1, 1))),
+        "norm": Style("squared norm", YELLOW, (0, (3, 1))),
     },
     titles=TITLES,
     curves={"val_loss": "validation loss", "delta1": "δ1", "delta2": "δ2", "delta3": "δ3"},

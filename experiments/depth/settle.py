@@ -41,8 +41,18 @@ def settle(config: Config) -> Config:
         raise UserError("--settings names no part of DIODE: give indoors, outdoor or both")
     if config.encoder == "small" and config.width == 0:
         config = dataclasses.replace(config, width=16)
-    topological = {"topology", "sublevel"} & set("+".join(config.arms).split("+"))
-    lambdas = ("depth_lambda", "gradient_lambda", "ssim_lambda", "tv_lambda", "topology_lambda")
+    config = dataclasses.replace(
+        config,
+        placebo_lambda=config.topology_lambda if config.placebo_lambda is None else config.placebo_lambda,
+        norm_lambda=config.topology_lambda if config.norm_lambda is None else config.norm_lambda,
+    )
+    if not 0 < config.train_share <= 1:
+        raise UserError(f"--train-share must be above 0 and at most 1, got {config.train_share}")
+    if not 0 <= config.held_out < 1:
+        raise UserError(f"--held-out must be at least 0 and below 1, got {config.held_out}")
+    topological = {"topology", "sublevel", "placebo"} & set("+".join(config.arms).split("+"))
+    weights = ("depth", "gradient", "ssim", "tv", "topology", "placebo", "norm")
+    lambdas = [f"{name}_lambda" for name in weights]
     check(config, from_zero=("lr", "encoder_share", "weight_decay", "width", "ssim_range", "k", *lambdas))
     try:
         check_sides(*config.size)

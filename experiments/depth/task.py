@@ -25,7 +25,7 @@ from experiments.depth.scenes import SCENES, scenes
 from experiments.depth.settle import pixels
 from experiments.shared.console import log
 from experiments.shared.files import Row
-from experiments.shared.penalties import Regularization, gradient_ratio, keep, speckle
+from experiments.shared.penalties import Regularization, gradient_ratio, keep, shuffled, speckle, squared_norm
 from experiments.shared.runs import Run
 from experiments.shared.training import steps_per_epoch
 
@@ -112,7 +112,14 @@ class Depth:
 
 
 def load(config: Config, split: str) -> DepthSet:
-    """The training or validation images, `split` being "train" or "val"."""
+    """The training or validation images, `split` being "train" or "val"; the latter may be held-out training images."""
+    if config.held_out:
+        rest, held = _load(config, "train").split(config.held_out)
+        return rest if split == "train" else held
+    return _load(config, split)
+
+
+def _load(config: Config, split: str) -> DepthSet:
     limit = config.train_images if split == "train" else config.val_images
     if config.data == "scenes":
         count, seed = {"train": (400, 1), "val": (100, 2)}[split]
@@ -140,10 +147,14 @@ def objective(config: Config) -> Weights:
 def regularizations(config: Config, arm: Arm) -> dict[str, Regularization]:
     """The penalties of an arm, which are all that distinguishes it from the others."""
     weights = objective(config)
+    assert config.placebo_lambda is not None and config.norm_lambda is not None  # settled
+    maxima = partial(tl.few_maxima, k=config.k, scale=None if config.scale == "none" else config.scale)
     every = {
         "tv": Regularization(config.tv_layer, partial(variation, reduction=config.reduction), weights.tv),
-        "topology": Regularization(config.layer, partial(tl.few_maxima, k=config.k), weights.topology),
+        "topology": Regularization(config.layer, maxima, weights.topology),
         "sublevel": Regularization(config.layer, partial(few_minima, k=config.k), weights.topology),
+        "placebo": Regularization(config.layer, shuffled(maxima), config.placebo_lambda),
+        "norm": Regularization(config.layer, squared_norm, config.norm_lambda),
     }
     return {name: every[name] for name in arm.split("+") if name != "none"}
 
@@ -209,7 +220,7 @@ def of_each(config: Config, model: nn.Module, images: DepthSet) -> list[Row]:
 def train_run(run: Run[Config], data: tuple[DepthSet, DepthSet]) -> None:
     """Train one run to its end, on training and validation images."""
     config, fabric = run.options, run.fabric
-    train, val = data
+    train, val = data[0].share(config.train_share, seed=run.seed), data[1]
     bare = initial_model(config, run.seed, start=math.exp(train.mean_log()))
     augmentation = Augmentation(config.size[0], seed=run.seed) if config.augment else None
     task = make_task(config, fabric, bare, train, val, regularizations(config, run.arm), augmentation)

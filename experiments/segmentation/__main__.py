@@ -6,6 +6,8 @@ arms differ in the regularizer and in nothing else:
     none        the loss of eq. (2) alone
     topology    and eq. (1) on the channel norm, eq. (3), of a decoder layer: few local maxima
     tv          and the total variation of eq. (8) on the last decoder layer (our addition to this section)
+    placebo     and eq. (1) on the layer with its pixels shuffled: the same values, no topology
+    norm        and the squared norm of the layer
 
     python -m experiments.segmentation --demo
     python -m experiments.segmentation --data coco --root DIR

@@ -13,7 +13,7 @@ from experiments.shared.experiment import Experiment
 from experiments.shared.options import Options, check, check_data, processes
 
 Reduction = Literal["mean", "sum"]
-Arm = Literal["none", "topology", "tv"]
+Arm = Literal["none", "topology", "tv", "placebo", "norm"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,10 @@ class Config(Options):
     """weight of the topological penalty"""
     tv_lambda: float = 1e-8
     """weight of total variation"""
+    placebo_lambda: float = 1e-5
+    """weight of the topological penalty on the layer with its pixels shuffled: the same values, no topology"""
+    norm_lambda: float = 1e-5
+    """weight of the layer's squared norm"""
     normalize_activation: bool = False
     """divide the activation by its root mean square over the batch (a constant to the gradient) before the penalty"""
 
@@ -100,7 +104,7 @@ DEMO = Config(
     threads=1,  # batches are so small that threads would wait for one another, above all on a busy machine
 )
 
-WEIGHTS = ("topology_lambda", "tv_lambda")
+WEIGHTS = ("topology_lambda", "tv_lambda", "placebo_lambda", "norm_lambda")
 READERS = {"root": ("coco",), "crowd": ("coco",)}  # which --data reads an option
 
 
@@ -125,7 +129,7 @@ def settle(config: Settings) -> Settings:
     except ValueError as error:
         raise UserError(str(error)) from error
     side = side_of(config.layer, config.size)
-    if "topology" in config.arms and side * side < 32 * config.k:
+    if {"topology", "placebo"} & set(config.arms) and side * side < 32 * config.k:
         log.warning(
             "%s has only %dx%d pixels at --size %d, hardly room for more than k = %d maxima: the penalty will be close "
             "to zero; --layer auto takes a layer of at least 32x32",

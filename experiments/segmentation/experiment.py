@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.shared.experiment import BLACK, BLUE, VERMILION, Experiment, Style
+from experiments.shared.experiment import BLACK, BLUE, SKY, VERMILION, YELLOW, Experiment, Style
 
 EXPERIMENT = Experiment(
     "segmentation",
@@ -10,6 +10,8 @@ EXPERIMENT = Experiment(
         "none": Style("no regularization", BLACK),
         "topology": Style("topology", VERMILION, "--"),
         "tv": Style("total variation", BLUE, "-."),
+        "placebo": Style("topology of shuffled pixels", SKY, (0, (1, 1))),
+        "norm": Style("squared norm", YELLOW, (0, (3, 1))),
     },
     titles={
         f"{score}{column}": title.format(text)

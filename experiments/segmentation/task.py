@@ -20,7 +20,9 @@ from experiments.shared.penalties import (
     after_normalization,
     gradient_ratio,
     keep,
+    shuffled,
     speckle,
+    squared_norm,
     total_variation,
 )
 from experiments.shared.runs import Run
@@ -139,15 +141,17 @@ def disturbed(config: Config, val: ImageSet) -> dict[str, ImageSet]:
 
 def regularization(config: Config, arm: Arm) -> Regularization | None:
     """The penalty of an arm, which is all that distinguishes it from the others."""
+    maxima = partial(tl.few_maxima, k=config.k, gradient=config.gradient)
+    every: dict[str, tuple[str, Penalty, float]] = {
+        "topology": (config.layer, maxima, config.topology_lambda),
+        "tv": (config.tv_layer, total_variation, config.tv_lambda),
+        "placebo": (config.layer, shuffled(maxima), config.placebo_lambda),
+        "norm": (config.layer, squared_norm, config.norm_lambda),
+    }
     if arm == "none":
         return None
-    tv = arm == "tv"
-    penalty: Penalty = total_variation if tv else partial(tl.few_maxima, k=config.k, gradient=config.gradient)
-    return Regularization(
-        layer=config.tv_layer if tv else config.layer,
-        penalty=after_normalization(penalty) if config.normalize_activation else penalty,
-        weight=config.tv_lambda if tv else config.topology_lambda,
-    )
+    layer, penalty, weight = every[arm]
+    return Regularization(layer, after_normalization(penalty) if config.normalize_activation else penalty, weight)
 
 
 def initial_model(config: Config, seed: int, *, prior: float = 0.5) -> nn.Module:

@@ -9,6 +9,7 @@ from typing import Any
 
 # Colours that colour-blind readers tell apart, by Okabe and Ito.
 BLACK, BLUE, VERMILION, GREEN, PURPLE, ORANGE = "#333333", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
+SKY, YELLOW = "#56B4E9", "#F0E442"
 
 
 @dataclass(frozen=True)

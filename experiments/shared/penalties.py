@@ -38,11 +38,30 @@ def speckle(h: Tensor, *, k: int) -> Tensor:
     return tl.few_maxima(h, k=k) / tl.channel_norm(h.float()).square().mean((-1, -2))
 
 
-def gradient_ratio(fabric: Fabric, penalty: Tensor, loss: Tensor, activation: Tensor) -> Tensor:
-    """Norm of the weighted penalty's gradient at the layer, relative to that of the loss.
+def squared_norm(h: Tensor) -> Tensor:
+    """The squared norm of each sample: what a penalty amounts to that shrinks an activation and does nothing else."""
+    return h.float().square().flatten(1).sum(1)
 
-    It goes through ``fabric.backward``, which scales gradients so that they do not vanish in half precision; given
-    `inputs`, it leaves the parameters' gradients alone.
+
+def shuffled(penalty: Penalty, *, seed: int = 0) -> Penalty:
+    """`penalty` of an activation whose pixels are shuffled, always in the same way: the same values, no topology."""
+    orders: dict[int, Tensor] = {}
+
+    def of_shuffled(h: Tensor) -> Tensor:
+        pixels = h.flatten(2)
+        count = pixels.shape[2]
+        if count not in orders:
+            orders[count] = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+        return penalty(pixels[:, :, orders[count].to(h.device)].reshape(h.shape))
+
+    return of_shuffled
+
+
+def gradient_ratio(fabric: Fabric, penalty: Tensor, loss: Tensor, activation: Tensor) -> Tensor:
+    """`topolayer.gradient_ratio` by way of ``fabric.backward``, beside which nothing may differentiate the network.
+
+    It scales gradients so that they do not vanish in half precision. Given `inputs`, it leaves the gradients of the
+    parameters alone.
     """
     gradients: list[Tensor] = []
     hook = activation.register_hook(gradients.append)  # type: ignore[no-untyped-call]

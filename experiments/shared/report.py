@@ -23,6 +23,7 @@ from experiments.shared.experiment import Experiment
 from experiments.shared.files import Row, read_csv, write_atomically, write_csv
 
 BASELINE = "none"
+RATIO = "train_gradient_ratio"  # columns of the metrics: how strongly a penalty pulls, whose mean goes into results.csv
 EPOCHS = "epochs to where none ends"
 
 
@@ -98,6 +99,9 @@ def compare(runs: Sequence[Finished], experiment: Experiment, last_epochs: int =
             found = effect(differences)
             row |= {f"{score}_difference": found.mean, f"{score}_ci95": found.half()}
         row["val_speckle"] = statistics.fmean(run.final["val_speckle"] for run in by_seed.values())
+        for column in (name for name in next(iter(by_seed.values())).history[-1] if name.startswith(RATIO)):
+            means = [statistics.fmean(line[column] for line in run.history) for run in by_seed.values()]
+            row[column] = statistics.fmean(means)
         both = sorted(by_seed.keys() & baseline.keys())
         if scores.goal and both:
             goals = [(baseline[seed].final[scores.goal], by_seed[seed].history) for seed in both]

@@ -240,6 +240,7 @@ BARCODES += [
 ]  # fmt: skip
 
 HU = "wasserstein_matching_loss"
+RATIO = "gradient_ratio"
 HARD, IGNORED = (IMAGE > 0.5).long(), torch.tensor([[0, 1, 255]])
 HU_MODULE, PRIOR, FOUR = "WassersteinMatchingLoss", "BettiNumberLoss", IMAGE[:, None]
 LAYERS = [
@@ -276,6 +277,11 @@ LAYERS = [
     Bad("few_maxima", lambda: tl.few_maxima(IMAGE[None], k=8.0), T, "k", "an int", "float 8.0", "int(...)"),
     Bad("few_maxima", lambda: tl.few_maxima(IMAGE[None], p=-1), V, "p", ">= 0", "-1", "p=2"),
     Bad("few_maxima", lambda: tl.few_maxima(IMAGE[None], gradient="a"), V, "gradient", '"region"', "'a'", "equation"),
+    Bad("few_maxima", lambda: tl.few_maxima(IMAGE[None], scale="max"), V, "scale", '"rms"', "'max'", "None"),
+    Bad("few_maxima", lambda: tl.few_maxima(IMAGE[None], scale=2.0), V, "scale", '"rms"', "2.0", "None"),
+    Bad(RATIO, lambda: tl.gradient_ratio(1.0, IMAGE.sum(), IMAGE), T, "penalty", A_TENSOR, "float", AS_TENSOR),
+    Bad(RATIO, lambda: tl.gradient_ratio(IMAGE, IMAGE.sum(), IMAGE), V, "penalty", "one number", "(2, 6, 7)", "mean"),
+    Bad(RATIO, lambda: tl.gradient_ratio(IMAGE.sum(), IMAGE.sum(), IMAGE), V, "penalty", "from h", "not", "detach()"),
     Bad("few_maxima", lambda: tl.few_maxima(IMAGE[None], region=IMAGE), T, "region", "bool", "float32", "region > 0"),
     Bad(
         "few_maxima", lambda: tl.few_maxima(IMAGE[None], gradient="region", region=INSIDE), V,

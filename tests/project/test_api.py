@@ -49,6 +49,7 @@ NAMES = [
     "extended_persistence",
     "few_extrema",
     "few_maxima",
+    "gradient_ratio",
     "landscape",
     "length_weights",
     "longest_lengths",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from topolayer._barcodes.extrema import check_options, superfluous
-from topolayer._checks import NonFiniteError, check_inside, check_integer, check_region, floating
+from topolayer._checks import NonFiniteError, check_inside, check_integer, check_region, check_word, floating
 from topolayer._filtrations import Freudenthal
 from topolayer._tracing import refuse_without_numbers, writes_a_graph
 
@@ -49,6 +49,17 @@ def channel_norm(h: Tensor, dim: int = 1) -> Tensor:
         return torch.where(zero, 0, torch.where(zero, 1, squares).sqrt())
     norm: Tensor = _Norm.apply(h, dim)  # type: ignore[no-untyped-call]
     return norm
+
+
+def _root_mean_square(magnitude: Tensor, channels: int, mask: Tensor | None) -> Tensor:
+    """Over all entries of each sample, a constant; 1 where they are all zero. `magnitude` is zero outside the mask."""
+    squares = magnitude.detach().flatten(1)
+    largest = squares.amax(dim=1, keepdim=True)  # what is divided by it has squares that neither overflow nor vanish
+    largest = torch.where(largest == 0, 1, largest)
+    squares = (squares / largest).square()
+    pixels = squares.shape[1] if mask is None else mask.flatten(1).sum(dim=1, keepdim=True)
+    root = largest * (squares.sum(dim=1, keepdim=True) / (pixels * max(channels, 1))).sqrt()
+    return torch.where(root == 0, 1, root).reshape(-1, *(1,) * (magnitude.ndim - 1))
 
 
 class _Norm(torch.autograd.Function):
@@ -91,6 +102,7 @@ def few_maxima(
     k: int = 8,
     p: float = 2,
     gradient: Literal["critical", "region"] = "critical",
+    scale: Literal["rms"] | None = None,
     region: Tensor | None = None,
 ) -> Tensor:
     """Penalizes all but the k most prominent maxima of an activation's magnitude: equations (3) and (1) of the paper.
@@ -104,8 +116,11 @@ def few_maxima(
         k: how many maxima to spare.
         p: power of the lengths, or of the distances.
         gradient: whether to penalize bars, which pulls on "critical" pixels, or pixels, which pulls on a "region".
+        scale: "rms" divides each sample of `h` by the root mean square of its entries first, held constant. The penalty
+            then does not depend on the scale of the activation, and shrinking it earns nothing.
         region: bool tensor, True inside, if only a part of the pixels counts: (B, 1, H, W), or (H, W) for all samples.
             What is outside may be anything. Each piece of the region has a maximum that never dies, and that k counts.
+            The root mean square is that of the entries inside.
 
     Returns:
         (B,) one number per sample, float32 or float64. A sample in which anything is NaN or infinite, or too
@@ -113,7 +128,7 @@ def few_maxima(
 
     Raises:
         TypeError, ValueError: `h` is no floating-point tensor of four or five axes; `k` or `p` is out of
-            range; an unknown `gradient`; `region` does not go with `h`, or with `gradient="region"`.
+            range; an unknown `gradient` or `scale`; `region` does not go with `h`, or with `gradient="region"`.
 
     Example:
         >>> import torch, topolayer as tl
@@ -127,6 +142,8 @@ def few_maxima(
             "a single sample (C, H, W) gets its batch axis by h[None], tokens (B, N, C) become a grid by tokens_to_grid"
         )
     k, p = check_options(k, p, gradient)
+    if scale is not None:
+        check_word("scale", scale, {"rms": "root mean square"}, remedy="None takes h as it is")
     mask = None
     if region is not None:
         if gradient == "region":
@@ -140,6 +157,8 @@ def few_maxima(
             check_inside("region", mask, h.ndim - 2)
         h, mask = h.masked_fill(~mask, 0), mask[:, 0]
     magnitude = channel_norm(h)
+    if scale is not None:
+        magnitude = magnitude / _root_mean_square(magnitude, h.shape[1], mask)
     maxima = partial(Freudenthal, ndim=magnitude.ndim - 1, superlevel=True, mask=mask)
     if not torch.compiler.is_compiling():
         try:

@@ -16,9 +16,11 @@ import pytest
 import torch
 from PIL import Image
 
+import topolayer as tl
 from experiments.depth import task
 from experiments.depth.__main__ import main
 from experiments.depth.config import DEMO, PAPER, SMALL, Config
+from experiments.depth.depthset import DepthSet
 from experiments.depth.settle import settle
 from experiments.depth.task import initial_model, make_optimizer
 from experiments.shared.console import Meter, UserError
@@ -27,7 +29,7 @@ from experiments.shared.training import read_checkpoint
 
 REPOSITORY = Path(__file__).parents[3]
 TIMES = {"seconds", "images_per_second"}
-ARMS = ("none", "tv", "topology", "tv+topology", "tv+sublevel")
+ARMS = ("none", "tv", "topology", "tv+topology", "tv+sublevel", "placebo", "norm")
 
 
 def numbers(folder: Path) -> list[dict[str, float]]:
@@ -38,10 +40,16 @@ def numbers(folder: Path) -> list[dict[str, float]]:
 def test_eq_4(train: Callable[..., Path]) -> None:
     """The loss is the weighted sum of the terms that are logged, of those of the arm and no others."""
     weights = {"depth": 0.1, "gradient": 1.0, "ssim": 1.0, "tv": 0.1, "topology": 1e-4, "sublevel": 1e-4}
+    weights |= {"placebo": 1e-4, "norm": 1e-4}  # as topology's, where nothing else is said
     for arm in ARMS:
         row = read_csv(train(arm) / "metrics.csv")[0]
         used = [name for name in weights if f"train_{name}" in row]
-        assert used == ["depth", "gradient", "ssim", *(name for name in ("tv", "topology", "sublevel") if name in arm)]
+        assert used == [
+            "depth",
+            "gradient",
+            "ssim",
+            *(name for name in list(weights)[3:] if name in arm.split("+")),
+        ]
         assert row["train_loss"] == pytest.approx(sum(weights[name] * row[f"train_{name}"] for name in used))
         wanted = sum(weights[name] * row[f"val_{name}"] for name in ("depth", "gradient", "ssim"))
         assert row["val_loss"] == pytest.approx(wanted)
@@ -74,6 +82,38 @@ def test_all_arms_start_from_the_same_weights_and_see_the_same_pictures(
     for other in others:
         assert len(other) == len(none)
         assert all(torch.equal(mine, theirs) for mine, theirs in zip(none, other, strict=True))
+
+
+def test_the_share_is_that_of_the_seed_in_every_arm(
+    train: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, ...]] = []
+
+    class Watched(task.Depth):
+        def __init__(self, fabric: object, bare: object, images: DepthSet, *rest: object, **options: object) -> None:
+            super().__init__(fabric, bare, images, *rest, **options)  # type: ignore[arg-type]
+            seen.append(images.names)
+
+    monkeypatch.setattr("experiments.depth.task.Depth", Watched)
+    for arm, seed in (("none", 0), ("placebo", 0), ("none", 1)):
+        folder = train(arm, seed=seed, train_images=12, train_share=0.5, epochs=1)
+    assert seen[0] == seen[1] and len(seen[0]) == 6 and set(seen[0]) != set(seen[2])
+    assert torch.load(folder / "checkpoint.pt", weights_only=True)["sampler"]["examples"] == 6
+
+
+def test_weights_are_chosen_on_training_images(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = settle(dataclasses.replace(config, train_images=30, held_out=0.2))
+    rest, held = task.load(config, "train"), task.load(config, "val")
+    # Of 15 blocks of two neighbours the fifth, the tenth and the last.
+    assert held.names == tuple(f"scene {i} of seed 1" for i in (8, 9, 18, 19, 28, 29))
+    assert len(rest) == 24 and not set(rest.names) & set(held.names)
+
+
+def test_the_scale_of_the_layer_is_an_option(config: Config) -> None:
+    h = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    for scale in ("none", "rms"):
+        used = task.regularizations(settle(dataclasses.replace(config, scale=scale)), "topology")["topology"]
+        assert torch.equal(used.penalty(h), tl.few_maxima(h, k=1, scale=None if scale == "none" else "rms"))
 
 
 @pytest.mark.parametrize("after", [1, 3])
@@ -185,6 +225,10 @@ def test_the_layer_can_be_chosen_by_its_resolution(config: Config, size: tuple[i
         ({"weights": "imagenet"}, "--weights none"),
         ({"size": (32, 32), "batch_size": 1}, "batch of one"),
         ({"train_images": 1}, "do not fill one batch"),
+        ({"train_share": 0.0}, "--train-share must be above 0"),
+        ({"held_out": 1.0}, "--held-out must be at least 0"),
+        ({"held_out": 0.01}, "--held-out 0.01: .* that is none or all"),
+        ({"norm_lambda": -1.0}, "--norm-lambda must be"),
     ],
 )
 def test_options_that_cannot_work_are_refused(config: Config, changes: dict[str, object], message: str) -> None:

@@ -7,7 +7,7 @@ import torch
 from lightning_fabric import Fabric
 
 import topolayer as tl
-from experiments.shared.penalties import gradient_ratio, normalized, speckle, total_variation
+from experiments.shared.penalties import gradient_ratio, normalized, shuffled, speckle, squared_norm, total_variation
 
 
 def test_total_variation_sums_squared_differences_over_pixels_and_channels() -> None:
@@ -37,3 +37,24 @@ def test_speckle_does_not_depend_on_the_scale_and_vanishes_with_few_maxima() -> 
     torch.testing.assert_close(speckle(h, k=8), speckle(100 * h, k=8))
     ramp = torch.arange(16.0).expand(1, 2, 16, 16)
     assert speckle(h, k=8).min() > 0 and speckle(ramp, k=8) == 0
+
+
+def test_the_placebo_sees_the_same_values_at_other_places() -> None:
+    h = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    seen: list[torch.Tensor] = []
+    keep = shuffled(lambda x: seen.append(x) or x.flatten(1).sum(1))  # type: ignore[func-returns-value]
+    keep(h)
+    keep(2 * h)
+    norms = tl.channel_norm(h).flatten(1)
+    assert torch.equal(tl.channel_norm(seen[0]).flatten(1).sort().values, norms.sort().values)
+    assert not torch.equal(tl.channel_norm(seen[0]).flatten(1), norms)
+    assert torch.equal(seen[1], 2 * seen[0])  # the same order again
+    ramp = torch.arange(16.0).expand(1, 2, 16, 16)
+    assert shuffled(tl.few_maxima)(ramp) > 0 == tl.few_maxima(ramp)  # no topology of the activation's is left
+    shuffled(tl.few_maxima)(h).sum().backward()
+    assert h.grad is not None and h.grad.abs().sum() > 0
+
+
+def test_the_squared_norm_of_each_sample() -> None:
+    h = torch.tensor([[3.0, 4.0], [1.0, 0.0]]).view(2, 2, 1, 1)
+    assert squared_norm(h).tolist() == [25, 1] and squared_norm(h.half()).dtype == torch.float32

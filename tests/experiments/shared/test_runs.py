@@ -72,7 +72,7 @@ def test_all_arms_start_from_the_same_weights_and_see_the_same_batches(
     monkeypatch.setattr(training, "epoch_batches", note)
     monkeypatch.setattr("experiments.shared.runs.write_json", lambda *_: None)
     monkeypatch.setattr(Trainer, "fit", lambda self, stop: (watch(self, stop), self.history)[1])
-    for arm in ("none", "topology", "tv"):
+    for arm in ("none", "topology", "tv", "placebo", "norm"):
         train(arm)
     none, *others = seen.values()
     for other in others:
