@@ -11,7 +11,7 @@ import topolayer as tl
 cuda = torch.cuda.is_available()
 torch.distributed.init_process_group("nccl" if cuda else "gloo")
 rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
-device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if cuda else torch.device("cpu")
+device = torch.device(f"cuda:{os.environ['LOCAL_RANK']}" if cuda else "cpu")
 
 torch.manual_seed(0)  # the same weights and the same data in every process
 net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 1, 1)).to(device)
@@ -23,14 +23,17 @@ def gradients(model, x):
     with tl.Regularizer(model, {"1": tl.few_maxima}) as regularizer:
         loss = model(x).square().mean() + 1e-2 * regularizer()
         loss.backward()  # once, of the sum
-    return torch.cat([p.grad.flatten() for p in net.parameters()]), regularizer.last["1"]
+    gradient = torch.cat([p.grad.flatten() for p in net.parameters()])
+    return gradient, regularizer.last["1"]
 
 
 expected, _ = gradients(net, x)  # of all 8 samples, without the other process
-found, penalty = gradients(DistributedDataParallel(net), x.chunk(world)[rank])  # of this process's share
+share = x.chunk(world)[rank]  # of this process
+found, penalty = gradients(DistributedDataParallel(net), share)
 penalties = [torch.zeros_like(penalty) for _ in range(world)]
 torch.distributed.all_gather(penalties, penalty)
 if rank == 0:
-    print("penalties of the processes:", ", ".join(f"{value.item():.4f}" for value in penalties))
-    print("gradients as of one process with the whole batch:", torch.allclose(found, expected, rtol=1e-4))
+    same = torch.allclose(found, expected, rtol=1e-4)
+    print("penalties of the processes:", *(f"{value.item():.4f}" for value in penalties))
+    print("gradients as of one process with the whole batch:", same)
 torch.distributed.destroy_process_group()
