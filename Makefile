@@ -31,6 +31,7 @@ bench: $(VENV)/installed-bench
 
 verify: $(VENV)/installed-dev
 	$(BIN)/python -m tests.commands.many_grids
+	$(BIN)/python -m tests.commands.many_matchings
 	$(BIN)/python -m tests.commands.many_metrics
 	$(BIN)/python -m tests.commands.large_indices
 	$(BIN)/python -m tests.commands.degenerate_clouds
@@ -52,6 +53,7 @@ sanitize: $(SANITIZED)/created $(SANITIZED)/site $(SANITIZED)/fuzz_address $(SAN
 	cp -r tests pyproject.toml $(SANITIZED)/site
 	cd $(SANITIZED)/site && $(ASAN_PYTHON) -m pytest -q -m native $$(grep -rl --include='test_*.py' mark.native tests)
 	cd $(SANITIZED)/site && $(ASAN_PYTHON) -m tests.commands.many_grids --grids 2000
+	cd $(SANITIZED)/site && $(ASAN_PYTHON) -m tests.commands.many_matchings --pairs 1000
 
 $(SANITIZED)/site: $(BUILD_INPUTS) $(wildcard topolayer/*.py topolayer/*/*.py) \
                    | $(VENV)/installed-dev $(SANITIZED)/created

@@ -31,6 +31,7 @@ from topolayer._barcodes.bars import EssentialBars
 from topolayer._barcodes.distances import bottleneck, sliced_wasserstein, wasserstein, wasserstein_matching
 from topolayer._barcodes.extended import ExtendedBarcode, extended_persistence
 from topolayer._barcodes.extrema import few_extrema
+from topolayer._barcodes.matching import InducedMatching, induced_matching
 from topolayer._barcodes.persistence import persistence
 from topolayer._barcodes.simplify import simplify
 from topolayer._barcodes.sums import algebraic, length_weights, longest_lengths, persistent_entropy, total_persistence
@@ -42,7 +43,7 @@ from topolayer._layers.ratio import gradient_ratio
 from topolayer._layers.regularizer import Regularizer
 from topolayer._layers.table import LayerTable
 from topolayer._layers.tokens import tokens_to_grid
-from topolayer.losses import betti_error, wasserstein_matching_loss
+from topolayer.losses import betti_error, betti_matching_error, betti_matching_loss, wasserstein_matching_loss
 
 __version__ = _version("topolayer")
 
@@ -58,6 +59,7 @@ __all__ = [
     "Filtration",
     "Freudenthal",
     "IndexPairs",
+    "InducedMatching",
     "LayerTable",
     "LowerStar",
     "RankBackend",
@@ -66,6 +68,8 @@ __all__ = [
     "algebraic",
     "backends",
     "betti_error",
+    "betti_matching_error",
+    "betti_matching_loss",
     "betti_numbers",
     "bottleneck",
     "channel_norm",
@@ -73,6 +77,7 @@ __all__ = [
     "few_extrema",
     "few_maxima",
     "gradient_ratio",
+    "induced_matching",
     "landscape",
     "length_weights",
     "longest_lengths",

@@ -239,11 +239,49 @@ BARCODES += [
     Bad("simplify", lambda: tl.simplify(from_diagram(ROWS), k=1), T, "filtration", "Freudenthal", "Barcode", "wrap"),
 ]  # fmt: skip
 
+INDUCED, CUBES = "induced_matching", tl.Cubical(torch.zeros(2, 2, 2), ndim=3)
+PIXELS, SQUARES = tl.Freudenthal(IMAGE), tl.Cubical(IMAGE)
+MATCHINGS = [
+    Bad(INDUCED, lambda: tl.induced_matching(IMAGE, PIXELS), T, "first", "Freudenthal", "Tensor", "wrap"),
+    Bad(INDUCED, lambda: tl.induced_matching(PIXELS, BARS), T, "second", "LowerStar", "Barcode", "wrap"),
+    Bad(INDUCED, lambda: tl.induced_matching(POINTS, POINTS), V, "first", "Cubical", "Rips", "wasserstein_matching"),
+    Bad(INDUCED, lambda: tl.induced_matching(PIXELS, SQUARES), V, "second", "Freudenthal", "Cubical", "same way"),
+    Bad(INDUCED, lambda: tl.induced_matching(MESH, MESH, 1), V, "dims", "0, as LowerStar", "(1,)", "grids are in"),
+    Bad(INDUCED, lambda: tl.induced_matching(PIXELS, PIXELS, 2), V, "dims", "0 to 1", "2", "ndim=3"),
+    Bad(
+        INDUCED, lambda: tl.induced_matching(PIXELS, tl.Freudenthal(IMAGE, superlevel=True)), V,
+        "second", "values alone", "superlevel=True", "in the same way",
+    ),
+    Bad(
+        INDUCED, lambda: tl.induced_matching(PIXELS, tl.Freudenthal(IMAGE[:1])), V,
+        "second", "(2, 6, 7)", "(1, 6, 7)", "expand the values",
+    ),
+    Bad(
+        INDUCED, lambda: tl.induced_matching(PIXELS, tl.Freudenthal(IMAGE, mask=INSIDE)), V,
+        "second", "values alone", "another mask", "give both the same one",
+    ),
+    Bad(
+        INDUCED, lambda: tl.induced_matching(PIXELS, PIXELS, comparison="both"), V,
+        "comparison", '"intersection"', "'both'", "authors",
+    ),
+    Bad(
+        INDUCED, lambda: tl.induced_matching(PIXELS, PIXELS, backend="torch"), V,
+        "backend", "cannot match", "it computes pairs only", "Those that can: 'native'",
+    ),
+]  # fmt: skip
+
+LOSS, SCORE = "betti_matching_loss", "betti_matching_error"
 HU = "wasserstein_matching_loss"
 RATIO = "gradient_ratio"
 HARD, IGNORED = (IMAGE > 0.5).long(), torch.tensor([[0, 1, 255]])
 HU_MODULE, PRIOR, FOUR = "WassersteinMatchingLoss", "BettiNumberLoss", IMAGE[:, None]
 LAYERS = [
+    Bad(LOSS, lambda: tl.betti_matching_loss(5 * IMAGE, HARD), V, "prediction", "0 to 1", "from", "torch.sigmoid"),
+    Bad(LOSS, lambda: tl.betti_matching_loss(IMAGE, 2 * HARD), V, "target", "0 in the", "0 to 2", "target == c"),
+    Bad(LOSS, lambda: tl.betti_matching_loss(IMAGE, HARD, min_length=-1), V, "min_length", ">= 0", "-1", "0 lets"),
+    Bad(LOSS, lambda: tl.betti_matching_loss(IMAGE, HARD, comparison=1), V, "comparison", "union", "got 1", "authors"),
+    Bad(SCORE, lambda: tl.betti_matching_error(NAN, NAN), V, "prediction", "finite", "4 that are", "torch.where"),
+    Bad(SCORE, lambda: tl.betti_matching_error(IMAGE, IMAGE), V, "target", "0 and 1", "got 0.", "target >= 0.5"),
     Bad(HU_MODULE, lambda: WassersteinMatchingLoss(weight=-1), V, "weight", ">= 0", "-1", "for each class"),
     Bad(HU_MODULE, lambda: WassersteinMatchingLoss()(5 * FOUR, FOUR), V, "input", "0 to 1", "from", "sigmoid=True"),
     Bad("BettiError", lambda: BettiError(patches=3), V, "patches", "the size", "patch=None", "give patch"),
@@ -334,4 +372,4 @@ LAYERS += [
 ]  # fmt: skip
 
 # Protocols, results, and a look at the registry.
-WITHOUT_INPUT = {"Backend", "ExtendedBarcode", "Filtration", "LayerTable", "backends"}
+WITHOUT_INPUT = {"Backend", "ExtendedBarcode", "Filtration", "InducedMatching", "LayerTable", "backends"}

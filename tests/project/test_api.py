@@ -35,6 +35,7 @@ NAMES = [
     "Filtration",
     "Freudenthal",
     "IndexPairs",
+    "InducedMatching",
     "LayerTable",
     "LowerStar",
     "RankBackend",
@@ -43,6 +44,8 @@ NAMES = [
     "algebraic",
     "backends",
     "betti_error",
+    "betti_matching_error",
+    "betti_matching_loss",
     "betti_numbers",
     "bottleneck",
     "channel_norm",
@@ -50,6 +53,7 @@ NAMES = [
     "few_extrema",
     "few_maxima",
     "gradient_ratio",
+    "induced_matching",
     "landscape",
     "length_weights",
     "longest_lengths",
@@ -69,6 +73,7 @@ NAMES = [
 ]
 ROOMS = {"losses", "metrics", "nn", "plot"}
 MODULES = ["BettiNumberLoss", "WassersteinMatchingLoss"]
+FUNCTIONS = ["betti_error", "betti_matching_error", "betti_matching_loss", "wasserstein_matching_loss"]
 PICTURES = [
     "activations",
     "barcode",
@@ -86,7 +91,7 @@ def test_snapshot_of_the_public_names() -> None:
     assert sorted(plot.__all__) == PICTURES
     assert sorted(nn.__all__) == ["Flat", "Gaussian", "Grid", "Line", "PersLay", "Power", "Tent"]
     assert sorted(metrics.__all__) == ["BettiError"]
-    assert sorted(losses.__all__) == sorted([*MODULES, "betti_error", "wasserstein_matching_loss"])
+    assert sorted(losses.__all__) == sorted([*MODULES, *FUNCTIONS])
     for name in NAMES:
         assert getattr(tl, name) is not None
 
@@ -196,6 +201,9 @@ def test_importing_warns_of_nothing() -> None:
         "betti_numbers": ["barcode", "levels"],
         "persistence_image": ["barcode", "births", "lengths"],
         "betti_error": ["prediction", "mask"],
+        "betti_matching_error": ["prediction", "target"],
+        "betti_matching_loss": ["prediction", "target"],
+        "induced_matching": ["first", "second", "dims"],
         "wasserstein": ["first", "second"],
         "bottleneck": ["first", "second"],
         "sliced_wasserstein": ["first", "second"],
@@ -256,6 +264,7 @@ OF_MODULES = ["sigmoid=False", "softmax=False", "reduction='mean'"]
         ("Alpha", ["points"]),
         ("persistence", ["filtration", "dims=0", "*", "backend=None"]),
         ("simplify", ["filtration", "*", "k=None", "threshold=None", "backend=None"]),
+        ("induced_matching", ["first", "second", "dims=0", "*", "comparison='union'", "backend=None"]),
     ],
 )
 def test_signatures_of_the_contract(name: str, expected: list[str]) -> None:

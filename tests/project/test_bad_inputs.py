@@ -9,9 +9,9 @@ import pytest
 import topolayer as tl
 from topolayer import losses, metrics, nn
 
-from ..helpers.bad_inputs import BARCODES, FILTRATIONS, LAYERS, WITHOUT_INPUT, Bad
+from ..helpers.bad_inputs import BARCODES, FILTRATIONS, LAYERS, MATCHINGS, WITHOUT_INPUT, Bad
 
-TABLE = [*FILTRATIONS, *BARCODES, *LAYERS]
+TABLE = [*FILTRATIONS, *BARCODES, *MATCHINGS, *LAYERS]
 
 
 @pytest.mark.parametrize("bad", TABLE, ids=lambda bad: f"{bad.name}-{bad.argument}-{bad.came}")

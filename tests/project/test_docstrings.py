@@ -41,6 +41,7 @@ PUBLIC = [(module, name) for module in (tl, metrics, nn, plot) for name in modul
 PUBLIC += [(losses, name) for name in losses.__all__ if name not in tl.__all__]
 # Records: their fields are attributes.
 RESULTS = {"BarIndices", "Barcode", "Capabilities", "EssentialBars", "ExtendedBarcode", "IndexPairs", "LayerTable"}
+RESULTS |= {"InducedMatching"}
 NEVER_RAISE = {"backends"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from typing import Literal
 
 from torch import Tensor
 
@@ -81,12 +82,17 @@ def register_backend(backend: Backend) -> None:
 
 
 def choose_backend(
-    backend: str | Backend | None, filtration: Filtration, dims: tuple[int, ...], *, to_simplify: bool = False
+    backend: str | Backend | None,
+    filtration: Filtration,
+    dims: tuple[int, ...],
+    *,
+    task: Literal["compute", "simplify", "match"] = "compute",
 ) -> Backend:
     """The backend that was asked for, or the first that can do it. Raises ValueError or TypeError if there is none."""
 
     def unsupported(candidate: Backend) -> str | None:
-        if to_simplify and not capabilities_of(candidate).simplifies:
+        able = capabilities_of(candidate)
+        if (task == "simplify" and not able.simplifies) or (task == "match" and not able.matches):
             return "it computes pairs only"
         return candidate.unsupported(filtration, dims)
 
@@ -94,15 +100,15 @@ def choose_backend(
     for candidate in candidates:
         if unsupported(candidate) is None:
             return candidate
-    task = f"simplify {filtration!r}" if to_simplify else f"compute dimensions {dims} of {filtration!r}"
+    what = f"{task} {filtration!r}" if task == "simplify" else f"{task} dimensions {dims} of {filtration!r}"
     reasons = {name: unsupported(candidate) for name, candidate in _registry.items()}
     if backend is None:
         listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-        raise ValueError(f"backend: none can {task}; {listed}")
+        raise ValueError(f"backend: none can {what}; {listed}")
     (candidate,) = candidates
     able = ", ".join(repr(name) for name, reason in reasons.items() if reason is None) or "none"
     reason = unsupported(candidate)
-    raise ValueError(f"backend: {candidate.name!r} cannot {task}: {reason}. Those that can: {able}")
+    raise ValueError(f"backend: {candidate.name!r} cannot {what}: {reason}. Those that can: {able}")
 
 
 def _by_preference(values: Tensor) -> list[Backend]:

@@ -20,6 +20,7 @@ from topolayer._filtrations.simplices import edges
 
 _Indices: TypeAlias = NDArray[np.int64]
 _Arrays: TypeAlias = tuple[_Indices, _Indices, _Indices]  # indices of bars, their dimensions and samples
+_Found: TypeAlias = tuple[_Arrays, _Arrays, bool]  # finite and essential bars, and whether all values were finite
 _LARGEST_SAMPLE = 2**32 - 1  # positions within a sample are 32 bits wide
 _MOST_POINTS_OF_LOOPS = 2**16  # so are edges, and each has two ends
 
@@ -28,7 +29,7 @@ class NativeBackend:
     """Spreads a batch over `torch.get_num_threads()` threads, with the GIL released. Copies tensors to the CPU."""
 
     name = "native"
-    capabilities = Capabilities(simplifies=True, checks_finite=True)
+    capabilities = Capabilities(simplifies=True, matches=True, checks_finite=True)
 
     def unsupported(self, filtration: Filtration, dims: tuple[int, ...]) -> str | None:
         match filtration.cells:
@@ -54,10 +55,7 @@ class NativeBackend:
         return None
 
     def pairs(self, filtration: Filtration, dims: tuple[int, ...]) -> IndexPairs:
-        finite_bars, essential_bars, all_finite = _bars(filtration, sorted(dims))
-        if not all_finite:
-            filtration.check_finite()
-        return unchecked(IndexPairs, finite=_indices(*finite_bars), essential=_indices(*essential_bars), canonical=True)
+        return _index_pairs(filtration, _bars(filtration, sorted(dims)))
 
     def simplified(self, filtration: Filtration, k: int, threshold: float) -> Tensor:
         values = _rows(filtration)
@@ -77,6 +75,27 @@ class NativeBackend:
         if not all_finite:
             filtration.check_finite()
         return indices.view(filtration.values.shape)
+
+    def matched(
+        self, first: Filtration, second: Filtration, dims: tuple[int, ...], comparison: str
+    ) -> tuple[IndexPairs, IndexPairs, Tensor]:
+        values, threads = (_rows(first), _rows(second)), torch.get_num_threads()
+        compared = _core.Comparison.UNION if comparison == "union" else _core.Comparison.INTERSECTION
+        match first.cells:
+            case VertexComplex() as complex_:
+                graph = edges(complex_.maximal_simplices())
+                *found, pairs = _core.graph_matching(*values, graph, first.superlevel, compared, threads)
+            case Grid() as grid:
+                found_and_pairs = _core.grid_matching(
+                    *values, _grid(grid), first.superlevel, sorted(dims), compared, threads
+                )
+                *found, pairs = found_and_pairs
+            case _:
+                raise AssertionError("unsupported")
+        of_first, of_second = (
+            _index_pairs(filtration, bars) for filtration, bars in zip((first, second), found, strict=True)
+        )
+        return of_first, of_second, torch.from_numpy(pairs).T
 
     def __repr__(self) -> str:
         return (
@@ -101,7 +120,14 @@ def extended_pairs(filtration: Filtration) -> tuple[Tensor, Tensor, Tensor, Tens
     return torch.from_numpy(indices), torch.from_numpy(code // 2), torch.from_numpy(kinds), torch.from_numpy(samples)
 
 
-def _bars(filtration: Filtration, dims: list[int]) -> tuple[_Arrays, _Arrays, bool]:
+def _index_pairs(filtration: Filtration, found: _Found) -> IndexPairs:
+    finite_bars, essential_bars, all_finite = found
+    if not all_finite:
+        filtration.check_finite()
+    return unchecked(IndexPairs, finite=_indices(*finite_bars), essential=_indices(*essential_bars), canonical=True)
+
+
+def _bars(filtration: Filtration, dims: list[int]) -> _Found:
     """Finite and essential bars, and whether all values were finite."""
     threads = torch.get_num_threads()
     match filtration.cells:
@@ -123,7 +149,7 @@ def _indices(indices: _Indices, dims: _Indices, samples: _Indices) -> BarIndices
     return unchecked(BarIndices, indices=tensor(indices), dims=tensor(dims), samples=tensor(samples))
 
 
-def _of_complex(filtration: Filtration, complex_: TriangulatedBall, dims: list[int]) -> tuple[_Arrays, _Arrays, bool]:
+def _of_complex(filtration: Filtration, complex_: TriangulatedBall, dims: list[int]) -> _Found:
     """Of one sample, whose values the filtration has computed: they are finite."""
     values = _to_numpy(filtration.values)
     finite, essential = [np.empty((0, 2), np.int64)], np.empty(0, np.int64)

@@ -125,7 +125,11 @@ class Capabilities:
             essential bars of dimension 0 are kept and, of the finite ones, as many of the longest as make up k with
             them (ties as in `Barcode.ranks`), those that are shorter than `threshold` left out. It is called if
             `unsupported(filtration, (0,))` is None.
-        checks_finite: `pairs` and `simplified` find NaN and infinity on their way and then call
+        matches: it has a method `matched(first, second, dims, comparison)`, for `induced_matching`, of two filtrations
+            without masks that differ in their values alone. It returns the pairs of both, canonical ones, and a tensor
+            (2, matched), int64: indices of finite bars in the first, ascending, and in the second. It is called if
+            `unsupported(first, dims)` is None.
+        checks_finite: `pairs`, `simplified` and `matched` find NaN and infinity on their way and then call
             `filtration.check_finite()`, so that nobody need look before.
         devices: types of devices, such as ("cuda",), on which it computes; None is any. It may be given values on
             another one, which it copies. For values on an accelerator the backends that name its type come first, then
@@ -141,11 +145,12 @@ class Capabilities:
     """
 
     simplifies: bool = False
+    matches: bool = False
     checks_finite: bool = False
     devices: tuple[str, ...] | None = ("cpu",)
 
     def __post_init__(self) -> None:
-        for name in ("simplifies", "checks_finite"):
+        for name in ("simplifies", "matches", "checks_finite"):
             check_bool(name, getattr(self, name))
         if isinstance(self.devices, list):
             object.__setattr__(self, "devices", tuple(self.devices))

@@ -60,13 +60,13 @@ def persistence(
             "filtration: expected a Freudenthal, Cubical, LowerStar, Rips or Alpha filtration, "
             f"got {came(filtration)}; wrap the tensor in one of them"
         )
-    wanted = _check_dims(dims, filtration)
+    wanted = check_dims(dims, filtration)
     if torch.compiler.is_compiling():
-        return _gather(_index_pairs(filtration, wanted, backend), filtration, wanted)
+        return gather(_index_pairs(filtration, wanted, backend), filtration, wanted)
     refuse_jit_trace()
     try:
         with named("topolayer::persistence"):
-            return _gather(_index_pairs(filtration, wanted, backend), filtration, wanted)
+            return gather(_index_pairs(filtration, wanted, backend), filtration, wanted)
     except RuntimeError as error:
         raise_memory_error(error, repr(filtration))
 
@@ -78,7 +78,7 @@ def _fake(values: Tensor, *options: object) -> Tensors:
     return tuple(values.new_empty(shape, dtype=torch.int64) for shape in shapes)
 
 
-def _no_bars(filtration: Filtration) -> Tensors:
+def no_bars(filtration: Filtration) -> Tensors:
     none = torch.empty(0, dtype=torch.int64, device=filtration.values.device)
     return none.reshape(0, 2), none, none, none, none, none
 
@@ -88,13 +88,13 @@ def _no_bars(filtration: Filtration) -> Tensors:
     options="int[] dims",
     returns="(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
     fake=_fake,
-    empty=_no_bars,
+    empty=no_bars,
 )
 def _index_pairs(filtration: Filtration, dims: Sequence[int], backend: str | Backend | None) -> Tensors:
     """The backend's bars in canonical order: indices, dims and samples of finite ones, then of essential ones."""
     chosen = choose_backend(backend, filtration, tuple(dims))
     if filtration.samples == 0:
-        return _no_bars(filtration)
+        return no_bars(filtration)
     unmasked = outside_last(filtration.detach())  # so that nothing below is on the graph
     if not capabilities_of(chosen).checks_finite:
         unmasked.check_finite()
@@ -103,12 +103,12 @@ def _index_pairs(filtration: Filtration, dims: Sequence[int], backend: str | Bac
         _check_pairs(pairs, unmasked, tuple(dims), chosen.name)
         pairs = _canonical(pairs, unmasked)
     if filtration.mask is not None:
-        pairs = _inside(pairs, unmasked, filtration.mask)
+        pairs = inside(pairs, unmasked, filtration.mask)
     finite, essential = pairs.finite, pairs.essential
     return finite.indices, finite.dims, finite.samples, essential.indices, essential.dims, essential.samples
 
 
-def _check_dims(dims: object, filtration: Filtration) -> tuple[int, ...]:
+def check_dims(dims: object, filtration: Filtration) -> tuple[int, ...]:
     if type(dims) is int and dims == 0:  # which every filtration has
         return (0,)
     kind = "an int, or a tuple or list of ints such as (0, 1)"
@@ -166,7 +166,7 @@ def _by_birth(essential: BarIndices, keys: Tensor) -> BarIndices:
     return essential.map(lambda tensor: tensor[order])
 
 
-def _inside(pairs: IndexPairs, unmasked: Filtration, mask: Tensor) -> IndexPairs:
+def inside(pairs: IndexPairs, unmasked: Filtration, mask: Tensor) -> IndexPairs:
     """The bars of a masked filtration, from those of `outside_last`: what dies outside never dies.
 
     Nothing is born there: all of the outside enters at one value, at the end, and then the whole grid is filled.
@@ -182,7 +182,7 @@ def _inside(pairs: IndexPairs, unmasked: Filtration, mask: Tensor) -> IndexPairs
     return IndexPairs(finite.map(lambda tensor: tensor[kept]), _by_birth(every, _keys(unmasked)), canonical=True)
 
 
-def _gather(indices: Tensors, filtration: Filtration, dims: tuple[int, ...]) -> Barcode:
+def gather(indices: Tensors, filtration: Filtration, dims: tuple[int, ...]) -> Barcode:
     values = filtration.values.flatten()
     if indices[0].device != values.device:
         indices = tuple(tensor.to(values.device) for tensor in indices)

@@ -107,7 +107,7 @@ def _no_indices(filtration: Filtration) -> Tensor:
 @of_filtrations("simplified", options="int k, float threshold", returns="Tensor", fake=_fake, empty=_no_indices)
 def _indices(filtration: Filtration, k: int, threshold: float, backend: str | Backend | None) -> Tensor:
     """For every value the flat index of the one that it takes, by the backend."""
-    chosen = choose_backend(backend, filtration, (0,), to_simplify=True)
+    chosen = choose_backend(backend, filtration, (0,), task="simplify")
     if filtration.samples == 0:
         return _no_indices(filtration)
     detached = filtration.detach()  # so that nothing below is on the graph

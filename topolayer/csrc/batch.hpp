@@ -14,15 +14,18 @@
 #include "common/bars.hpp"
 #include "common/cuts.hpp"
 #include "common/interrupt.hpp"
+#include "common/matching.hpp"
 #include "common/parallel.hpp"
 #include "common/sample.hpp"
 #include "common/values.hpp"
 #include "common/workspace.hpp"
 #include "graph/graph.hpp"
 #include "graph/extended.hpp"
+#include "graph/matching.hpp"
 #include "graph/persistence.hpp"
 #include "graph/simplification.hpp"
 #include "grid/grid.hpp"
+#include "grid/matching.hpp"
 #include "grid/persistence.hpp"
 #include "grid/simplification.hpp"
 #include "rips/edges.hpp"
@@ -66,7 +69,7 @@ void for_each_sample(const Batch<Value>& batch, MakeAlgorithm make_algorithm) {
 }
 
 // Joins the finite or the essential bars, as `part` says. The indices of a single sample and dimension are moved.
-inline JoinedBars joined(std::vector<Bars>& found, std::vector<std::int64_t> Bars::*part, std::size_t indices_per_bar,
+inline JoinedBars joined(std::span<Bars> found, std::vector<std::int64_t> Bars::*part, std::size_t indices_per_bar,
                          std::span<const int> dims, std::int64_t values_per_sample) {
     JoinedBars result;
     std::size_t size = 0;
@@ -88,6 +91,14 @@ inline JoinedBars joined(std::vector<Bars>& found, std::vector<std::int64_t> Bar
     return result;
 }
 
+inline BatchBars joined(std::span<Bars> found, std::span<const int> dims, std::int64_t values_per_sample) {
+    BatchBars result;
+    for (const Bars& bars : found) result.all_finite &= !bars.nonfinite;
+    result.finite = joined(found, &Bars::finite, 2, dims, values_per_sample);
+    result.essential = joined(found, &Bars::essential, 1, dims, values_per_sample);
+    return result;
+}
+
 // Calls algorithm(sample, its bars in each of the dimensions) for all samples.
 template <class Value, class MakeAlgorithm>
 BatchBars find_bars(const Batch<Value>& batch, std::span<const int> dims, MakeAlgorithm make_algorithm) {
@@ -97,19 +108,78 @@ BatchBars find_bars(const Batch<Value>& batch, std::span<const int> dims, MakeAl
             algorithm(sample, &found[static_cast<std::size_t>(number) * dims.size()]);
         };
     });
-    BatchBars result;
-    for (const Bars& bars : found) result.all_finite &= !bars.nonfinite;
-    result.finite = joined(found, &Bars::finite, 2, dims, batch.values_per_sample);
-    result.essential = joined(found, &Bars::essential, 1, dims, batch.values_per_sample);
-    return result;
+    return joined(found, dims, batch.values_per_sample);
 }
-
-inline constexpr int dimension_zero[] = {0};
 
 template <class Value>
 void check_size(const Batch<Value>& batch, std::int64_t values_per_sample) {
     if (batch.values_per_sample != values_per_sample)
         throw std::invalid_argument("the values of a sample do not fill what they are given on");
+}
+
+// The bars of two batches, and the pairs of indices of those that are matched, one after another.
+struct BatchMatching {
+    BatchBars first, second;
+    std::vector<std::int64_t> pairs;
+};
+
+// Calls algorithm(sample, the one of the second batch, their bars and pairs in each of the dimensions) for all samples.
+template <class Value, class MakeAlgorithm>
+BatchMatching find_matching(const Batch<Value>& first, const Batch<Value>& second, std::span<const int> dims,
+                            MakeAlgorithm make_algorithm) {
+    if (first.samples != second.samples || first.values_per_sample != second.values_per_sample)
+        throw std::invalid_argument("the two batches differ in shape");
+    std::vector<MatchedBars> found(static_cast<std::size_t>(first.samples) * dims.size());
+    for_each_sample(first, [&] {
+        return [&, algorithm = make_algorithm()](std::int64_t number, const Sample<Value>& sample) mutable {
+            Sample<Value> other = sample;
+            other.values = second.values + sample.first;
+            algorithm(sample, other, &found[static_cast<std::size_t>(number) * dims.size()]);
+        };
+    });
+    std::vector<Bars> firsts, seconds;
+    BatchMatching result;
+    std::int64_t firsts_before = 0, seconds_before = 0;
+    for (MatchedBars& bars : found) {
+        for (std::size_t i = 0; i < bars.pairs.size(); i += 2) {
+            result.pairs.push_back(firsts_before + bars.pairs[i]);
+            result.pairs.push_back(seconds_before + bars.pairs[i + 1]);
+        }
+        firsts_before += static_cast<std::int64_t>(bars.first.finite.size() / 2);
+        seconds_before += static_cast<std::int64_t>(bars.second.finite.size() / 2);
+        firsts.push_back(std::move(bars.first));
+        seconds.push_back(std::move(bars.second));
+    }
+    result.first = joined(firsts, dims, first.values_per_sample);
+    result.second = joined(seconds, dims, first.values_per_sample);
+    return result;
+}
+
+// `dims` ascend: 0 and the number of axes less one, or one of them.
+template <class Value>
+BatchMatching grid_matching(const Batch<Value>& first, const Batch<Value>& second, const Grid& grid, Comparison comparison,
+                            std::span<const int> dims) {
+    check_size(first, grid.size());
+    const GridAndDual grids(grid);
+    return find_matching(first, second, dims, [&] {
+        return [&, matching = Workspace<GridMatching<Value>>()](const Sample<Value>& sample, const Sample<Value>& other,
+                                                                MatchedBars* found) mutable {
+            (*matching)(sample, other, grids, dims, comparison, found);
+        };
+    });
+}
+
+// In dimension 0.
+template <class Value>
+BatchMatching graph_matching(const Batch<Value>& first, const Batch<Value>& second, const Graph& graph, Comparison comparison) {
+    check_size(first, static_cast<std::int64_t>(graph.size()));
+    static constexpr int dims[] = {0};
+    return find_matching(first, second, dims, [&] {
+        return [&, matching = GraphMatching<Value>()](const Sample<Value>& sample, const Sample<Value>& other,
+                                                      MatchedBars* found) mutable {
+            matching(sample, other, graph, comparison, *found);
+        };
+    });
 }
 
 // `dims` ascend: 0 and the number of axes less one, or one of them.

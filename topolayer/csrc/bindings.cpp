@@ -14,6 +14,7 @@
 
 #include "batch.hpp"
 #include "common/cuts.hpp"
+#include "common/matching.hpp"
 #include "graph/graph.hpp"
 #include "grid/grid.hpp"
 
@@ -36,6 +37,7 @@ using Finite = std::tuple<Numbers<nb::shape<-1, 2>>, Numbers<nb::ndim<1>>, Numbe
 // (m,), likewise
 using Essential = std::tuple<Numbers<nb::ndim<1>>, Numbers<nb::ndim<1>>, Numbers<nb::ndim<1>>>;
 using Result = std::tuple<Finite, Essential, bool>;
+using Matching = std::tuple<Result, Result, Numbers<nb::shape<-1, 2>>>;
 
 template <class Array = Numbers<nb::ndim<1>>>
 Array to_numpy(std::vector<std::int64_t>&& data) {
@@ -75,6 +77,11 @@ Result to_python(BatchBars&& bars) {
             all_finite};
 }
 
+Matching to_python(BatchMatching&& found) {
+    return {to_python(std::move(found.first)), to_python(std::move(found.second)),
+            to_numpy<Numbers<nb::shape<-1, 2>>>(std::move(found.pairs))};
+}
+
 Graph to_graph(std::size_t vertices, const Edges& edges) {
     return Graph(static_cast<std::int64_t>(vertices), {edges.data(), edges.size()});
 }
@@ -85,6 +92,32 @@ constexpr auto extended_doc =
     "As the others, with 0 ordinary, 1 extended of components, 2 relative, 3 extended of loops in place of dimensions.";
 constexpr auto simplify_doc =
     "Writes for every value the index of the one that it takes, and says whether all values were finite.";
+
+constexpr auto matching_doc = "The bars of both, and (matched, 2) indices of finite bars in the first and in the second.";
+
+template <class Value>
+void bind_matching(nb::module_& m) {
+    using namespace nb::literals;
+    m.def(
+        "grid_matching",
+        [](const Values<Value>& first, const Values<Value>& second, const Grid& grid, bool superlevel,
+           const std::vector<int>& dims, Comparison comparison, int threads) {
+            const auto batch = to_batch(first, superlevel, threads), other = to_batch(second, superlevel, threads);
+            return to_python(without_gil([&] { return grid_matching(batch, other, grid, comparison, dims); }));
+        },
+        matching_doc, "first"_a.noconvert(), "second"_a.noconvert(), "grid"_a, "superlevel"_a, "dims"_a, "comparison"_a,
+        "threads"_a);
+    m.def(
+        "graph_matching",
+        [](const Values<Value>& first, const Values<Value>& second, const Edges& edges, bool superlevel, Comparison comparison,
+           int threads) {
+            const auto batch = to_batch(first, superlevel, threads), other = to_batch(second, superlevel, threads);
+            return to_python(
+                without_gil([&] { return graph_matching(batch, other, to_graph(first.shape(1), edges), comparison); }));
+        },
+        matching_doc, "first"_a.noconvert(), "second"_a.noconvert(), "edges"_a.noconvert(), "superlevel"_a, "comparison"_a,
+        "threads"_a);
+}
 
 template <class Value, class Index>
 void bind_simplification(nb::module_& m) {
@@ -155,6 +188,7 @@ void bind(nb::module_& m) {
         },
         "Writes the smallest and the largest entry off the diagonal, the largest on it and the largest difference across it.",
         "distances"_a.noconvert(), "extremes"_a.noconvert(), "threads"_a);
+    bind_matching<Value>(m);
     bind_simplification<Value, std::int32_t>(m);
     bind_simplification<Value, std::int64_t>(m);
 }
@@ -168,6 +202,9 @@ NB_MODULE(_core, m) {
         .value("FREUDENTHAL", Connectivity::freudenthal)
         .value("VERTICES", Connectivity::vertices)
         .value("TOP_CELLS", Connectivity::top_cells);
+    nb::enum_<Comparison>(m, "Comparison")
+        .value("UNION", Comparison::union_)
+        .value("INTERSECTION", Comparison::intersection);
     nb::class_<Grid>(m, "Grid").def(nb::init<const std::vector<std::int64_t>&, Connectivity>(), "shape"_a,
                                     "connectivity"_a);
     bind<float>(m);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cstddef>
@@ -23,6 +24,7 @@
 #include "common/sort.hpp"
 #include "common/values.hpp"
 #include "grid/grid.hpp"
+#include "grid/meetings.hpp"
 #include "grid/pixel_map.hpp"
 #include "grid/scan.hpp"
 
@@ -42,14 +44,23 @@ public:
 
     // False if a value is not finite. A reversed order of values and positions has the outside of the grid before all.
     bool build(const Sample<Value>& sample, const Grid& grid, bool reversed, Plane* plane) {
-        divide(sample, grid, reversed);
-        for_each_part(grid, sample.interrupt, [&](std::int64_t i) { parts_[i].band.scan(task(i, sample, grid, plane)); });
-        if (!number_extrema(grid)) return false;
+        if (!scan(sample, grid, reversed, plane)) return false;
         link(sample, grid);
         return true;
     }
 
-    // The same in steps, for those who scan several graphs at once. First the parts, each with a band to be scanned.
+    // The same in two steps.
+    bool scan(const Sample<Value>& sample, const Grid& grid, bool reversed, Plane* plane, bool keeps_links = false) {
+        divide(sample, grid, reversed);
+        for_each_part(grid, sample.interrupt, [&](std::int64_t i) {
+            auto mine = task(i, sample, grid, plane);
+            mine.keeps_links = keeps_links;
+            parts_[i].band.scan(mine);
+        });
+        return number_extrema(grid);
+    }
+
+    // In more steps, for those who scan several graphs at once. First the parts, each with a band to be scanned.
     void divide(const Sample<Value>& sample, const Grid& grid, bool reversed) {
         reversed_ = reversed;
         const std::int64_t count = std::min(parts_of_sample(sample.threads, grid.size()), 1 + grid.rows() / unit(grid));
@@ -90,9 +101,25 @@ public:
     // both sides have no key, and ends that are no labels.
     template <bool complete = false>
     void link(const Sample<Value>& sample, const Grid& grid) {
-        find_all_arcs<complete>(sample, grid);
+        link_by([&](const Band<Value>& band, Part& part) { find_arcs<complete>(sample, grid, band.saddles, part); }, sample, grid);
+    }
+
+    // The same where the order matters in which components meet at a saddle; the scan has kept the links.
+    void link(const Sample<Value>& sample, const Grid& grid, const Meetings& meetings) {
+        link_by([&](const Band<Value>& band, Part& part) { find_arcs_in_order(sample, grid, meetings, band, part); }, sample, grid);
+    }
+
+    // The label of the extremum that is reached from each of the positions.
+    void find_ends(const Buffer<Position>& positions, const Grid& grid, Interrupt& interrupt, Buffer<Label>& ends) {
+        Part& part = parts_.front();
+        part.patience = grid.size();
+        ends.renew(positions.size());
+        Pace pace(interrupt);
+        for (std::size_t i = 0; i < positions.size(); ++i) {
+            ends[i] = extremum_from(positions[i], grid, part);
+            pace.after(1);
+        }
         far_label_.reset();
-        join_arcs();
     }
 
     bool reversed() const { return reversed_; }
@@ -179,8 +206,9 @@ private:
         return part == count ? grid.rows() : grid.rows() * part / count / unit(grid) * unit(grid);
     }
 
-    template <bool complete>
-    void find_all_arcs(const Sample<Value>& sample, const Grid& grid) {
+    // Calls find(what has the saddles, what the arcs go to) for all of them.
+    template <class Function>
+    void link_by(Function find, const Sample<Value>& sample, const Grid& grid) {
         std::int64_t saddles = 0;
         for (Part& part : parts_) {
             part.arcs.clear();
@@ -189,10 +217,11 @@ private:
             saddles += static_cast<std::int64_t>(part.band.saddles.size());
         }
         if (saddles < grid.size() / 16)
-            for_each_part(grid, sample.interrupt,
-                          [&](std::int64_t i) { find_arcs<complete>(sample, grid, parts_[i].band.saddles, parts_[i]); });
+            for_each_part(grid, sample.interrupt, [&](std::int64_t i) { find(parts_[i].band, parts_[i]); });
         else  // to bring so many arcs of several threads together would take longer
-            for (const Part& part : parts_) find_arcs<complete>(sample, grid, part.band.saddles, parts_.front());
+            for (const Part& part : parts_) find(part.band, parts_.front());
+        far_label_.reset();
+        join_arcs();
     }
 
     Label end_of_walk(Position position, unsigned direction) const {
@@ -236,6 +265,16 @@ private:
         return far_label_.get();
     }
 
+    // Which extremum is reached from a saddle by way of the first of some neighbors.
+    auto ways_from(Position position, const Grid& grid, Part& part) {
+        const bool on_border = reversed_ && map_.direction(position) == code::outwards;
+        return [this, position, on_border, &grid, &part](Link rest) {
+            const auto direction = static_cast<unsigned>(std::countr_zero(rest));
+            if (on_border && grid.leaves(position, direction)) return outside();
+            return extremum_from(position + static_cast<Position>(grid.step(direction)), grid, part);
+        };
+    }
+
     // Appends the arcs of the saddles to those of a part.
     template <bool complete>
     void find_arcs(const Sample<Value>& sample, const Grid& grid, const Buffer<Saddle>& saddles, Part& part) {
@@ -244,12 +283,7 @@ private:
         Pace pace(sample.interrupt);
         for (const Saddle& saddle : saddles) {
             const Position position = saddle.position;
-            const bool on_border = reversed_ && map_.direction(position) == code::outwards;
-            const auto extremum_towards = [&](Link rest) {
-                const auto direction = static_cast<unsigned>(std::countr_zero(rest));
-                if (on_border && grid.leaves(position, direction)) return outside();
-                return extremum_from(position + static_cast<Position>(grid.step(direction)), grid, part);
-            };
+            const auto extremum_towards = ways_from(position, grid, part);
             const Word key = order_key(values[position], high_first);
             Link rest = saddle.representatives;
             const Label a = extremum_towards(rest);
@@ -267,6 +301,40 @@ private:
             }
             part.arcs.end_at(arc);
             part.keys_of_arcs.end_at(entry);
+            pace.after(1);
+        }
+    }
+
+    void find_arcs_in_order(const Sample<Value>& sample, const Grid& grid, const Meetings& meetings, const Band<Value>& band,
+                            Part& part) {
+        const bool high_first = sample.superlevel != reversed_;
+        std::array<Link, std::numeric_limits<Link>::digits> components;
+        std::array<Label, std::numeric_limits<Link>::digits> ends;
+        Pace pace(sample.interrupt);
+        for (std::size_t i = 0; i < band.saddles.size(); ++i) {
+            const auto& [position, representatives] = band.saddles[i];
+            const auto extremum_towards = ways_from(position, grid, part);
+            const Word key = order_key(sample.values[position], high_first);
+            const std::size_t before = part.arcs.size();
+            std::size_t count = 0;
+            for (Link rest = representatives; rest; rest &= rest - 1) {
+                components[count] = rest & -rest;
+                ends[count++] = extremum_towards(rest);
+            }
+            const auto meet = [&](std::size_t a, std::size_t b) {
+                if (ends[a] == ends[b]) return;
+                part.keys_of_arcs.push_back({key, static_cast<std::uint32_t>(part.arcs.size())});
+                part.arcs.push_back({position, ends[a], ends[b]});
+            };
+            if (count == 2) {
+                meet(0, 1);
+            } else {
+                for (std::size_t j = 0; j < count; ++j)
+                    components[j] = grid.neighborhood().component(components[j], band.links[i]);
+                meetings.for_each({components.data(), count}, meet);
+                // In a reversed order arcs of equal keys are sorted from the last to the first.
+                if (reversed_) std::reverse(part.arcs.begin() + before, part.arcs.end());
+            }
             pace.after(1);
         }
     }

@@ -85,6 +85,12 @@ public:
         return component;
     }
 
+    // The neighbors that are neighbors of a member.
+    Link joined_to(Link members) const {
+        constexpr Link half = (Link{1} << half_size) - 1;
+        return joined_to_half_[0][members & half] | joined_to_half_[1][members >> half_size];
+    }
+
     static std::uint8_t code_of(Link representatives) {
         const auto direction = static_cast<unsigned>(std::countr_zero(representatives | Link{1} << code::none));
         const bool several = (representatives & (representatives - 1)) != 0;
@@ -145,12 +151,6 @@ private:
             std::vector<Link>& half = joined_to_half_[i / half_size];
             for (std::size_t set = 0, sets = half.size(); set < sets; ++set) half.push_back(half[set] | joined);
         }
-    }
-
-    // The neighbors that are neighbors of a member.
-    Link joined_to(Link members) const {
-        constexpr Link half = (Link{1} << half_size) - 1;
-        return joined_to_half_[0][members & half] | joined_to_half_[1][members >> half_size];
     }
 
     Link find_representatives(Link earlier) const {

@@ -21,10 +21,10 @@
 #include "common/sample.hpp"
 #include "common/sort.hpp"
 #include "common/values.hpp"
-#include "grid/components.hpp"
 #include "grid/extremum_graph.hpp"
 #include "grid/grid.hpp"
 #include "grid/loops.hpp"
+#include "grid/merging.hpp"
 #include "grid/pixel_map.hpp"
 #include "grid/volume_scan.hpp"
 #include "grid/voxel_links.hpp"
@@ -59,7 +59,13 @@ public:
     // The merge tree of H0, by labels; nullptr if a value is not finite.
     const MergeTree* tree(const Sample<Value>& sample, const Grid& grid) {
         if (!graph_.build(sample, grid, false, nullptr)) return nullptr;
-        unite<true>(graph_, sample.interrupt);
+        tree_.renew(graph_.extrema());
+        Label label = 0;
+        graph_.for_each_extremum([&](const Extremum<Value>& extremum) {
+            tree_[label] = {extremum.position, extremum.position, label};
+            ++label;
+        });
+        merging_.unite(graph_, sample.interrupt, Branches{tree_});
         return &tree_;
     }
 
@@ -68,34 +74,31 @@ public:
 
     std::size_t bytes() const {
         return graph_.bytes() + solids_.bytes() + (cubical_ ? cubical_->bytes() : 0) +
-               (freudenthal_ ? freudenthal_->bytes() : 0) + order_.bytes() + spare_.bytes() + components_.bytes() + deaths_.bytes() +
-               saddle_of_.bytes() + plane_.links.bytes() + plane_.loops.bytes() + tree_.bytes();
+               (freudenthal_ ? freudenthal_->bytes() : 0) + merging_.bytes() + plane_.links.bytes() +
+               plane_.loops.bytes() + tree_.bytes();
     }
 
 private:
     using Word = Key<Value>;
 
-    struct Death {
-        Label label;
-        Position saddle;
+    // What is noted of every arc.
+    struct Branches : NoNotes<Value> {
+        MergeTree& tree;
+
+        explicit Branches(MergeTree& branches) : tree(branches) {}
+
+        void meet(Label older, Label younger, Position saddle, bool) {
+            tree[younger].saddle = saddle;
+            tree[younger].older = older;
+        }
     };
 
     // What follows gives false if a value is not finite; then there are no bars.
     bool h0(const Sample<Value>& sample, const Grid& grid, Plane* plane, Bars& bars) {
         if (!graph_.build(sample, grid, false, plane)) return false;
-        unite(graph_, sample.interrupt);
-        list_h0(graph_, bars);
+        merging_.unite(graph_, sample.interrupt);
+        merging_.list_h0(graph_, bars);
         return true;
-    }
-
-    void list_h0(const ExtremumGraph<Value>& graph, Bars& bars) {
-        bars.finite.resize(2 * deaths_.size());
-        auto* bar = bars.finite.data();
-        for (const Death& death : deaths_) {
-            *bar++ = graph.position_of(death.label);
-            *bar++ = death.saddle;
-        }
-        bars.essential.push_back(graph.position_of(components_.root(0)));  // a grid is connected
     }
 
     // The top dimension: H0 in the reversed order of values and positions, in which the outside of the grid comes first;
@@ -103,29 +106,9 @@ private:
     bool top(const Sample<Value>& sample, const Grid& dual, Plane* plane, Bars& bars) {
         if (dual.all_on_border()) return are_finite(sample.values, dual.size());
         if (!graph_.build(sample, dual, true, plane)) return false;
-        unite(graph_, sample.interrupt);
-        list_top(graph_, bars);
+        merging_.unite(graph_, sample.interrupt);
+        merging_.list_top(graph_, bars);
         return true;
-    }
-
-    // By death, which is the extremum: in the filtration, not in the reversed order.
-    void list_top(const ExtremumGraph<Value>& graph, Bars& bars) {
-        const Label extrema = graph.extrema();
-        saddle_of_.renew(extrema);
-        std::fill(saddle_of_.begin(), saddle_of_.end(), unknown);
-        for (const Death& death : deaths_) saddle_of_[death.label] = death.saddle;
-        order_.clear();
-        auto* entry = order_.room_for(deaths_.size());
-        for (Label label = 0; label < extrema; ++label)
-            if (saddle_of_[label] != unknown) *entry++ = {static_cast<Word>(~components_.key(label)), label};
-        order_.end_at(entry);
-        sort_by_key(order_, spare_);
-        bars.finite.resize(2 * order_.size());
-        auto* bar = bars.finite.data();
-        for (const auto& [key, label] : order_) {
-            *bar++ = saddle_of_[label];
-            *bar++ = graph.position_of(label);
-        }
     }
 
     // Both. Those of a plane are found with one comparison of its pixels, and a saddle where H0 closes no loop unites nothing
@@ -136,7 +119,7 @@ private:
         Plane* const plane = is_plane ? &plane_ : nullptr;
         if (!h0(sample, grid, plane, h0_bars)) return false;
         if (dual.all_on_border()) return true;
-        if (is_plane) find_loops(grid.size());
+        if (is_plane) find_loops(graph_, grid.size(), plane_);
         return top(sample, dual, plane, top_bars);
     }
 
@@ -180,8 +163,7 @@ private:
     void release() {
         graph_.release();
         solids_.release();
-        order_.release();
-        spare_.release();
+        merging_.release();
     }
 
     void unite_and_list(const Sample<Value>& sample, const Grid& grid, ExtremumGraph<Value>& graph, bool complete,
@@ -190,9 +172,9 @@ private:
             graph.template link<true>(sample, grid);
         else
             graph.template link<false>(sample, grid);
-        unite(graph, sample.interrupt);
+        merging_.unite(graph, sample.interrupt);
         if (graph.reversed() ? bars[2] : bars[0])
-            graph.reversed() ? list_top(graph, *bars[2]) : list_h0(graph, *bars[0]);
+            graph.reversed() ? merging_.list_top(graph, *bars[2]) : merging_.list_h0(graph, *bars[0]);
     }
 
     // Every arc that unites nothing closes a loop.
@@ -256,7 +238,12 @@ private:
                     bool reversed, Bars& bars) {
         const Value* const values = sample.values;
         const auto key = [&](Position position) { return order_key(values[position], sample.superlevel); };
-        Buffer<Death>& found = deaths_;  // births, with deaths in C order
+        // Births, with deaths in C order, and other buffers that are free again.
+        using Death = typename Merging<Value>::Death;
+        const auto buffers = merging_.buffers();
+        Buffer<Death>& found = buffers.deaths;
+        Buffer<Position>& saddle_of = buffers.saddle_of;
+        Buffer<Keyed<Word>>& order = buffers.order;
         found.clear();
         const auto list = [&](Position birth, Position death) {
             if (key(birth) == key(death)) return;
@@ -271,105 +258,24 @@ private:
             for (std::uint32_t edge = 0; edge < loops.edges.size(); ++edge)
                 if (partners[edge] != CellIndex::none) list(loops.faces[partners[edge]], loops.edges[edge]);
         } else {
-            saddle_of_.renew(loops.faces.size());
-            std::fill(saddle_of_.begin(), saddle_of_.end(), unknown);
+            saddle_of.renew(loops.faces.size());
+            std::fill(saddle_of.begin(), saddle_of.end(), unknown);
             for (std::uint32_t edge = 0; edge < loops.edges.size(); ++edge)
-                if (partners[edge] != CellIndex::none) saddle_of_[partners[edge]] = loops.edges[edge];
+                if (partners[edge] != CellIndex::none) saddle_of[partners[edge]] = loops.edges[edge];
             for (std::uint32_t face = 0; face < loops.faces.size(); ++face)
-                if (saddle_of_[face] != unknown) list(saddle_of_[face], loops.faces[face]);
+                if (saddle_of[face] != unknown) list(saddle_of[face], loops.faces[face]);
         }
-        order_.clear();
-        auto* entry = order_.room_for(found.size());
+        order.clear();
+        auto* entry = order.room_for(found.size());
         for (std::uint32_t i = 0; i < found.size(); ++i) *entry++ = {key(found[i].saddle), i};
-        order_.end_at(entry);
-        sort_by_key(order_, spare_);
+        order.end_at(entry);
+        sort_by_key(order, buffers.spare);
         bars.finite.resize(2 * found.size());
         auto* bar = bars.finite.data();
-        for (const auto& sorted : order_) {
+        for (const auto& sorted : order) {
             *bar++ = found[sorted.index].label;
             *bar++ = found[sorted.index].saddle;
         }
-    }
-
-    // By key, then position in the order.
-    void sort_arcs(ExtremumGraph<Value>& graph) {
-        order_.swap(graph.keys_of_arcs());
-        if (graph.reversed()) std::reverse(order_.begin(), order_.end());
-        sort_by_key(order_, spare_);
-    }
-
-    // Goes through the arcs and lists the bars of length > 0: by death, then birth. Every other arc closes a loop, at
-    // random: there is no branch for it.
-    template <bool with_tree = false>
-    void unite(ExtremumGraph<Value>& graph, Interrupt& interrupt) {
-        sort_arcs(graph);
-        const Label extrema = graph.extrema();
-        components_.renew(extrema + 1, graph.reversed());
-        components_.key(graph.outside()) = 0;  // no finite value has this key
-        tree_.renew(with_tree ? extrema : 0);
-        Label label = 0;
-        graph.for_each_extremum([&](const Extremum<Value>& extremum) {
-            if constexpr (with_tree) tree_[label] = {extremum.position, extremum.position, label};
-            components_.key(label++) = extremum.key;
-        });
-        deaths_.clear();
-        Death* const first_death = deaths_.room_for(extrema + 1);
-        Death* death = first_death;
-        Pace pace(interrupt);
-        Buffer<Arc>& arcs = graph.arcs();
-        const std::size_t count = order_.size();
-        for (std::size_t i = 0; i < count; ++i) {
-            // Sorted arcs are all over the image: what the next ones need is fetched while this one is worked on.
-            const auto ahead = [&](std::size_t distance) -> const Arc& {
-                return arcs[order_[std::min(i + distance, count - 1)].index];
-            };
-            prefetch(&ahead(48));
-            components_.prefetch(ahead(32).a);
-            components_.prefetch(ahead(32).b);
-            components_.prefetch_parent(ahead(16).a);
-            components_.prefetch_parent(ahead(16).b);
-            const Word key = order_[i].key;
-            Arc& arc = arcs[order_[i].index];
-            const Label a = components_.root(arc.a), b = components_.root(arc.b);
-            const bool b_older = components_.older(b, a);
-            const Label older = b_older ? b : a, younger = b_older ? a : b;
-            components_.attach(younger, older);
-            arc.b = a != b ? arc.a : arc.b;  // ends that are equal mark an arc that united something, for find_loops
-            if constexpr (with_tree) {
-                tree_[younger].saddle = arc.saddle;
-                tree_[younger].older = older;
-            }
-            *death = {younger, arc.saddle};
-            death += (a != b) & (components_.key(younger) != key);
-            for (Death* end = death; end - first_death > 1 && end[-2].saddle == end[-1].saddle; --end) {
-                if (!components_.older(end[-1].label, end[-2].label)) break;
-                std::swap(end[-1], end[-2]);
-            }
-            pace.after(1);
-        }
-        deaths_.end_at(death);
-    }
-
-    // Where H0 closed a loop: an arc that did not unite anything, or was none, as it led to one extremum on both sides.
-    void find_loops(std::int64_t pixels) {
-        Buffer<std::uint64_t>& closed = plane_.loops;
-        closed.renew(static_cast<std::size_t>(pixels + PixelMap::word - 1) / PixelMap::word);
-        std::fill(closed.begin(), closed.end(), std::uint64_t{0});
-        Buffer<Arc>& arcs = graph_.arcs();
-        constexpr int most = 3;  // arcs of a saddle: a link of eight pixels has at most four components
-        Arc* const behind = arcs.room_for(most);
-        for (int i = 0; i < most; ++i) behind[i] = {unknown, 0, 1};  // of no saddle, as one looks that far ahead
-        const Arc* arc = arcs.begin();
-        graph_.for_each_saddle([&](const Saddle& saddle) {
-            int loops = std::popcount(saddle.representatives) - 1, of_this = 0;
-            for (int i = 0; i < most; ++i) {
-                const bool mine = arc[i].saddle == saddle.position;
-                of_this += mine;
-                loops -= mine & (arc[i].a == arc[i].b);
-            }
-            arc += of_this;
-            closed[saddle.position / PixelMap::word] |= std::uint64_t{loops > 0} << saddle.position % PixelMap::word;
-        });
     }
 
     static constexpr Position unknown = std::numeric_limits<Position>::max();
@@ -377,10 +283,7 @@ private:
     ExtremumGraph<Value> graph_, solids_;
     std::optional<Loops<Value, CubicalKind>> cubical_;
     std::optional<Loops<Value, FreudenthalKind>> freudenthal_;
-    Buffer<Keyed<Word>> order_, spare_;  // of arcs, then of bars
-    Components<Value> components_;
-    Buffer<Death> deaths_;
-    Buffer<Position> saddle_of_;  // by label
+    Merging<Value> merging_;
     Plane plane_;
     MergeTree tree_;
 };
