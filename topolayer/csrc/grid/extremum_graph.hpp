@@ -109,16 +109,17 @@ public:
         link_by([&](const Band<Value>& band, Part& part) { find_arcs_in_order(sample, grid, meetings, band, part); }, sample, grid);
     }
 
-    // The label of the extremum that is reached from each of the positions.
-    void find_ends(const Buffer<Position>& positions, const Grid& grid, Interrupt& interrupt, Buffer<Label>& ends) {
+    // Calls function(extremum, label) for the extrema of another graph of the same grid and order, by their labels there, with the
+    // label here that a way from each of them leads to.
+    template <class Function>
+    void for_each_end(const ExtremumGraph& other, const Grid& grid, Interrupt& interrupt, Function function) {
         Part& part = parts_.front();
         part.patience = grid.size();
-        ends.renew(positions.size());
         Pace pace(interrupt);
-        for (std::size_t i = 0; i < positions.size(); ++i) {
-            ends[i] = extremum_from(positions[i], grid, part);
+        other.for_each_extremum([&](const Extremum<Value>& extremum) {
+            function(extremum, extremum_from(extremum.position, grid, part));
             pace.after(1);
-        }
+        });
         far_label_.reset();
     }
 

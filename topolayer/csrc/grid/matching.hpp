@@ -74,7 +74,7 @@ public:
     std::size_t bytes() const {
         std::size_t result = merging_.bytes() + compared_.bytes() + one_.bytes() + two_.bytes();
         for (const Side* side : {&first_, &second_, &both_})
-            result += side->graph.bytes() + side->plane.links.bytes() + side->plane.loops.bytes() + side->extrema.bytes() +
+            result += side->graph.bytes() + side->plane.links.bytes() + side->plane.loops.bytes() +
                       side->bars.bytes() + side->partners.bytes();
         return result;
     }
@@ -85,7 +85,6 @@ private:
         bool in_plane = false;
         Plane plane;
         ExtremumGraph<Value> graph;
-        Extrema<Value> extrema;
         Buffer<Label> bars;      // the extremum of each, in the order of the bars
         Buffer<Label> partners;  // of the extrema of another side
     };
@@ -104,31 +103,29 @@ private:
             side->graph.link(*side->sample, reversed ? grids.dual : grids.grid);
             merging_.unite(side->graph, side->sample->interrupt);
             list(*side, reversed, *bars);
-            side->extrema.take(side->graph);
         }
-        forget_partners(first_, first_.extrema.size());
+        forget_partners(first_, first_.graph.extrema());
         if (reversed) mark_loops(both_, ~std::uint64_t{0});
         scan(both_, grids, reversed, true);
         const auto gone = [&](Label, const std::array<Label, 2>& labels) { first_.partners[labels[0]] = labels[1]; };
-        unite_with_labels<2>(both_, grids, reversed, {&first_.extrema, &second_.extrema}, two_, gone);
+        unite_with_labels<2>(both_, grids, reversed, {&first_.graph, &second_.graph}, two_, gone);
     }
 
     void by_extrema_of_both(const GridAndDual& grids, bool reversed, MatchedBars& found) {
         if (reversed) mark_loops(both_, 0);
         scan(both_, grids, reversed, false);
-        both_.extrema.take(both_.graph);
         for (auto [side, bars] : {std::pair(&first_, &found.first), std::pair(&second_, &found.second)}) {
             scan(*side, grids, reversed, true);
-            forget_partners(*side, both_.extrema.size());
+            forget_partners(*side, both_.graph.extrema());
             const auto gone = [&](Label younger, const std::array<Label, 1>& labels) {
                 side->partners[labels[0]] = younger;
             };
-            unite_with_labels<1>(*side, grids, reversed, {&both_.extrema}, one_, gone);
+            unite_with_labels<1>(*side, grids, reversed, {&both_.graph}, one_, gone);
             list(*side, reversed, *bars);
         }
         both_.partners.swap(first_.partners);
         forget_partners(first_, first_.graph.extrema());
-        for (std::size_t label = 0; label < both_.extrema.size(); ++label)
+        for (std::size_t label = 0; label < both_.partners.size(); ++label)
             if (both_.partners[label] != none) first_.partners[both_.partners[label]] = second_.partners[label];
     }
 
@@ -139,10 +136,11 @@ private:
 
     template <std::size_t functions, class Gone>
     void unite_with_labels(Side& side, const GridAndDual& grids, bool reversed,
-                           const std::array<const Extrema<Value>*, functions>& marks, LabelRoom<functions>& room, Gone gone) {
+                           const std::array<const ExtremumGraph<Value>*, functions>& others,
+                           Carrying<Value, functions>& carried, Gone gone) {
         const Grid& grid = reversed ? grids.dual : grids.grid;
         side.graph.link(*side.sample, grid, reversed ? grids.dual_meetings : grids.meetings);
-        Labels<Value, functions, Gone> labels(marks, side.graph, grid, side.sample->interrupt, merging_.components(), room, gone);
+        Labels<Value, functions, Gone> labels(others, side.graph, grid, side.sample->interrupt, carried, gone);
         merging_.unite(side.graph, side.sample->interrupt, labels);
     }
 
@@ -184,8 +182,8 @@ private:
     Side first_, second_, both_;
     Buffer<Value> compared_;
     Merging<Value> merging_;
-    LabelRoom<1> one_;
-    LabelRoom<2> two_;
+    Carrying<Value, 1> one_;
+    Carrying<Value, 2> two_;
 };
 
 }  // namespace topolayer

@@ -23,11 +23,11 @@ namespace topolayer {
 // Nothing is noted when components meet. Other notes are classes with the same functions.
 template <class Value>
 struct NoNotes {
-    // An arc with this key is next.
-    void before(Key<Value>) {}
+    // An arc with an end in this component is not far.
+    void prefetch(Label) const {}
 
-    // Its ends are in these components, which are one if it unites nothing.
-    void meet(Label /* older */, Label /* younger */, Position /* saddle */, bool /* united */) {}
+    // The ends of an arc are in these components, which are one if it unites nothing.
+    void meet(Label /* older */, Label /* younger */, Position /* saddle */, Key<Value>, bool /* united */) {}
 };
 
 // Buffers are kept from one graph to the next.
@@ -74,15 +74,16 @@ public:
             components_.prefetch(ahead(32).b);
             components_.prefetch_parent(ahead(16).a);
             components_.prefetch_parent(ahead(16).b);
+            notes.prefetch(ahead(16).a);
+            notes.prefetch(ahead(16).b);
             const Word key = order_[i].key;
             Arc& arc = arcs[order_[i].index];
-            notes.before(key);
             const Label a = components_.root(arc.a), b = components_.root(arc.b);
             const bool b_older = components_.older(b, a);
             const Label older = b_older ? b : a, younger = b_older ? a : b;
             components_.attach(younger, older);
             arc.b = a != b ? arc.a : arc.b;  // ends that are equal mark an arc that united something, for find_loops
-            notes.meet(older, younger, arc.saddle, a != b);
+            notes.meet(older, younger, arc.saddle, key, a != b);
             *death = {younger, arc.saddle};
             death += (a != b) & (components_.key(younger) != key);
             for (Death* end = death; end - first_death > 1 && end[-2].saddle == end[-1].saddle; --end) {
@@ -129,8 +130,6 @@ public:
 
     // Those of the bars, in their order, once they are listed.
     const Buffer<Death>& deaths() const { return deaths_; }
-
-    Components<Value>& components() { return components_; }
 
     Buffers buffers() { return {order_, spare_, deaths_, saddle_of_}; }
 

@@ -87,7 +87,7 @@ private:
 
         explicit Branches(MergeTree& branches) : tree(branches) {}
 
-        void meet(Label older, Label younger, Position saddle, bool) {
+        void meet(Label older, Label younger, Position saddle, Word, bool) {
             tree[younger].saddle = saddle;
             tree[younger].older = older;
         }
