@@ -110,10 +110,7 @@ class Round:
     @property
     def dims(self) -> tuple[int, ...]:
         """Those in which the two are matched."""
-        if self.kind == "graph":
-            return (0,)
-        volume = sum(side > 1 for side in self.shape) == 3
-        return tuple(dim for dim in range(len(self.shape)) if not (volume and dim == 1))
+        return (0,) if self.kind == "graph" else tuple(range(len(self.shape)))
 
     def filtration(self, values: Tensor, mask: Tensor | None) -> Any:
         if self.kind == "graph":

@@ -112,7 +112,6 @@ def induced_matching(
         TypeError, ValueError: an argument is of another type; the two differ in kind, shape, direction, mask or
             device; a dimension that is not there; values that are not finite; a backend that cannot do it; under
             `torch.jit.trace`, `torch.export` or `make_fx`.
-        NotImplementedError: dimension 1 of volumes.
         MemoryError: there is not enough memory.
 
     Example:
@@ -183,8 +182,6 @@ def _check_matched_dims(dims: tuple[int, ...], filtration: Filtration) -> None:
         raise ValueError(
             f"dims: expected 0, as LowerStar is matched in that dimension only, got {dims}; grids are in all of theirs"
         )
-    if isinstance(cells, Grid) and 1 in dims and sum(side > 1 for side in cells.shape) == 3:
-        raise NotImplementedError("dims: expected 0, 2 or both of a volume, got 1 among them, which is still to come")
 
 
 def _found(

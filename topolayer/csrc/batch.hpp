@@ -155,7 +155,7 @@ BatchMatching find_matching(const Batch<Value>& first, const Batch<Value>& secon
     return result;
 }
 
-// `dims` ascend: 0 and the number of axes less one, or one of them.
+// `dims` ascend.
 template <class Value>
 BatchMatching grid_matching(const Batch<Value>& first, const Batch<Value>& second, const Grid& grid, Comparison comparison,
                             std::span<const int> dims) {

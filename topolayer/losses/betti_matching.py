@@ -56,7 +56,6 @@ def betti_matching_loss(
     Raises:
         TypeError, ValueError: an argument is out of its range; shapes or devices differ; prediction or target is not
             finite, or outside [0, 1] by more than 8 eps of its dtype.
-        NotImplementedError: dimension 1 of volumes.
 
     Example:
         >>> import torch, topolayer as tl
@@ -128,7 +127,6 @@ def betti_matching_error(
     Raises:
         TypeError, ValueError: an argument is out of its range, shapes or devices differ, `target` has other values than
             0 and 1, or `prediction` is not finite.
-        NotImplementedError: dimension 1 of volumes.
 
     Example:
         >>> import torch, topolayer as tl

@@ -44,11 +44,20 @@ public:
         : values_(values), high_first_(superlevel != reversed), flip_(reversed ? ~Position{0} : 0) {}
 
     Entry operator()(Position position) const {
-        const Key<Value> key = order_key(values_[position], high_first_);
         if constexpr (sizeof(Value) == 4)
-            return std::uint64_t{key} << 32 | (position ^ flip_);
+            return std::uint64_t{key(position)} << 32 | (position ^ flip_);
         else
-            return {key, position ^ flip_};
+            return {key(position), position ^ flip_};
+    }
+
+    Key<Value> key(Position position) const { return order_key(values_[position], high_first_); }
+
+    // What no voxel comes behind.
+    static Entry end() {
+        if constexpr (sizeof(Value) == 4)
+            return ~Entry{0};
+        else
+            return {~std::uint64_t{0}, ~Position{0}};
     }
 
     void prefetch(Position position) const { topolayer::prefetch(values_ + position); }
@@ -191,6 +200,9 @@ public:
 
     // All cells to come enter before this voxel.
     void start(Position limit) { waiting_.start(order_(limit)); }
+
+    // They may enter whenever they want.
+    void start() { waiting_.start(Order::end()); }
 
     void add(Position position, Mask cells) {
         Mask& mask = masks_[position];

@@ -1,4 +1,5 @@
-// Induced matchings of two functions on a grid, with the bars of both: in H0 and, by duality, in the top dimension.
+// Induced matchings of two functions on a grid, with the bars of both: in H0 and, by duality, in the top dimension; for loops of
+// volumes see loop_matching.hpp.
 #pragma once
 
 #include <algorithm>
@@ -19,6 +20,7 @@
 #include "grid/extremum_graph.hpp"
 #include "grid/grid.hpp"
 #include "grid/labels.hpp"
+#include "grid/loop_matching.hpp"
 #include "grid/meetings.hpp"
 #include "grid/merging.hpp"
 #include "grid/pixel_map.hpp"
@@ -42,7 +44,7 @@ struct GridAndDual {
 template <class Value>
 class GridMatching {
 public:
-    // For each of the dimensions, which ascend: 0, and the one below the number of axes. There are no bars above that.
+    // For each of the dimensions, which ascend. There are no bars above the grid's own.
     void operator()(const Sample<Value>& first, const Sample<Value>& second, const GridAndDual& grids, std::span<const int> dims,
                     Comparison comparison, MatchedBars* found) {
         const Grid& grid = grids.grid;
@@ -69,10 +71,13 @@ public:
         }
         if (with_h0) match(grids, false, comparison, found[0]);
         if (top) match(grids, true, comparison, *top);
+        for (std::size_t i = 0; i < dims.size(); ++i)
+            if (dims[i] == 1 && top_dimension == 2)
+                loops_(first, second, *both_.sample, comparison, grid, grids.dual, found[i]);
     }
 
     std::size_t bytes() const {
-        std::size_t result = merging_.bytes() + compared_.bytes() + one_.bytes() + two_.bytes();
+        std::size_t result = loops_.bytes() + merging_.bytes() + compared_.bytes() + one_.bytes() + two_.bytes();
         for (const Side* side : {&first_, &second_, &both_})
             result += side->graph.bytes() + side->plane.links.bytes() + side->plane.loops.bytes() +
                       side->bars.bytes() + side->partners.bytes();
@@ -182,6 +187,7 @@ private:
     Side first_, second_, both_;
     Buffer<Value> compared_;
     Merging<Value> merging_;
+    LoopMatching<Value> loops_;
     Carrying<Value, 1> one_;
     Carrying<Value, 2> two_;
 };

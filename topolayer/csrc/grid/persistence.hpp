@@ -69,6 +69,30 @@ public:
         return &tree_;
     }
 
+    // The voxels of a volume, as they are before it is known which edges close loops: of every link with several components, the
+    // first edge does not count. False if a value is not finite.
+    template <class Kind>
+    bool voxels(const Sample<Value>& sample, const Grid& grid, const Grid& dual, Loops<Value, Kind>& loops) {
+        if (!scan_volume(sample, grid, dual, &loops)) return false;
+        const auto* const states = VoxelLinks<Kind>::get().states();
+        graph_.for_each_saddle([&](const Saddle& saddle) {
+            auto& word = loops.voxels[saddle.position];
+            for (auto rest = states[Voxel<Kind>::state(word)].last; rest &= static_cast<decltype(rest)>(rest - 1);)
+                word |= Voxel<Kind>::with_closing(static_cast<unsigned>(std::countr_zero(rest)));
+        });
+        return true;
+    }
+
+    // The same, and the faces that fill loops.
+    template <class Kind>
+    bool voxels_and_faces(const Sample<Value>& sample, const Grid& grid, const Grid& dual, Loops<Value, Kind>& loops) {
+        const Grid& solid_grid = grid.connectivity() == Connectivity::top_cells ? grid : dual;
+        if (!voxels(sample, grid, dual, loops)) return false;
+        unite_and_list(sample, solid_grid, solids_, true, {});
+        find_filling_faces(loops, solid_grid);
+        return true;
+    }
+
     // One for each pixel, after the last computation; see grid/neighborhood.hpp.
     const std::uint8_t* codes() { return graph_.codes(); }
 
@@ -137,16 +161,7 @@ private:
         const bool reversed = grid.connectivity() == Connectivity::top_cells, with_loops = bars[1] != nullptr;
         const Grid &edge_grid = reversed ? dual : grid, &solid_grid = reversed ? grid : dual;
         if (with_loops && !loops) loops.emplace();
-        if (with_loops) loops->voxels.renew(static_cast<std::size_t>(grid.size()));
-        graph_.divide(sample, edge_grid, reversed);
-        solids_.divide(sample, solid_grid, !reversed);
-        graph_.for_each_part(grid, sample.interrupt, [&](std::int64_t i) {
-            auto solids = solids_.task(i, sample, solid_grid);
-            solids.keeps_links = with_loops;
-            VolumeScan<Value, Kind>()(graph_.task(i, sample, edge_grid), graph_.band(i), solids, solids_.band(i),
-                                      with_loops ? loops->voxels.begin() : nullptr);
-        });
-        if (!graph_.number_extrema(grid) || !solids_.number_extrema(grid)) return false;
+        if (!scan_volume(sample, grid, dual, with_loops ? &*loops : nullptr)) return false;
         unite_and_list(sample, edge_grid, graph_, with_loops, bars);
         if (with_loops) find_closing_edges(*loops, grid.size());
         solids_.take_room_of(graph_);
@@ -157,6 +172,22 @@ private:
             list_loops(*loops, loops->pair(sample, grid, reversed), sample, reversed, *bars[1]);
         }
         return true;
+    }
+
+    template <class Kind>
+    bool scan_volume(const Sample<Value>& sample, const Grid& grid, const Grid& dual, Loops<Value, Kind>* loops) {
+        const bool reversed = grid.connectivity() == Connectivity::top_cells;
+        const Grid &edge_grid = reversed ? dual : grid, &solid_grid = reversed ? grid : dual;
+        if (loops) loops->voxels.renew(static_cast<std::size_t>(grid.size()));
+        graph_.divide(sample, edge_grid, reversed);
+        solids_.divide(sample, solid_grid, !reversed);
+        graph_.for_each_part(grid, sample.interrupt, [&](std::int64_t i) {
+            auto solids = solids_.task(i, sample, solid_grid);
+            solids.keeps_links = loops != nullptr;
+            VolumeScan<Value, Kind>()(graph_.task(i, sample, edge_grid), graph_.band(i), solids, solids_.band(i),
+                                      loops ? loops->voxels.begin() : nullptr);
+        });
+        return graph_.number_extrema(grid) && solids_.number_extrema(grid);
     }
 
     // What loops do not need makes room for their chains.

@@ -39,6 +39,10 @@ struct Voxel {
     static Word counting(Word voxel) { return voxel >> counting_from; }
     static Word earlier(Word voxel) { return voxel >> (state_is_earlier ? 0 : earlier_from); }
 
+    static Word with_counting(Word voxel, Edges edges) {
+        return (voxel & ~(all_edges << counting_from)) | Word{edges} << counting_from;
+    }
+
     static Word with_closing(unsigned direction) { return Word{1} << (counting_from + direction); }
 
 private:

@@ -3,6 +3,7 @@
 // triangles are its solids (cubes, or tetrahedra).
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
@@ -10,6 +11,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <span>
 #include <vector>
 
@@ -68,7 +70,8 @@ public:
     struct Coface {
         Faces face;               // as a set of faces of the voxel
         std::uint8_t beside;      // the direction of its other edge
-        std::uint8_t at_beside;   // the number that the face has at that neighbor, and
+        std::uint8_t at_end;      // the number that the face has at the other end of the edge,
+        std::uint8_t at_beside;   // at the neighbor beside, and
         std::uint8_t at_far = 0;  // at the voxel across, if it has four corners
     };
 
@@ -98,6 +101,15 @@ public:
             return earlier;
     }
 
+    // Of a part of a link: its edges, and faces between these.
+    unsigned state(Edges edges, Faces faces) const {
+        if constexpr (!is_cubical) return edges;
+        Link members = 0;
+        for (; edges; edges &= static_cast<Edges>(edges - 1)) members |= Link{1} << numbers_[std::countr_zero(edges)];
+        for (; faces; faces &= static_cast<Faces>(faces - 1)) members |= faces_[std::countr_zero(faces)].members;
+        return state_of_[members];
+    }
+
     const Summary* summaries() const { return summaries_.data(); }
 
     const State* states() const { return states_.data(); }
@@ -111,6 +123,13 @@ public:
     }
 
     const std::array<Outer, Kind::sides_of_a_face>& outer(unsigned face) const { return outer_[face]; }
+
+    // The two edges of a face.
+    std::array<unsigned, 2> ends(unsigned face) const { return {faces_[face].a, faces_[face].b}; }
+
+    // The faces in C order of their middles, or in lexicographic order of their vertices.
+    unsigned face_in_order(unsigned place) const { return faces_in_order_[place]; }
+
     std::span<const Coface> cofaces(unsigned direction) const { return cofaces_[direction]; }
 
     // The cycle of faces around a component of the later neighbors.
@@ -186,6 +205,18 @@ private:
                     outer_[count] = {Outer{static_cast<std::uint8_t>(a), static_cast<std::uint8_t>(directions_[between])}};
                 face_of_[a][b] = face_of_[b][a] = count++;
             }
+        const auto place = [&](unsigned face) {
+            const Neighbor &a = offsets_[faces_[face].a], &b = offsets_[faces_[face].b];
+            if constexpr (is_cubical) {
+                return sum(a, b, 1);
+            } else {
+                std::array vertices{std::array<std::int64_t, 3>{}, sum(a, {}, 1), sum(b, {}, 1)};
+                std::sort(vertices.begin(), vertices.end());
+                return vertices;
+            }
+        };
+        std::iota(faces_in_order_.begin(), faces_in_order_.end(), 0u);
+        std::sort(faces_in_order_.begin(), faces_in_order_.end(), [&](unsigned a, unsigned b) { return place(a) < place(b); });
     }
 
     void find_solids() {
@@ -216,12 +247,14 @@ private:
         for (unsigned k = 0; k < directions; ++k) {
             const unsigned face = face_of_[d][k];
             if (face == none) continue;
-            Coface coface{static_cast<Faces>(Faces{1} << face), static_cast<std::uint8_t>(k), 0};
+            Coface coface{static_cast<Faces>(Faces{1} << face), static_cast<std::uint8_t>(k), 0, 0};
             if constexpr (is_cubical) {
+                coface.at_end = static_cast<std::uint8_t>(face_of_[opposite(d)][k]);
                 coface.at_beside = static_cast<std::uint8_t>(face_of_[opposite(k)][d]);
                 coface.at_far = static_cast<std::uint8_t>(face_of_[opposite(k)][opposite(d)]);
             } else {
                 const unsigned towards = directions_[number_at(sum(offsets_[d], offsets_[k], -1), around_)];
+                coface.at_end = static_cast<std::uint8_t>(face_of_[opposite(d)][opposite(towards)]);
                 coface.at_beside = static_cast<std::uint8_t>(face_of_[opposite(k)][towards]);
             }
             cofaces_[d].push_back(coface);
@@ -301,6 +334,7 @@ private:
     std::array<unsigned, 26> directions_{};
     std::array<std::array<unsigned, directions>, directions> face_of_{};
     std::array<Face, Kind::faces> faces_{};
+    std::array<unsigned, Kind::faces> faces_in_order_{};
     std::array<std::array<Outer, Kind::sides_of_a_face>, Kind::faces> outer_{};
     std::array<Link, Kind::solids> solids_{};  // the neighbors that have to be earlier for each to be there
     std::array<std::array<unsigned, 2>, Kind::faces> solids_of_{};
