@@ -11,7 +11,14 @@ import torch
 
 import topolayer as tl
 from topolayer import nn
-from topolayer.losses import BettiNumberLoss, WassersteinMatchingLoss
+from topolayer.losses import (
+    BettiNumberLoss,
+    RTDLiteLoss,
+    SignatureLoss,
+    WassersteinMatchingLoss,
+    rtd_lite,
+    signature_loss,
+)
 from topolayer.metrics import BettiError
 
 
@@ -369,6 +376,24 @@ LAYERS += [
     Bad("Grid", lambda: nn.Grid(GRID, **HALVES), V, "weights", "(m, n)", "(5,)", "torch.ones(10, 10)"),
     Bad("Grid", lambda: nn.Grid(ROWS, births=(1, 0), lengths=(0, 1)), V, "births", "second", "1 and 0", "limits"),
     Bad("Grid", lambda: nn.Grid(ROWS, births=(0, 1), lengths=1), T, "lengths", "two numbers", "int", "limits"),
+]  # fmt: skip
+
+DATA, CODES = torch.rand(2, 5, 7, generator=torch.Generator().manual_seed(0)).unbind(0)
+FEWER, ONE, NEAR = CODES[:4], torch.ones(5, 2), tl.Rips.from_points(CODES, threshold=1)
+LAYERS += [
+    Bad("signature_loss", lambda: signature_loss([CODES], DATA), T, "first", "a tensor of points", "list", "tl.Rips("),
+    Bad("signature_loss", lambda: signature_loss(CODES, DATA[0]), V, "second", "(*batch, n, d)", "(7,)", "[:, None]"),
+    Bad("signature_loss", lambda: signature_loss(FEWER, DATA), V, "second", "(4, 4)", "(5, 5)", "same points"),
+    Bad("signature_loss", lambda: signature_loss(NEAR, DATA), V, "first", "connects all", "threshold 1", "leave the"),
+    Bad("rtd_lite", lambda: rtd_lite(CODES, DATA.double()), V, "second", "float32", "float64", "second.to(first)"),
+    Bad("rtd_lite", lambda: rtd_lite(CODES, DATA.int()), T, "second", "floating-point", "int32", "second.float()"),
+    Bad("rtd_lite", lambda: rtd_lite(CODES, ONE), V, "second", "fewer are equal", "a quantile of 0", "quantile=None"),
+    Bad("rtd_lite", lambda: rtd_lite(CODES, DATA, quantile=2), V, "quantile", "from 0 to 1", "2", "None leaves"),
+    Bad("SignatureLoss", lambda: SignatureLoss(reduction="max"), V, "reduction", '"none"', "'max'", "over batches"),
+    Bad("SignatureLoss", lambda: SignatureLoss()(DATA / 0, DATA), V, "input", "finite", "NaN or", "torch.where"),
+    Bad("SignatureLoss", lambda: SignatureLoss()(CODES, FOUR), V, "target", "(5, 5)", "(2, 1, 6, 6)", "flatten(1)"),
+    Bad("RTDLiteLoss", lambda: RTDLiteLoss(quantile="a"), T, "quantile", "a finite number", "str 'a'", "None leaves"),
+    Bad("RTDLiteLoss", lambda: RTDLiteLoss()(CODES, None), T, "target", "a tensor of points", "NoneType", "tl.Rips("),
 ]  # fmt: skip
 
 # Protocols, results, and a look at the registry.

@@ -72,8 +72,9 @@ NAMES = [
     "wasserstein_matching_loss",
 ]
 ROOMS = {"losses", "metrics", "nn", "plot"}
-MODULES = ["BettiNumberLoss", "WassersteinMatchingLoss"]
+MODULES = ["BettiNumberLoss", "RTDLiteLoss", "SignatureLoss", "WassersteinMatchingLoss"]
 FUNCTIONS = ["betti_error", "betti_matching_error", "betti_matching_loss", "wasserstein_matching_loss"]
+OF_REPRESENTATIONS = ["rtd_lite", "signature_loss"]  # in `losses` only
 PICTURES = [
     "activations",
     "barcode",
@@ -91,7 +92,7 @@ def test_snapshot_of_the_public_names() -> None:
     assert sorted(plot.__all__) == PICTURES
     assert sorted(nn.__all__) == ["Flat", "Gaussian", "Grid", "Line", "PersLay", "Power", "Tent"]
     assert sorted(metrics.__all__) == ["BettiError"]
-    assert sorted(losses.__all__) == sorted([*MODULES, *FUNCTIONS])
+    assert sorted(losses.__all__) == sorted([*MODULES, *FUNCTIONS, *OF_REPRESENTATIONS])
     for name in NAMES:
         assert getattr(tl, name) is not None
 
@@ -250,6 +251,10 @@ OF_MODULES = ["sigmoid=False", "softmax=False", "reduction='mean'"]
                 "seed=0",
             ],
         ),
+        ("losses.signature_loss", ["first", "second"]),
+        ("losses.rtd_lite", ["first", "second", "*", "quantile=0.9"]),
+        ("losses.SignatureLoss", ["*", "reduction='mean'"]),
+        ("losses.RTDLiteLoss", ["*", "quantile=0.9", "reduction='mean'"]),
         ("nn.PersLay", ["transform", "*", "weight=None", "pooling='sum'", "dim=None"]),
         ("nn.Gaussian", ["centers", "*", "sigma"]),
         ("nn.Tent", ["levels"]),

@@ -1,15 +1,22 @@
-"""Losses and scores of a prediction and its mask. Enter here to add one: its file, with the checks that all share."""
+"""Losses and scores of a prediction and its mask, and losses of two representations. Enter here to add one: its file,
+with the checks that all share.
+"""
 
 from topolayer.losses.betti import betti_error
 from topolayer.losses.betti_matching import betti_matching_error, betti_matching_loss
 from topolayer.losses.modules import BettiNumberLoss, WassersteinMatchingLoss
+from topolayer.losses.representations import RTDLiteLoss, SignatureLoss, rtd_lite, signature_loss
 from topolayer.losses.wasserstein import wasserstein_matching_loss
 
 __all__ = [
     "BettiNumberLoss",
+    "RTDLiteLoss",
+    "SignatureLoss",
     "WassersteinMatchingLoss",
     "betti_error",
     "betti_matching_error",
     "betti_matching_loss",
+    "rtd_lite",
+    "signature_loss",
     "wasserstein_matching_loss",
 ]

@@ -13,15 +13,14 @@ from torch import Tensor, nn
 
 from topolayer._barcodes.persistence import persistence
 from topolayer._barcodes.sums import longest_lengths, total_persistence
-from topolayer._checks import check_bool, check_finite, check_integer, check_number, check_word, floating
+from topolayer._checks import check_bool, check_finite, check_integer, check_number, floating
 from topolayer._filtrations import Cubical
 from topolayer._filtrations.grids import check_construction
 from topolayer._tracing import untraced
+from topolayer.losses.reductions import Reduction, check_reduction, reduced
 from topolayer.losses.segmentations import Prediction, check_mask, check_prediction, check_probabilities, one_hot
 from topolayer.losses.wasserstein import matching_costs
 
-Reduction = Literal["none", "mean", "sum"]
-_REDUCTIONS = {"none": "(B, C)", "mean": "", "sum": ""}
 _ACTIVATE = "for logits choose sigmoid=True, or softmax=True where classes exclude each other"
 
 
@@ -37,8 +36,9 @@ class _OfChannels(nn.Module):
                 "softmax: expected at most one of sigmoid and softmax, got both; softmax is for classes that exclude "
                 "each other, sigmoid for a single channel and for classes that may overlap"
             )
-        check_word("reduction", reduction, _REDUCTIONS, remedy='"mean" is over images and channels')
-        self.sigmoid, self.softmax, self.reduction = sigmoid, softmax, reduction
+        check_reduction(reduction, "(B, C)", "images and channels")
+        self.sigmoid, self.softmax = sigmoid, softmax
+        self.reduction: Reduction = reduction
 
     def _probabilities(self, input: Tensor, dims: int | tuple[int, ...] | None = None) -> Prediction:
         """The input as (B, C, *grid) probabilities."""
@@ -61,13 +61,6 @@ class _OfChannels(nn.Module):
             return found._replace(values=values.softmax(1))
         check_probabilities(values, given=input.dtype, name="input", activate=_ACTIVATE)
         return found
-
-    def _reduced(self, costs: Tensor) -> Tensor:
-        if self.reduction == "none":
-            return costs
-        if self.reduction == "sum" or costs.numel() == 0:  # the mean of no samples is 0, not NaN
-            return costs.sum()
-        return costs.mean()
 
     def extra_repr(self) -> str:
         """The options that are not the default ones."""
@@ -132,7 +125,7 @@ class _OfMasks(_OfChannels):
             found, truth = found._replace(values=found.values[:, 1:]), truth[:, 1:]
         weight = self._weight_of(truth.shape[1])
         costs = self._costs(found, truth)
-        return self._reduced(costs if weight is None else costs * weight.to(costs))
+        return reduced(costs if weight is None else costs * weight.to(costs), self.reduction)
 
     def _costs(self, found: Prediction, truth: Tensor) -> Tensor:
         """(B, C) costs of probabilities (B, C, *grid) and their mask."""
@@ -274,4 +267,4 @@ class BettiNumberLoss(_OfChannels):
             bars = barcode.select(dim=dim)
             longest = (1 - longest_lengths(bars, finite)) ** 2
             costs = costs + longest.sum(-1) + total_persistence(bars, p=2, k=finite, essential="exclude")
-        return self._reduced(costs)
+        return reduced(costs, self.reduction)
