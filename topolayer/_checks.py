@@ -294,6 +294,29 @@ def check_complex(simplices: object, *, vertices: int) -> tuple[Tensor, ...]:
     return every
 
 
+def check_filtered_complex(simplices: object) -> tuple[Tensor, ...]:
+    """One tensor of simplices for each dimension, vertices first, each of distinct vertices."""
+    listed = "[torch.arange(n)[:, None], edges, triangles]"
+    if not isinstance(simplices, (list, tuple)):
+        raise TypeError(
+            "simplices: expected a list with a tensor (m, d + 1) for each dimension d, got "
+            f"{came(simplices)}; vertices come first, as in {listed}"
+        )
+    every = tuple(map(_rows, simplices))
+    for dimension, rows in enumerate(every):
+        if rows.shape[1] != dimension + 1:
+            raise ValueError(
+                f"simplices: expected shape (m, {dimension + 1}) at place {dimension} of the list, got "
+                f"{tuple(rows.shape)}; there is one tensor for each dimension, vertices first, as in {listed}"
+            )
+        refuse_without_numbers(rows)
+        _check_distinct(rows)
+    if not every or len(every[0]) == 0:
+        got = "none" if every else "an empty list"
+        raise ValueError(f"simplices: expected at least one vertex, got {got}; vertices come first, as in {listed}")
+    return every
+
+
 def _rows(simplices: object) -> Tensor:
     """A tensor of integers with a row for each simplex."""
     if not isinstance(simplices, Tensor):
@@ -322,6 +345,10 @@ def _check_vertices(simplices: Tensor, *, vertices: int) -> None:
             "values has one entry per vertex on its last axis"
             + ("; those of shape (vertices, 1) are squeezed with values.squeeze(-1)" if vertices == 1 else "")
         )
+    _check_distinct(simplices)
+
+
+def _check_distinct(simplices: Tensor) -> None:
     ordered = simplices.sort(dim=1).values
     repeated = (ordered[:, 1:] == ordered[:, :-1]).any(dim=1)
     if bool(repeated.any()):

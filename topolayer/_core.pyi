@@ -25,6 +25,16 @@ class Comparison(enum.Enum):
 class Grid:
     def __init__(self, shape: Sequence[int], connectivity: Connectivity) -> None: ...
 
+def lattice(simplices: Sequence[Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu', writable=False)]], vertices: int) -> tuple[list[Annotated[NDArray[numpy.int64], dict(shape=(None, None))]], list[Annotated[NDArray[numpy.int64], dict(shape=(None, None))]]]:
+    """
+    All faces of simplices by dimension, in lexicographic order; and where the facets of edges, triangles, ... are there.
+    """
+
+def places(simplices: Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu', writable=False)], among: Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu', writable=False)], vertices: int) -> Annotated[NDArray[numpy.int64], dict(shape=(None,))]:
+    """
+    Where simplices are among others of their dimension, the first of equal ones; -1 where they are not.
+    """
+
 @overload
 def grid_bars(values: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], grid: Grid, superlevel: bool, dims: Sequence[int], threads: int) -> tuple[tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, 2))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], bool]: ...
 
@@ -39,6 +49,24 @@ def graph_bars(values: Annotated[NDArray[numpy.float32], dict(shape=(None, None)
 
 @overload
 def graph_bars(values: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], edges: Annotated[NDArray[numpy.int64], dict(shape=(None, 2), order='C', device='cpu', writable=False)], superlevel: bool, dims: Sequence[int], threads: int) -> tuple[tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, 2))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], bool]:
+    """
+    Finite bars (n, 2) with their dimensions and samples, essential bars (m,) likewise, and whether all values were finite.
+    """
+
+@overload
+def lower_star_bars(values: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], simplices: Sequence[Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu', writable=False)]], superlevel: bool, dims: Sequence[int], threads: int) -> tuple[tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, 2))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], bool]: ...
+
+@overload
+def lower_star_bars(values: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], simplices: Sequence[Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu', writable=False)]], superlevel: bool, dims: Sequence[int], threads: int) -> tuple[tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, 2))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], bool]:
+    """
+    Finite bars (n, 2) with their dimensions and samples, essential bars (m,) likewise, and whether all values were finite.
+    """
+
+@overload
+def simplicial_bars(values: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], vertices: int, facets: Sequence[Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu', writable=False)]], is_ball: bool, superlevel: bool, dims: Sequence[int], threads: int) -> tuple[tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, 2))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], bool]: ...
+
+@overload
+def simplicial_bars(values: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], vertices: int, facets: Sequence[Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu', writable=False)]], is_ball: bool, superlevel: bool, dims: Sequence[int], threads: int) -> tuple[tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, 2))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], bool]:
     """
     Finite bars (n, 2) with their dimensions and samples, essential bars (m,) likewise, and whether all values were finite.
     """

@@ -1,4 +1,4 @@
-// A fuzz target: arbitrary bytes become a batch of grids, graphs or distance matrices; the core must give the bars of
+// A fuzz target: arbitrary bytes become a batch of grids, graphs, complexes or distance matrices; the core must give the bars of
 // the plain method, whatever the threads, report what is not finite, and survive that memory runs out. It aborts if not.
 //
 // With clang:
@@ -6,7 +6,7 @@
 //         -Itopolayer/csrc tests/fuzz/*.cpp
 // Elsewhere `main`, below, feeds it random bytes or the files it is given:
 //     fuzz_core [--count N] [--seed S] [FILE...]
-#include <bit>
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <csignal>
@@ -15,7 +15,6 @@
 #include <fstream>
 #include <iterator>
 #include <limits>
-#include <new>
 #include <random>
 #include <span>
 #include <stdexcept>
@@ -23,152 +22,12 @@
 #include <vector>
 
 #include "batch.hpp"
-#include "memory.hpp"
 #include "plain.hpp"
+#include "plain_complexes.hpp"
 #include "plain_graphs.hpp"
+#include "trial.hpp"
 
 namespace {
-
-#if defined(__SANITIZE_THREAD__)
-constexpr bool can_run_out_of_memory = false;  // the sanitizer hangs when a function throws under std::call_once
-#else
-constexpr bool can_run_out_of_memory = true;
-#endif
-
-// Reads what is left of the input; zeros after its end.
-class Bytes {
-public:
-    Bytes(const std::uint8_t* data, std::size_t size) : next_(data), end_(data + size) {}
-
-    std::uint8_t byte() { return next_ < end_ ? *next_++ : 0; }
-
-    // From 0 to `largest`.
-    int upto(int largest) { return byte() % (largest + 1); }
-
-    template <class Value>
-    Value raw() {
-        std::uint8_t bytes[sizeof(Value)];
-        for (std::uint8_t& b : bytes) b = byte();
-        return std::bit_cast<Value>(bytes);
-    }
-
-private:
-    const std::uint8_t *next_, *end_;
-};
-
-template <class Value>
-std::vector<Value> read_values(Bytes& in, std::size_t count) {
-    using Limits = std::numeric_limits<Value>;
-    constexpr Value special[] = {0, Value{-0.0}, 1, -1, Limits::denorm_min(), -Limits::denorm_min(), Limits::max(),
-                                 Limits::lowest(), Limits::min(), 1 + Limits::epsilon(), 3 * Limits::denorm_min(), 0, 2,
-                                 Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN()};
-    std::vector<Value> values(count);
-    const int way = in.upto(4), among = 1 + in.byte();
-    std::minstd_rand random(in.raw<std::uint32_t>());
-    for (Value& value : values) switch (way) {
-            case 0: value = static_cast<Value>(in.byte() % (1 + among % 8)); break;
-            case 1: value = special[in.byte() % (among % 8 ? 13 : 16)]; break;
-            case 2: value = in.raw<Value>(); break;
-            // many values from few bytes: noise with ties, and without
-            case 3: value = static_cast<Value>(random() % among); break;
-            case 4: value = static_cast<Value>(random()); break;
-        }
-    return values;
-}
-
-[[noreturn]] void disagree(const char* what) {
-    std::fprintf(stderr, "disagreement: %s\n", what);
-    std::abort();
-}
-
-void expect(bool holds, const char* what) {
-    if (!holds) disagree(what);
-}
-
-bool all_finite(const auto* values, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i)
-        if (!std::isfinite(values[i])) return false;
-    return true;
-}
-
-// Runs it once with all the memory, after it had as little as the input says: that ends well, or in bad_alloc.
-template <class Compute>
-auto with_little_memory_first(Bytes& in, Compute compute) {
-    const int allocations = in.byte();
-    if (can_run_out_of_memory && allocations % 2) {
-        try {
-            const memory::Scarce scarce(allocations / 2);
-            compute();
-        } catch (const std::bad_alloc&) {
-        }
-    }
-    return compute();
-}
-
-// What the core is given of the input, and what it must find of it.
-template <class Value>
-class Trial {
-public:
-    Trial(Bytes& in, std::int64_t values_per_sample)
-        : size_(values_per_sample),
-          values_(read_values<Value>(in, size_ * in.upto(in.byte() % 16 ? 3 : 40))),
-          threads_(1 + in.upto(4)) {}
-
-    std::vector<Value>& values() { return values_; }
-    std::int64_t samples() const { return static_cast<std::int64_t>(values_.size()) / size_; }
-    const Value* sample(std::int64_t number) const { return &values_[number * size_]; }
-    int threads() const { return threads_; }
-
-    topolayer::Batch<Value> batch(bool superlevel) const {
-        return {values_.data(), samples(), size_, superlevel, threads_};
-    }
-
-    // `expected` makes the bars of a sample that is finite, in a dimension.
-    void expect_bars(const topolayer::BatchBars& found, const std::vector<int>& dims, auto expected, const char* what) const {
-        topolayer::BatchBars all;
-        for (std::int64_t number = 0; number < samples(); ++number)
-            for (const int dim : dims) {
-                if (!all_finite(sample(number), size_)) {
-                    all.all_finite = false;
-                    continue;
-                }
-                const plain::Bars bars = expected(sample(number), dim);
-                append(all.finite, bars.finite, 2, dim, number);
-                append(all.essential, bars.essential, 1, dim, number);
-            }
-        expect(found.all_finite == all.all_finite, "whether all is finite");
-        for (const auto part : {&topolayer::BatchBars::finite, &topolayer::BatchBars::essential}) {
-            expect((found.*part).indices == (all.*part).indices, what);
-            expect((found.*part).dims == (all.*part).dims, "dimensions");
-            expect((found.*part).samples == (all.*part).samples, "samples");
-        }
-    }
-
-    // `expected` makes the values that a sample takes. Each must be that of the sample's entry with the index that was found.
-    void expect_indices(bool finite, const std::vector<std::int32_t>& indices, auto expected) const {
-        expect(finite == all_finite(values_.data(), values_.size()), "simplified, not finite");
-        for (std::int64_t number = 0; finite && number < samples(); ++number) {
-            const auto simplified = expected(sample(number));
-            for (std::int64_t i = 0; i < size_; ++i) {
-                const std::int64_t index = indices[number * size_ + i] - number * size_;
-                expect(0 <= index && index < size_ && sample(number)[index] == simplified[i], "simplified");
-                expect(index == i || simplified[i] != sample(number)[i], "simplified without need");
-            }
-        }
-    }
-
-private:
-    void append(topolayer::JoinedBars& bars, const std::vector<plain::Index>& found, std::size_t per_bar, int dim,
-                std::int64_t number) const {
-        for (const plain::Index index : found) bars.indices.push_back(number * size_ + index);
-        bars.dims.insert(bars.dims.end(), found.size() / per_bar, dim);
-        bars.samples.insert(bars.samples.end(), found.size() / per_bar, number);
-    }
-
-    std::int64_t size_;
-    std::vector<Value> values_;
-    int threads_;
-};
 
 template <class Value>
 void try_grid(Bytes& in) {
@@ -253,6 +112,97 @@ void try_graph(Bytes& in) {
     }
 }
 
+// Values of vertices, of any simplices; and values of cells, of the complex of these, in another order and raised to be monotone.
+template <class Value>
+void try_complex(Bytes& in) {
+    const bool superlevel = in.upto(1), of_vertices = in.upto(1);
+    const int vertices = 1 + in.upto(9);
+    const auto count = static_cast<std::size_t>(vertices);
+    std::vector<plain::Simplex> simplices;
+    std::vector<topolayer::Simplices> given;
+    bool valid = true;
+    for (int groups = in.upto(4); groups > 0; --groups) {
+        const int width = 1 + in.upto(std::min(vertices, 5) - 1);
+        std::vector<std::int64_t> rows;
+        for (int row = in.upto(9); row > 0; --row) {
+            plain::Simplex simplex;
+            const std::int64_t first = in.upto(vertices - 1);
+            while (static_cast<int>(simplex.size()) < width) {
+                std::int64_t vertex = in.upto(vertices - 1);
+                while (simplex.contains(vertex)) vertex = (vertex + 1) % vertices;
+                simplex.insert(vertex);
+                rows.push_back(in.byte() == 255 ? first : vertex);
+            }
+            simplices.push_back(simplex);
+            valid &= plain::Simplex(rows.end() - width, rows.end()) == simplex;
+        }
+        try {
+            given.push_back(topolayer::to_simplices(rows, static_cast<std::size_t>(width), count));
+        } catch (const std::invalid_argument&) {
+            expect(!valid, "refused simplices");
+            return;
+        }
+    }
+    if (!valid) return;  // a vertex in the place of another one
+    const auto cells = plain::closure(simplices, vertices);
+    const int top = static_cast<int>(cells.size()) - 1;
+    std::vector<int> dims;
+    for (int dim = 0; dim <= top; ++dim)
+        if (in.upto(2)) dims.push_back(dim);
+    if (dims.empty()) dims = {top};
+    if (of_vertices) {
+        const Trial<Value> trial(in, vertices);
+        const auto bars = with_little_memory_first(in, [&] {
+            const auto highest = static_cast<std::size_t>(std::min(dims.back() + 1, top));
+            topolayer::Complex complex(count, topolayer::closure(given, count, highest).facets);
+            return topolayer::complex_bars(trial.batch(superlevel), complex, topolayer::ValueOf::vertices, false, dims);
+        });
+        trial.expect_bars(bars, dims, [&](const Value* sample, int dim) {
+            const auto place = plain::places(sample, vertices, superlevel);
+            return plain::complex_bars(sample, vertices, cells, superlevel, dim, [&](std::size_t dimension, std::size_t number) {
+                const plain::Simplex& simplex = cells[dimension][number];
+                return *std::max_element(simplex.begin(), simplex.end(),
+                                         [&](auto a, auto b) { return place[a] < place[b]; });
+            });
+        }, "bars of a lower-star filtration");
+        return;
+    }
+    const auto lattice = topolayer::closure(given, count, static_cast<std::size_t>(top));
+    std::vector<plain::Index> first{0};
+    for (int dimension = 0; dimension <= top; ++dimension) {
+        const auto& rows = lattice.simplices[dimension];
+        expect(rows.size() == cells[dimension].size(), "the number of simplices");
+        for (std::size_t row = 0; row < rows.size(); ++row)
+            expect(plain::Simplex(rows[row], rows[row] + rows.width) == cells[dimension][row], "simplices");
+        if (dimension > 0) {
+            topolayer::Simplices facets{rows.width - 1, {}};
+            topolayer::add_facets(rows, facets);
+            const auto places = topolayer::places(facets, lattice.simplices[dimension - 1], count);
+            expect(std::equal(places.begin(), places.end(), lattice.facets[dimension - 1].begin()), "places of facets");
+        }
+        first.push_back(first.back() + static_cast<plain::Index>(rows.size()));
+    }
+    Trial<Value> trial(in, first.back());
+    for (std::int64_t number = 0; number < trial.samples(); ++number)
+        for (int dimension = 1; dimension <= top; ++dimension)
+            for (std::size_t i = 0; i < lattice.facets[dimension - 1].size(); ++i) {
+                Value* const sample = &trial.values()[number * first.back()];
+                Value& own = sample[first[dimension] + i / (dimension + 1)];
+                const Value of_facet = sample[first[dimension - 1] + lattice.facets[dimension - 1][i]];
+                own = superlevel ? std::min(own, of_facet) : std::max(own, of_facet);
+            }
+    const auto bars = with_little_memory_first(in, [&] {
+        const auto kept = static_cast<std::size_t>(std::min(dims.back() + 1, top));
+        topolayer::Complex complex(count, {lattice.facets.begin(), lattice.facets.begin() + kept});
+        return topolayer::complex_bars(trial.batch(superlevel), complex, topolayer::ValueOf::cells, false, dims);
+    });
+    trial.expect_bars(bars, dims, [&](const Value* sample, int dim) {
+        return plain::complex_bars(sample, first.back(), cells, superlevel, dim, [&](std::size_t dimension, std::size_t number) {
+            return first[dimension] + static_cast<plain::Index>(number);
+        });
+    }, "bars of a filtered complex");
+}
+
 template <class Value>
 void try_rips(Bytes& in) {
     const std::vector<int> choices_of_dims[] = {{0}, {1}, {0, 1}};
@@ -288,6 +238,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             try_graph<Value>(in);
         else if (what / 2 % 8 == 1)
             try_rips<Value>(in);
+        else if (what / 2 % 8 == 2)
+            try_complex<Value>(in);
         else
             try_grid<Value>(in);
     };

@@ -42,6 +42,7 @@ UPPER = tl.persistence(tl.Freudenthal(IMAGE, superlevel=True))
 CLOUD = tl.persistence(tl.Alpha(torch.tensor([[0.0, 0], [1, 0], [0, 1]])))
 NONE, ZERO = torch.empty(0, dtype=torch.int64), torch.zeros(1, dtype=torch.int64)
 NO_BARS = tl.BarIndices(NONE, NONE, NONE)
+PATH = [torch.arange(3)[:, None], EDGES]
 MESH, EXTENDED = tl.LowerStar(GRID, TRIANGLES), "extended_persistence"
 POINTS = tl.Rips(torch.zeros(2, 2))
 NAN = torch.full((2, 2), math.nan)
@@ -105,6 +106,20 @@ FILTRATIONS = [
     Bad("LowerStar", lambda: tl.LowerStar(GRID, EDGES.to_sparse()), T, "simplices", "dense", "sparse", "to_dense"),
     Bad("LowerStar", lambda: tl.LowerStar(GRID, TRIANGLES.mT), V, "simplices", "a row for", "(3, 4)", "simplices.mT"),
     Bad("LowerStar", lambda: tl.LowerStar(GRID[:0], EDGES), V, "values", "one vertex", "(0,)", "left out"),
+    Bad("Simplicial", lambda: tl.Simplicial([0.0], PATH), T, "values", A_TENSOR, "list", AS_TENSOR),
+    Bad("Simplicial", lambda: tl.Simplicial(GRID, EDGES), T, "simplices", "a list", "Tensor", "vertices come first"),
+    Bad("Simplicial", lambda: tl.Simplicial(GRID, PATH[::-1]), V, "simplices", "(m, 1)", "(2, 2)", "vertices first"),
+    Bad("Simplicial", lambda: tl.Simplicial(GRID, [EDGES[:0, :1]]), V, "simplices", "one vertex", "none", "come first"),
+    Bad("Simplicial", lambda: tl.Simplicial(GRID, [PATH[0].float()]), T, "simplices", "integer", "float32", ".long()"),
+    Bad("Simplicial", lambda: tl.Simplicial(GRID[:4], PATH), V, "values", "(*batch, 5)", "(4,)", "torch.cat"),
+    Bad("Simplicial", lambda: tl.Simplicial(GRID.flip(0), PATH), V, "values", ">= those", "0.25 for [0, 1]", "both"),
+    Bad("Simplicial", lambda: tl.Simplicial(GRID / 0, PATH), V, "values", "finite", "5 that are", "torch.where"),
+    Bad("Simplicial", lambda: tl.Simplicial(GRID, [PATH[0], EDGES + 1]), V, "simplices", "all faces", "[2, 3]", "[3]"),
+    Bad("Simplicial", lambda: tl.Simplicial(GRID, [PATH[0], EDGES * 0]), V, "simplices", "distinct", "[0, 0]", "drop"),
+    Bad(
+        "Simplicial", lambda: tl.Simplicial(GRID, [PATH[0], EDGES[[0, 0]].flip(1)]), V,
+        "simplices", "each simplex once", "[1, 0] in rows 0 and 1 of those of dimension 1", "leave one out",
+    ),
     Bad("Rips", lambda: tl.Rips(np.zeros((2, 2))), T, "distances", A_TENSOR, "ndarray", AS_TENSOR),
     Bad("Rips", lambda: tl.Rips([torch.zeros(2, 2), torch.zeros(3, 3)]), T, "distances", A_TENSOR, "list", "each one"),
     Bad("Rips", lambda: tl.Rips(IMAGE[0]), V, "distances", "(*batch, n, n)", "(6, 7)", "points"),

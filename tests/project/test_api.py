@@ -41,6 +41,7 @@ NAMES = [
     "RankBackend",
     "Regularizer",
     "Rips",
+    "Simplicial",
     "algebraic",
     "backends",
     "betti_error",

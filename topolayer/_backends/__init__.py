@@ -43,7 +43,7 @@ def backends() -> dict[str, Backend]:
     Example:
         >>> import topolayer as tl
         >>> tl.backends()["native"]
-        <native: grids and graphs in every dimension, Alpha in 0 and the top one, LowerStar in 0, Rips in 0 and 1>
+        <native: every dimension of all filtrations, but of Rips 0 and 1>
     """
     return dict(_registry)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from topolayer._backends.ranks import RankBackend, Ranks
 from topolayer._filtrations import Filtration
-from topolayer._filtrations.cells import CliqueComplex, Grid, TriangulatedBall, VertexComplex, as_arrays
+from topolayer._filtrations.cells import CliqueComplex, Grid, SimplexComplex, VertexComplex, as_arrays
 from topolayer._filtrations.simplices import with_faces
 
 _MOST_CELLS = 2**32 - 1
@@ -37,7 +37,7 @@ class GudhiBackend(RankBackend):
                 values = ranks.ravel()
                 simplices = with_faces(cells.maximal_simplices(), vertices=len(values), top=max(dims) + 1)
                 return _simplicial(simplices, [values[rows].max(axis=1) for rows in simplices], top=max(dims))
-            case TriangulatedBall(tensors):
+            case SimplexComplex(simplices=tensors):
                 simplices = as_arrays(tensors)
                 by_dimension = np.split(ranks, np.cumsum([len(rows) for rows in simplices])[:-1])
                 kept = max(dims) + 2  # bars of a dimension end with simplices of the next

@@ -1,4 +1,4 @@
-"""The C++ core: grids and graphs in every dimension, `Alpha` in 0 and the top one, `LowerStar` in 0, `Rips` in 0, 1."""
+"""The C++ core: grids, graphs, meshes and all other complexes in every dimension, `Rips` in 0 and 1."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from topolayer import _core
-from topolayer._backends.complexes import components, voids
 from topolayer._backends.protocol import BarIndices, Capabilities, IndexPairs, unchecked
 from topolayer._filtrations import Filtration
-from topolayer._filtrations.cells import CliqueComplex, Grid, TriangulatedBall, VertexComplex
+from topolayer._filtrations.cells import CliqueComplex, Grid, SimplexComplex, VertexComplex
 from topolayer._filtrations.simplices import edges
 
 _Indices: TypeAlias = NDArray[np.int64]
@@ -36,12 +35,9 @@ class NativeBackend:
             case Grid(shape=shape):
                 if max(dims) >= len(shape):
                     return f"a grid with {len(shape)} axes has no bars of dimension {max(dims)}"
-            case TriangulatedBall():
-                if not set(dims) <= {0, filtration.top_dimension}:
-                    return "of points it computes dimension 0 and the top one"
-            case VertexComplex(dimension=dimension):
-                if max(dims) > (dimension if dimension <= 1 else 0):
-                    return "it computes dimension 0, and in graphs dimension 1"
+            case VertexComplex() | SimplexComplex():
+                if max(dims) > (filtration.top_dimension or 0):
+                    return f"it has no bars of dimension {max(dims)}"
             case CliqueComplex(points=points):
                 if not set(dims) <= {0, 1}:
                     return "of Rips it computes dimensions 0 and 1"
@@ -98,9 +94,7 @@ class NativeBackend:
         return of_first, of_second, torch.from_numpy(pairs).T
 
     def __repr__(self) -> str:
-        return (
-            "<native: grids and graphs in every dimension, Alpha in 0 and the top one, LowerStar in 0, Rips in 0 and 1>"
-        )
+        return "<native: every dimension of all filtrations, but of Rips 0 and 1>"
 
 
 def extended_pairs(filtration: Filtration) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -134,39 +128,24 @@ def _bars(filtration: Filtration, dims: list[int]) -> _Found:
         case CliqueComplex(threshold=threshold):
             distances = filtration.values.reshape(-1, *filtration.sample_shape)
             return _core.rips_bars(_to_numpy(distances), threshold, dims, threads)
-        case VertexComplex() as complex_:
+        case VertexComplex() as complex_ if complex_.dimension <= 1 or dims == [0]:
             graph = edges(complex_.maximal_simplices())
             return _core.graph_bars(_rows(filtration), graph, filtration.superlevel, dims, threads)
+        case VertexComplex() as complex_:
+            simplices = complex_.maximal_simplices()
+            return _core.lower_star_bars(_rows(filtration), simplices, filtration.superlevel, dims, threads)
+        case SimplexComplex(simplices, facets, is_ball):
+            needed = facets[: dims[-1] + 1]  # bars of a dimension end with simplices of the next
+            options = is_ball, filtration.superlevel, dims, threads
+            return _core.simplicial_bars(_rows(filtration), len(simplices[0]), needed, *options)
         case Grid() as grid:
             return _core.grid_bars(_rows(filtration), _grid(grid), filtration.superlevel, dims, threads)
-        case TriangulatedBall() as complex_:
-            return _of_complex(filtration, complex_, dims)
     raise AssertionError("unsupported")
 
 
 def _indices(indices: _Indices, dims: _Indices, samples: _Indices) -> BarIndices:
     tensor = torch.from_numpy
     return unchecked(BarIndices, indices=tensor(indices), dims=tensor(dims), samples=tensor(samples))
-
-
-def _of_complex(filtration: Filtration, complex_: TriangulatedBall, dims: list[int]) -> _Found:
-    """Of one sample, whose values the filtration has computed: they are finite."""
-    values = _to_numpy(filtration.values)
-    finite, essential = [np.empty((0, 2), np.int64)], np.empty(0, np.int64)
-    for dim in dims:
-        if dim == 0:
-            bars, essential = components(values, complex_)
-        else:  # fewer points than d + 1 have no cells of the dimension above
-            bars = voids(values, complex_) if dim == len(complex_.simplices) - 2 else finite[0]
-        finite.append(bars)
-    counts = [0, *map(len, finite[1:])]
-    dim_of_each = np.repeat([0, *dims], counts)
-    joined = np.concatenate(finite)
-    return (
-        (joined, dim_of_each, np.zeros(len(joined), np.int64)),
-        (essential, 0 * essential, 0 * essential),
-        True,
-    )
 
 
 _CONNECTIVITY = {

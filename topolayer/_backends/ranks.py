@@ -65,7 +65,7 @@ class RankBackend(ABC):
             filtration: says what cells there are (construction, simplices, ...); its values are not to be
                 used.
             ranks: float64 array of whole numbers, all different, to be filtered as a *sublevel* filtration
-                whatever the original was. Grids: shaped like the grid. LowerStar: (vertices,). Alpha:
+                whatever the original was. Grids: shaped like the grid. LowerStar: (vertices,). Simplicial, Alpha:
                 (simplices,). Rips: symmetric (n, n) with vertices on the diagonal, inf where there is no
                 edge.
             dims: the dimensions asked for; others may be among the rows and are left out.

@@ -57,7 +57,7 @@ def persistence(
     """
     if not isinstance(filtration, Filtration):
         raise TypeError(
-            "filtration: expected a Freudenthal, Cubical, LowerStar, Rips or Alpha filtration, "
+            "filtration: expected a Freudenthal, Cubical, LowerStar, Simplicial, Rips or Alpha filtration, "
             f"got {came(filtration)}; wrap the tensor in one of them"
         )
     wanted = check_dims(dims, filtration)

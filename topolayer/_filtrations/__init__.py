@@ -5,6 +5,7 @@ from topolayer._filtrations.base import Filtration, outside_last, with_tensors
 from topolayer._filtrations.grids import Cubical, Freudenthal, grid_of
 from topolayer._filtrations.lower_star import LowerStar
 from topolayer._filtrations.rips import Rips
+from topolayer._filtrations.simplicial import Simplicial
 
 __all__ = [
     "Alpha",
@@ -13,6 +14,7 @@ __all__ = [
     "Freudenthal",
     "LowerStar",
     "Rips",
+    "Simplicial",
     "grid_of",
     "outside_last",
     "with_tensors",

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from topolayer._checks import check_finite
 from topolayer._filtrations.base import Filtration
-from topolayer._filtrations.cells import TriangulatedBall
+from topolayer._filtrations.cells import SimplexComplex
 from topolayer._filtrations.delaunay import check_size, delaunay
 from topolayer._filtrations.radii import alpha_values
+from topolayer._filtrations.simplices import Indices
 from topolayer._tracing import refuse_jit_trace, refuse_without_numbers, to_numpy
 
 
@@ -50,7 +50,7 @@ class Alpha(Filtration):
     points: Tensor
     values: Tensor = field(init=False)
     simplices: tuple[Tensor, ...] = field(init=False)
-    _facets: NDArray[np.int64] = field(init=False)
+    _facets: list[Indices] = field(init=False)
 
     def __post_init__(self) -> None:
         points = self._take("points", self.points)
@@ -75,11 +75,11 @@ class Alpha(Filtration):
         tensors = tuple(torch.from_numpy(vertices[rows]).to(points.device) for rows in simplices)
         object.__setattr__(self, "simplices", tensors)
         object.__setattr__(self, "values", values)
-        object.__setattr__(self, "_facets", triangulation.lattice.facets[-1])
+        object.__setattr__(self, "_facets", triangulation.lattice.facets[1:])
 
     @property
-    def cells(self) -> TriangulatedBall:
-        return TriangulatedBall(self.simplices, self._facets)
+    def cells(self) -> SimplexComplex:
+        return SimplexComplex(self.simplices, self._facets, is_ball=True)
 
     @property
     def top_dimension(self) -> int:

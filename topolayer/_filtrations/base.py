@@ -69,7 +69,7 @@ class Filtration:
         if type(self) is Filtration:
             raise TypeError(
                 "Filtration: expected one of its kinds, got the class that they have in common; make a Freudenthal, "
-                "Cubical, LowerStar, Rips or Alpha filtration"
+                "Cubical, LowerStar, Simplicial, Rips or Alpha filtration"
             )
 
     def _take(self, name: str, tensor: object) -> Tensor:

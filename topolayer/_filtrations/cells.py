@@ -34,14 +34,12 @@ class VertexComplex(NamedTuple):
         return as_arrays(self.simplices)
 
 
-class TriangulatedBall(NamedTuple):
-    """A value for each simplex: vertices first, then edges, and so on, in the order of these tensors.
-
-    The last ones, the cells, fill a ball of their dimension.
-    """
+class SimplexComplex(NamedTuple):
+    """A value for each simplex: vertices first, then edges, and so on, in the order of these tensors."""
 
     simplices: tuple[Tensor, ...]
-    facets: Indices  # (m, d + 1): where the facets of each cell are among the simplices of one dimension less
+    facets: list[Indices]  # of edges, triangles, ...: (m, d + 1), their places one dimension below
+    is_ball: bool = False  # nothing but one component lives forever
 
 
 class CliqueComplex(NamedTuple):
@@ -51,8 +49,8 @@ class CliqueComplex(NamedTuple):
     threshold: float
 
 
-Cells: TypeAlias = Grid | VertexComplex | TriangulatedBall | CliqueComplex
+Cells: TypeAlias = Grid | VertexComplex | SimplexComplex | CliqueComplex
 
 
 def as_arrays(simplices: Iterable[Tensor]) -> list[Simplices]:
-    return [rows.cpu().long().numpy() for rows in simplices]
+    return [rows.cpu().long().contiguous().numpy() for rows in simplices]

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from topolayer import _core
+
 Simplices = NDArray[np.int64]  # (m, d + 1): the vertices of m simplices of dimension d, ascending in every row
 Indices = NDArray[np.int64]
 
@@ -57,29 +59,6 @@ class FaceLattice(NamedTuple):
 
 
 def face_lattice(cells: Simplices, *, vertices: int) -> FaceLattice:
-    """The faces of cells that are all of one dimension, which is the top one."""
-    rows = cells[np.argsort(_keys(cells, vertices))]
-    simplices, facets = [rows], []
-    while rows.shape[1] > 1:
-        count, width = rows.shape
-        candidates = np.concatenate([np.delete(rows, i, axis=1) for i in range(width)])
-        keys = _keys(candidates, vertices)
-        order = np.argsort(keys)  # rows with one key are equal, so it need not be stable
-        is_new = np.append(True, keys[order[1:]] != keys[order[:-1]])
-        place = np.empty(len(keys), np.int64)
-        place[order] = np.cumsum(is_new) - 1
-        facets.append(place.reshape(width, count).T)
-        rows = candidates[order[is_new]]
-        simplices.append(rows)
-    return FaceLattice(simplices[::-1], [np.empty((len(rows), 0), np.int64), *facets[::-1]])
-
-
-def _keys(rows: Simplices, vertices: int) -> Indices:
-    """A number for each row, in lexicographic order."""
-    keys, most = rows[:, 0], vertices
-    for column in rows[:, 1:].T:
-        if most > (2**63 - 1) // vertices:  # numbers that are as small as can be
-            values, keys = np.unique(keys, return_inverse=True)
-            most = len(values)
-        keys, most = keys * vertices + column, most * vertices
-    return keys
+    """The faces of these cells, with all of the vertices."""
+    simplices, facets = _core.lattice([np.ascontiguousarray(cells)], vertices)
+    return FaceLattice(simplices, [np.empty((vertices, 0), np.int64), *facets])

@@ -1,6 +1,7 @@
 // The computations of the core, each for a batch: samples of one size are spread over threads, and their bars brought together.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +20,9 @@
 #include "common/sample.hpp"
 #include "common/values.hpp"
 #include "common/workspace.hpp"
+#include "complex/complex.hpp"
+#include "complex/order.hpp"
+#include "complex/persistence.hpp"
 #include "graph/graph.hpp"
 #include "graph/extended.hpp"
 #include "graph/matching.hpp"
@@ -212,6 +216,20 @@ BatchBars extended_graph_bars(const Batch<Value>& batch, const Graph& graph) {
     return find_bars(batch, extended_kinds, [&] {
         return [&, persistence = ExtendedPersistence<Value>()](const Sample<Value>& sample, Bars* bars) mutable {
             persistence(sample, graph, bars);
+        };
+    });
+}
+
+// `dims` ascend. There may be values of cells of higher dimensions, which are not looked at but to see that they are finite.
+template <class Value>
+BatchBars complex_bars(const Batch<Value>& batch, const Complex& complex, ValueOf value_of, bool is_ball,
+                       std::span<const int> dims) {
+    const auto cells = static_cast<std::int64_t>(value_of == ValueOf::cells ? complex.size() : complex.size(0));
+    check_size(batch, value_of == ValueOf::cells ? std::max(cells, batch.values_per_sample) : cells);
+    return find_bars(batch, dims, [&] {
+        return [&, persistence = ComplexPersistence<Value>()](const Sample<Value>& sample, Bars* bars) mutable {
+            bars[0].nonfinite = !are_finite(sample.values, batch.values_per_sample);
+            if (!bars[0].nonfinite) persistence(sample, complex, value_of, is_ball, dims, bars);
         };
     });
 }

@@ -2,9 +2,11 @@
 // file are those of topolayer/_core.pyi, which is made from them.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -15,6 +17,9 @@
 #include "batch.hpp"
 #include "common/cuts.hpp"
 #include "common/matching.hpp"
+#include "complex/complex.hpp"
+#include "complex/faces.hpp"
+#include "complex/order.hpp"
 #include "graph/graph.hpp"
 #include "grid/grid.hpp"
 
@@ -28,6 +33,7 @@ using Input = nb::ndarray<const Value, Shape, nb::c_contig, nb::device::cpu>;
 template <class Value>
 using Values = Input<Value, nb::ndim<2>>;
 using Edges = Input<std::int64_t, nb::shape<-1, 2>>;
+using Rows = Input<std::int64_t, nb::ndim<2>>;
 template <class Index>
 using Output = nb::ndarray<Index, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 template <class... Shape>
@@ -40,14 +46,14 @@ using Result = std::tuple<Finite, Essential, bool>;
 using Matching = std::tuple<Result, Result, Numbers<nb::shape<-1, 2>>>;
 
 template <class Array = Numbers<nb::ndim<1>>>
-Array to_numpy(std::vector<std::int64_t>&& data) {
+Array to_numpy(std::vector<std::int64_t>&& data, [[maybe_unused]] std::size_t width = 2) {
     auto owner = std::make_unique<std::vector<std::int64_t>>(std::move(data));
     auto* vector = owner.get();
     nb::capsule capsule(owner.release(), [](void* p) noexcept { delete static_cast<std::vector<std::int64_t>*>(p); });
     if constexpr (std::is_same_v<Array, Numbers<nb::ndim<1>>>)
         return Array(vector->data(), {vector->size()}, capsule);
     else
-        return Array(vector->data(), {vector->size() / 2, 2}, capsule);
+        return Array(vector->data(), {vector->size() / width, width}, capsule);
 }
 
 template <class Value, class Shape>
@@ -84,6 +90,35 @@ Matching to_python(BatchMatching&& found) {
 
 Graph to_graph(std::size_t vertices, const Edges& edges) {
     return Graph(static_cast<std::int64_t>(vertices), {edges.data(), edges.size()});
+}
+
+Simplices unpacked(const Rows& rows, std::size_t vertices) {
+    return to_simplices({rows.data(), rows.size()}, rows.shape(1), vertices);
+}
+
+std::vector<Simplices> unpacked(const std::vector<Rows>& given, std::size_t vertices) {
+    std::vector<Simplices> result;
+    for (const Rows& rows : given) result.push_back(unpacked(rows, vertices));
+    return result;
+}
+
+// Cells beyond `top` are left out.
+Complex to_complex(const std::vector<Rows>& given, std::size_t vertices, std::size_t top) {
+    const std::vector<Simplices> simplices = unpacked(given, vertices);
+    std::size_t largest = 0;
+    for (const Simplices& rows : simplices) largest = std::max(largest, rows.width - 1);
+    return Complex(vertices, std::move(closure(simplices, vertices, std::min(top, largest)).facets));
+}
+
+Complex to_complex_of_facets(const std::vector<Rows>& facets, std::size_t vertices) {
+    std::vector<std::vector<Cell>> cells;
+    for (const Rows& rows : facets) {
+        if (rows.shape(1) != cells.size() + 2) throw std::invalid_argument("a simplex has another number of facets");
+        for (std::size_t i = 0; i < rows.size(); ++i)
+            if (rows.data()[i] != static_cast<Cell>(rows.data()[i])) throw std::invalid_argument("a facet that is not there");
+        cells.emplace_back(rows.data(), rows.data() + rows.size());
+    }
+    return Complex(vertices, std::move(cells));
 }
 
 constexpr auto bars_doc =
@@ -165,6 +200,28 @@ void bind(nb::module_& m) {
         },
         bars_doc, "values"_a.noconvert(), "edges"_a.noconvert(), "superlevel"_a, "dims"_a, "threads"_a);
     m.def(
+        "lower_star_bars",
+        [](const Values<Value>& values, const std::vector<Rows>& simplices, bool superlevel, const std::vector<int>& dims,
+           int threads) {
+            const auto batch = to_batch(values, superlevel, threads);
+            return to_python(without_gil([&] {
+                const Complex complex = to_complex(simplices, values.shape(1), static_cast<std::size_t>(dims.back()) + 1);
+                return complex_bars(batch, complex, ValueOf::vertices, false, dims);
+            }));
+        },
+        bars_doc, "values"_a.noconvert(), "simplices"_a.noconvert(), "superlevel"_a, "dims"_a, "threads"_a);
+    m.def(
+        "simplicial_bars",
+        [](const Values<Value>& values, std::size_t vertices, const std::vector<Rows>& facets, bool is_ball, bool superlevel,
+           const std::vector<int>& dims, int threads) {
+            const auto batch = to_batch(values, superlevel, threads);
+            return to_python(without_gil([&] {
+                return complex_bars(batch, to_complex_of_facets(facets, vertices), ValueOf::cells, is_ball, dims);
+            }));
+        },
+        bars_doc, "values"_a.noconvert(), "vertices"_a, "facets"_a.noconvert(), "is_ball"_a, "superlevel"_a, "dims"_a,
+        "threads"_a);
+    m.def(
         "extended_graph_bars",
         [](const Values<Value>& values, const Edges& edges, bool superlevel, int threads) {
             const auto batch = to_batch(values, superlevel, threads);
@@ -193,6 +250,38 @@ void bind(nb::module_& m) {
     bind_simplification<Value, std::int64_t>(m);
 }
 
+using Matrix = Numbers<nb::ndim<2>>;
+
+void bind_faces(nb::module_& m) {
+    using namespace nb::literals;
+    m.def(
+        "lattice",
+        [](const std::vector<Rows>& simplices, std::size_t vertices) {
+            const Lattice found = without_gil([&] {
+                const std::vector<Simplices> given = unpacked(simplices, vertices);
+                std::size_t top = 0;
+                for (const Simplices& rows : given) top = std::max(top, rows.width - 1);
+                return closure(given, vertices, top);
+            });
+            std::vector<Matrix> rows, facets;
+            for (const Simplices& of_dimension : found.simplices)
+                rows.push_back(to_numpy<Matrix>({of_dimension.vertices.begin(), of_dimension.vertices.end()}, of_dimension.width));
+            for (const std::vector<Cell>& places : found.facets)
+                facets.push_back(to_numpy<Matrix>({places.begin(), places.end()}, facets.size() + 2));
+            return std::pair(rows, facets);
+        },
+        "All faces of simplices by dimension, in lexicographic order; and where the facets of edges, triangles, ... are there.",
+        "simplices"_a.noconvert(), "vertices"_a);
+    m.def(
+        "places",
+        [](const Rows& simplices, const Rows& among, std::size_t vertices) {
+            if (simplices.shape(1) != among.shape(1)) throw std::invalid_argument("simplices of two dimensions");
+            return to_numpy(without_gil([&] { return places(unpacked(simplices, vertices), unpacked(among, vertices), vertices); }));
+        },
+        "Where simplices are among others of their dimension, the first of equal ones; -1 where they are not.",
+        "simplices"_a.noconvert(), "among"_a.noconvert(), "vertices"_a);
+}
+
 }  // namespace
 
 NB_MODULE(_core, m) {
@@ -207,6 +296,7 @@ NB_MODULE(_core, m) {
         .value("INTERSECTION", Comparison::intersection);
     nb::class_<Grid>(m, "Grid").def(nb::init<const std::vector<std::int64_t>&, Connectivity>(), "shape"_a,
                                     "connectivity"_a);
+    bind_faces(m);
     bind<float>(m);
     bind<double>(m);
 }
