@@ -26,6 +26,7 @@
 #include "plain_complexes.hpp"
 #include "plain_graphs.hpp"
 #include "trial.hpp"
+#include "trial_matchings.hpp"
 
 namespace {
 
@@ -240,6 +241,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             try_rips<Value>(in);
         else if (what / 2 % 8 == 2)
             try_complex<Value>(in);
+        else if (what / 2 % 8 == 3)
+            what / 16 % 4 ? try_grid_matching<Value>(in) : try_graph_matching<Value>(in);
         else
             try_grid<Value>(in);
     };
