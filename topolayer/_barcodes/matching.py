@@ -133,8 +133,6 @@ def induced_matching(
         with named("topolayer::induced_matching"):
             return _matching(_indices(first, second, wanted, comparison, backend), first, second, wanted)
     except RuntimeError as error:
-        if isinstance(error, NotImplementedError):
-            raise
         raise_memory_error(error, repr(first))
 
 
