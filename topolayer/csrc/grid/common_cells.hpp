@@ -87,8 +87,8 @@ public:
 
     const State& state(Word word) const { return links_.states()[V::state(word)]; }
 
-    // Whether the link of a voxel in the first function is there when the voxel enters the second one. Then edges are pushed as if
-    // there were no second function.
+    // Whether the link of a voxel in the first function is there when the voxel enters the second one. Then edges are pushed as
+    // if there were no second function.
     static bool is_whole(Word word) { return !(word & partial); }
 
     Ways ways_at(Position voxel) const {
@@ -155,8 +155,8 @@ private:
             add_cycles_in_order(voxel);
     }
 
-    // Where several are filled at once, it depends on the order of faces which is the first: each that joins no components of the link
-    // closes a cycle. Some of them may close a cavity instead.
+    // Where several loops are filled at once, the order of the faces tells by which: each that joins no two pieces of the link
+    // closes a cycle. Some may be filled already, or close a cavity; nothing is left of these.
     void add_cycles_in_order(Position voxel) {
         const Faces present = state(second_words_[voxel]).faces;
         Pieces pieces;

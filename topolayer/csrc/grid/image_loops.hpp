@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <stdexcept>
 #include <vector>
 
 #include "common/buffer.hpp"
@@ -23,8 +24,8 @@
 
 namespace topolayer {
 
-// An edge by its last voxel and its direction; or a face that fills a loop by its last voxel and its number, or 0 where no other
-// face of the voxel fills one.
+// An edge by its last voxel and its direction; or a face that fills a loop by its last voxel and its number, or 0 where only one
+// cycle of faces is to be paired at the voxel.
 struct LoopCell {
     Position voxel;
     std::uint8_t number;
@@ -36,12 +37,12 @@ struct LoopPair {
     LoopCell edge, face;
 };
 
-// No voxel may enter the second function, that of the columns, after the first, that of the rows. What can be cancelled in both is no
-// row and no column, see common_cells.hpp; chains are pushed as for loops of one function, see loops.hpp, and where the two
-// functions agree it is the same.
+// No voxel may enter the second function, that of the columns, after the first, that of the rows. What can be cancelled in both
+// is no row and no column, see common_cells.hpp. Chains are pushed as for loops of one function, see loops.hpp, and where the two
+// functions agree it is the same; but no voxel bounds them, as edges may enter the first function after the face.
 //
-// Only pairs of positive length are right: of an edge whose voxel enters the first function before that of the face enters the
-// second one, by value. The order of rows that come later than all faces, and of faces that no row precedes, is free.
+// Only pairs of positive length are given, where the value of the edge in the first function precedes that of the face in the
+// second. For these the order is free of edges that enter after all faces, and of faces that enter before all edges.
 //
 // Buffers are kept from one call to the next.
 template <class Value, class Kind>
@@ -51,7 +52,8 @@ public:
     using Edges = typename Kind::Edges;
     using Word = std::uint32_t;
 
-    // A function, and one that has the order of its voxels, but perhaps of equal ones, with what GridPersistence::voxels_and_faces found of it.
+    // A function; one in the order of which its voxels enter, the same but for ties; and what GridPersistence::voxels_and_faces found
+    // of that one.
     struct Function {
         const Sample<Value>& sample;
         const Sample<Value>& ordered;
@@ -113,6 +115,8 @@ private:
     }
 
     void reduce(const Order& row_order, Interrupt& interrupt, Arena& arena) {
+        if (cells_.columns().size() > std::numeric_limits<std::uint32_t>::max())
+            throw std::length_error("values: a sample has more than 2**32 faces that may fill loops; split it into parts");
         Sum sum(row_order, grid_->size());
         Pace pace(interrupt);
         for (std::uint32_t column = 0; column < cells_.columns().size(); ++column) reduce_column(column, sum, arena, pace);
@@ -162,7 +166,8 @@ private:
             // Of the first component as much is left as of all others, so it is not looked at.
             for (Edges left = static_cast<Edges>(link.last & (link.last - 1)); left; left &= static_cast<Edges>(left - 1)) {
                 const int root = std::countr_zero(left);
-                residual |= static_cast<std::uint32_t>(std::popcount(static_cast<Edges>(cells & link.component[root])) & 1) << root;
+                const int odd = std::popcount(static_cast<Edges>(cells & link.component[root])) & 1;
+                residual |= static_cast<std::uint32_t>(odd) << root;
             }
         } else {
             const Site& site = site_at(voxel);

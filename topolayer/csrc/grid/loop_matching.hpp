@@ -26,7 +26,7 @@ namespace topolayer {
 template <class Value>
 class LoopMatching {
 public:
-    // `both` is the comparison of the two. All values are finite, and three axes are longer than one. `dual` is that of the grid.
+    // `both` is the comparison of the two. All values are finite, three axes are longer than one, `dual` is that of the grid.
     void operator()(const Sample<Value>& first, const Sample<Value>& second, const Sample<Value>& both, Comparison comparison,
                     const Grid& grid, const Grid& dual, MatchedBars& found) {
         if (grid.connectivity() == Connectivity::freudenthal)
@@ -36,7 +36,8 @@ public:
     }
 
     std::size_t bytes() const {
-        return persistence_.bytes() + ties_.bytes() + (cubical_ ? cubical_->bytes() : 0) + (freudenthal_ ? freudenthal_->bytes() : 0);
+        return persistence_.bytes() + ties_.bytes() + (cubical_ ? cubical_->bytes() : 0) +
+               (freudenthal_ ? freudenthal_->bytes() : 0);
     }
 
 private:
@@ -47,6 +48,9 @@ private:
 
         std::size_t bytes() const { return one.bytes() + both.bytes() + rows.bytes() + columns.bytes() + images.bytes(); }
     };
+
+    template <class Kind>
+    using Function = typename ImageLoops<Value, Kind>::Function;
 
     // A bar at the cell of the comparison through which it is matched.
     struct Via {
@@ -59,13 +63,12 @@ private:
                const Grid& grid, const Grid& dual, MatchedBars& found, std::optional<Room<Kind>>& room) {
         if (!room) room.emplace();
         const bool reversed = grid.connectivity() == Connectivity::top_cells;
-        persistence_.voxels_and_faces(both, grid, dual, room->both);
+        has_both_ = false;
         std::vector<Via> vias[2];
         for (int i = 0; i < 2; ++i) {
             const Sample<Value>& sample = i == 0 ? first : second;
             persistence_.voxels_and_faces(sample, grid, dual, room->one);
-            using Function = typename ImageLoops<Value, Kind>::Function;
-            const Function one{sample, sample, room->one}, other{both, both, room->both};
+            const Function<Kind> one{sample, sample, room->one}, other{both, both, room->both};
             // A union comes early, but late in the reversed order.
             const bool by_faces = (comparison == Comparison::union_) != reversed;
             room->images(one, one, grid, reversed, own_);
@@ -77,30 +80,34 @@ private:
     }
 
     template <class Kind>
-    void find_images(const typename ImageLoops<Value, Kind>::Function& rows, const typename ImageLoops<Value, Kind>::Function& columns,
-                     const Grid& grid, const Grid& dual, bool reversed, Room<Kind>& room) {
-        using Result = typename TieBreaking<Value>::Result;
-        const auto result = ties_(rows.sample, columns.sample, grid.size(), reversed);
-        const bool rows_changed = result == Result::rows_changed || result == Result::both_changed;
-        const bool columns_changed = result == Result::columns_changed || result == Result::both_changed || result == Result::as_changed;
-        const Sample<Value> row_sample = ties_.rows(rows.sample, reversed), column_sample = ties_.columns(columns.sample, reversed);
-        if (rows_changed) persistence_.voxels(row_sample, grid, dual, room.rows);
-        if (columns_changed) persistence_.voxels_and_faces(column_sample, grid, dual, room.columns);
-        using Function = typename ImageLoops<Value, Kind>::Function;
-        const Function changed_rows{rows.sample, row_sample, room.rows}, changed_columns{columns.sample, column_sample, room.columns};
-        const Function& order_of_columns = columns_changed ? changed_columns : columns;
-        const bool as_columns = result == Result::as_columns || result == Result::as_changed;
-        const Function& order_of_rows = as_columns ? order_of_columns : rows_changed ? changed_rows : rows;
-        const Function& both = result == Result::as_rows ? rows : order_of_columns;
-        room.images({rows.sample, order_of_rows.ordered, order_of_rows.loops}, {columns.sample, both.ordered, both.loops}, grid,
-                    reversed, images_);
+    void find_images(const Function<Kind>& rows, const Function<Kind>& columns, const Grid& grid, const Grid& dual,
+                     bool reversed, Room<Kind>& room) {
+        using Order = typename TieBreaking<Value>::Order;
+        const auto orders = ties_(rows.sample, columns.sample, grid.size(), reversed);
+        const bool rows_replaced = orders.rows == Order::replaced, columns_replaced = orders.columns == Order::replaced;
+        const Sample<Value> of_rows = ties_.rows(rows.sample, reversed), of_columns = ties_.columns(columns.sample, reversed);
+        if (rows_replaced) persistence_.voxels(of_rows, grid, dual, room.rows);
+        if (columns_replaced) persistence_.voxels_and_faces(of_columns, grid, dual, room.columns);
+        const Function<Kind> replaced_rows{rows.sample, of_rows, room.rows};
+        const Function<Kind> replaced_columns{columns.sample, of_columns, room.columns};
+        const Function<Kind>& row_order = rows_replaced ? replaced_rows : rows;
+        const Function<Kind>& column_order = columns_replaced ? replaced_columns : columns;
+        const Function<Kind>& first = orders.rows == Order::other ? column_order : row_order;
+        const Function<Kind>& second = orders.columns == Order::other ? row_order : column_order;
+        if (!has_both_ && (&first.loops == &room.both || &second.loops == &room.both)) {
+            const Sample<Value>& both = &rows.loops == &room.both ? rows.sample : columns.sample;
+            has_both_ = persistence_.voxels_and_faces(both, grid, dual, room.both);
+        }
+        room.images({rows.sample, first.ordered, first.loops}, {columns.sample, second.ordered, second.loops}, grid, reversed,
+                    images_);
     }
 
     // By death, then birth. What is an edge in the reversed order is a face in the filtration.
     void list(const Sample<Value>& sample, bool reversed, Bars& bars) {
         const auto key = [&](Position position) { return order_key(sample.values[position], sample.superlevel); };
         const auto place = [&](const LoopPair& pair) {
-            const Position birth = reversed ? pair.face.voxel : pair.edge.voxel, death = reversed ? pair.edge.voxel : pair.face.voxel;
+            const Position edge = pair.edge.voxel, face = pair.face.voxel;
+            const Position birth = reversed ? face : edge, death = reversed ? edge : face;
             return std::tuple(key(death), death, key(birth), birth);
         };
         std::sort(own_.begin(), own_.end(), [&](const LoopPair& a, const LoopPair& b) { return place(a) < place(b); });
@@ -116,11 +123,13 @@ private:
         std::vector<std::pair<LoopCell, std::int64_t>> bars;
         for (std::size_t i = 0; i < own_.size(); ++i) bars.push_back({its_own(own_[i]), static_cast<std::int64_t>(i)});
         std::sort(bars.begin(), bars.end());
-        std::sort(images_.begin(), images_.end(), [&](const LoopPair& a, const LoopPair& b) { return its_own(a) < its_own(b); });
+        std::sort(images_.begin(), images_.end(),
+                  [&](const LoopPair& a, const LoopPair& b) { return its_own(a) < its_own(b); });
         auto bar = bars.begin();
         for (const LoopPair& image : images_) {
             while (bar != bars.end() && bar->first < its_own(image)) ++bar;
-            if (bar != bars.end() && bar->first == its_own(image)) vias.push_back({by_faces ? image.face : image.edge, bar->second});
+            if (bar != bars.end() && bar->first == its_own(image))
+                vias.push_back({by_faces ? image.face : image.edge, bar->second});
         }
         std::sort(vias.begin(), vias.end(), [](const Via& a, const Via& b) { return a.cell < b.cell; });
     }
@@ -144,6 +153,7 @@ private:
     std::optional<Room<CubicalKind>> cubical_;
     std::optional<Room<FreudenthalKind>> freudenthal_;
     std::vector<LoopPair> own_, images_;
+    bool has_both_ = false;  // whether the comparison has been looked at, as it is not always needed
 };
 
 }  // namespace topolayer

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <utility>
 
 #include "common/buffer.hpp"
 #include "common/sample.hpp"
@@ -14,10 +15,10 @@
 
 namespace topolayer {
 
-// For the image of a function, of the rows, in another one, of the columns, that is nowhere later. Before the first faces of the
-// second function no edge has entered that they could kill: so all voxels that enter it first may have the order of the first
-// function. And the edges of voxels that do not enter the first function before all faces are there are killed by none: they
-// may have the order of the second function.
+// What is looked for are edges in the order of one function, the rows, and faces in that of another one that is nowhere later, the
+// columns, such that the edge enters before the face by value. There is no such edge for faces at the first value of the columns:
+// voxels with this value may have the order of the rows. And there is no such face for edges that enter with the last value of
+// the columns or later: their voxels may have the order of the columns.
 //
 // Buffers are kept from one call to the next.
 template <class Value>
@@ -25,64 +26,83 @@ class TieBreaking {
 public:
     using Word = Key<Value>;
 
-    enum class Result {
-        unchanged,     // little would be gained, or there are not enough numbers
-        as_rows,       // the columns may have the order of the rows
-        as_columns,    // the rows may have the order of the columns: as it was, or
-        as_changed,    // as it is now
-        rows_changed,  // each has an order of its own
-        columns_changed,
-        both_changed,
+    // Of a function: as it is; its values replaced; or that of the other function.
+    enum class Order { given, replaced, other };
+
+    struct Orders {
+        Order rows = Order::given, columns = Order::given;
     };
 
-    Result operator()(const Sample<Value>& rows, const Sample<Value>& columns, std::int64_t voxels, bool reversed) {
+    // Orders that make less work. Where they are as they were, little would be gained, or there are not enough numbers.
+    Orders operator()(const Sample<Value>& rows, const Sample<Value>& columns, std::int64_t voxels, bool reversed) {
         const bool high_first = rows.superlevel != reversed;
-        const auto for_each = [&](auto function) {
-            for (std::int64_t i = 0; i < voxels; ++i)
-                function(i, order_key(rows.values[i], high_first), order_key(columns.values[i], high_first));
+        const Value *const row_values = rows.values, *const column_values = columns.values;
+        const auto keys_at = [&](std::int64_t i) {
+            return std::pair(order_key(row_values[i], high_first), order_key(column_values[i], high_first));
         };
         Word first = std::numeric_limits<Word>::max(), last = 0;
-        for_each([&](std::int64_t, Word, Word column) {
+        for (std::int64_t i = 0; i < voxels; ++i) {
+            const Word column = keys_at(i).second;
             first = std::min(first, column);
             last = std::max(last, column);
-        });
-        // How many voxels are neither among the first columns nor among the last rows; how many could change their order.
-        std::int64_t between = 0, last_rows = 0, first_columns = 0, mixed = 0;
-        Word most_of_first = 0, least_of_others = std::numeric_limits<Word>::max(), most_of_others = 0;
-        for_each([&](std::int64_t, Word row, Word column) {
-            between += (row < last) & (column > first);
-            last_rows += (row >= last) & (column != first);
-            first_columns += (column == first) & (row != first);
-            mixed += (column != first) & (column != last);
-            most_of_first = std::max(most_of_first, column == first ? row : Word{0});
-            least_of_others = std::min(least_of_others, column == first ? std::numeric_limits<Word>::max() : row);
-            most_of_others = std::max(most_of_others, column == first ? Word{0} : row);
-        });
-        if (between == 0 && first_columns == 0) return Result::as_columns;
-        if (between == 0 && mixed == 0 && most_of_first < least_of_others && least_of_others == most_of_others) return Result::as_rows;
+        }
+        // How many voxels are neither among the first columns nor among the last rows, and how many could change their order.
+        Word between = 0, last_rows = 0, first_columns = 0;
+        for (std::int64_t i = 0; i < voxels; ++i) {
+            const auto [row, column] = keys_at(i);
+            const Word is_first = column == first, is_last = row >= last;
+            between += (is_first | is_last) ^ 1;
+            last_rows += is_last & (is_first ^ 1);
+            first_columns += is_first & (row != first);
+        }
+        if (between == 0 && first_columns == 0) return {Order::other, Order::given};
+        if (between == 0 && rows_put_columns_in_order(keys_at, voxels, first, last)) return {Order::given, Order::other};
         const Word range = last - first;
-        if (range > (largest - smallest) / 2) return Result::unchanged;
-        const bool rows_change = between > 0 && last_rows > voxels / fraction, columns_change = between == 0 || first_columns > voxels / fraction;
-        if (rows_change) row_values_.renew(static_cast<std::size_t>(voxels));
-        if (columns_change) column_values_.renew(static_cast<std::size_t>(voxels));
-        for_each([&](std::int64_t i, Word row, Word column) {
-            if (rows_change) row_values_[i] = number(row < last ? row - first : range + (column - first));
-            if (columns_change) column_values_[i] = number(column > first ? range + (column - first) : std::min(row, last) - first);
-        });
-        if (between == 0) return Result::as_changed;
-        return rows_change && columns_change ? Result::both_changed
-               : rows_change                 ? Result::rows_changed
-               : columns_change              ? Result::columns_changed
-                                             : Result::unchanged;
+        if (range > (largest - smallest) / 2) return {};
+        const Word many = static_cast<Word>(voxels / fraction);
+        const bool rows_change = between > 0 && last_rows > many, columns_change = between == 0 || first_columns > many;
+        if (rows_change) {
+            row_numbers_.renew(static_cast<std::size_t>(voxels));
+            for (std::int64_t i = 0; i < voxels; ++i) {
+                const auto [row, column] = keys_at(i);
+                row_numbers_[i] = number(row < last ? row - first : range + (column - first));
+            }
+        }
+        if (columns_change) {
+            column_numbers_.renew(static_cast<std::size_t>(voxels));
+            for (std::int64_t i = 0; i < voxels; ++i) {
+                const auto [row, column] = keys_at(i);
+                column_numbers_[i] = number(column > first ? range + (column - first) : std::min(row, last) - first);
+            }
+        }
+        return {between == 0 ? Order::other : rows_change ? Order::replaced : Order::given,
+                columns_change ? Order::replaced : Order::given};
     }
 
     // As samples of the same kind as the given ones: the order of their values is that in which voxels enter.
-    Sample<Value> rows(const Sample<Value>& given, bool reversed) const { return changed(row_values_, given, reversed); }
-    Sample<Value> columns(const Sample<Value>& given, bool reversed) const { return changed(column_values_, given, reversed); }
+    Sample<Value> rows(const Sample<Value>& given, bool reversed) const { return changed(row_numbers_, given, reversed); }
+    Sample<Value> columns(const Sample<Value>& given, bool reversed) const { return changed(column_numbers_, given, reversed); }
 
-    std::size_t bytes() const { return row_values_.bytes() + column_values_.bytes(); }
+    std::size_t bytes() const { return row_numbers_.bytes() + column_numbers_.bytes(); }
 
 private:
+    // The columns have two values, and the rows put all of the first one before the others, which are equal.
+    template <class KeysAt>
+    static bool rows_put_columns_in_order(KeysAt keys_at, std::int64_t voxels, Word first, Word last) {
+        Word latest_of_first = 0, earliest_of_last = std::numeric_limits<Word>::max(), latest_of_last = 0;
+        for (std::int64_t i = 0; i < voxels; ++i) {
+            const auto [row, column] = keys_at(i);
+            if (column != first && column != last) return false;
+            if (column == first) {
+                latest_of_first = std::max(latest_of_first, row);
+            } else {
+                earliest_of_last = std::min(earliest_of_last, row);
+                latest_of_last = std::max(latest_of_last, row);
+            }
+        }
+        return latest_of_first < earliest_of_last && earliest_of_last == latest_of_last;
+    }
+
     static constexpr std::int64_t fraction = 64;
     static constexpr Word sign = Word{1} << (8 * sizeof(Value) - 1);
     static constexpr Word smallest = static_cast<Word>(~std::bit_cast<Word>(std::numeric_limits<Value>::lowest()));
@@ -99,7 +119,7 @@ private:
         return {values.begin(), given.first, reversed, given.threads, given.interrupt};
     }
 
-    Buffer<Value> row_values_, column_values_;
+    Buffer<Value> row_numbers_, column_numbers_;
 };
 
 }  // namespace topolayer
