@@ -34,6 +34,7 @@ penalties = [torch.zeros_like(penalty) for _ in range(world)]
 torch.distributed.all_gather(penalties, penalty)
 if rank == 0:
     same = torch.allclose(found, expected, rtol=1e-4)
-    print("penalties of the processes:", *(f"{value.item():.4f}" for value in penalties))
+    shares = ", ".join(f"{value.item():.4f}" for value in penalties)
+    print("penalties of the processes:", shares)
     print("gradients as of one process with the whole batch:", same)
 torch.distributed.destroy_process_group()
