@@ -15,7 +15,7 @@ from experiments.segmentation import activations
 from experiments.segmentation import config as segmentation
 
 PAGE = (Path(__file__).parents[2] / "docs/experiments/reproduce.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^\$ python -m experiments\.([\w.]+) (.*)$", PAGE, re.MULTILINE)
+COMMANDS = re.findall(r"^\$ python -m experiments\.([\w.]+) (.*)$", re.sub(r" \\\n +", " ", PAGE), re.MULTILINE)
 assert len(COMMANDS) == 9, COMMANDS
 LAYERS = "segmentation.activations"
 
