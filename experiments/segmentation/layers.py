@@ -24,7 +24,7 @@ from experiments.shared.figures import picture, save
 from experiments.shared.images import ImageSet
 from experiments.shared.options import check_data
 from experiments.shared.scenes import scenes
-from experiments.shared.unet import UNet, seeded
+from experiments.shared.unet import EncoderUNet, UNet, seeded
 from topolayer import plot
 
 COUNTS = {"none": (0, 0), "one": (1, 1), "two": (2, 2), "several": (3, 9)}  # components of the mask, from and to
@@ -35,12 +35,12 @@ NEIGHBOURS = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1]])  # in the Freudenthal t
 # --- the network and the images ---------------------------------------------------------------------------------
 
 
-def load_run(folder: Path, root: Path | None) -> tuple[Config, UNet]:
+def load_run(folder: Path, root: Path | None) -> tuple[Config, UNet | EncoderUNet]:
     """The options and the network of a run."""
     run = trained.read(folder, Config)
     config = dataclasses.replace(run.options, root=root)
     check_data(config, {"root": READERS["root"]})
-    return config, trained.network(run, seeded(config.width, run.seed))
+    return config, trained.network(run, seeded(config.width, run.seed, encoder=config.encoder))
 
 
 def without_people(config: Config) -> ImageSet | None:
@@ -125,7 +125,7 @@ def superlevel_figure(path: Path, shown: ImageSet, magnitude: Tensor, layer: str
     save(figure, path)
 
 
-def draw(folder: Path, config: Config, model: UNet, val: ImageSet, images: Sequence[Path]) -> None:
+def draw(folder: Path, config: Config, model: UNet | EncoderUNet, val: ImageSet, images: Sequence[Path]) -> None:
     """All pictures of the layers, also of photographs of the user's own."""
 
     def seen(shown: ImageSet) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Tensor, nn
+from torch import Tensor
 
 import topolayer as tl
 from experiments.segmentation.config import Config
@@ -16,23 +16,23 @@ from experiments.segmentation.experiment import EXPERIMENT
 from experiments.shared.figures import diagram, picture, save
 from experiments.shared.images import ImageSet
 from experiments.shared.penalties import activations
-from experiments.shared.unet import LAYERS
+from experiments.shared.unet import EncoderUNet, UNet
 from topolayer import plot
 
 
 @torch.inference_mode()
-def magnitudes(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
+def magnitudes(model: UNet | EncoderUNet, images: Tensor) -> dict[str, Tensor]:
     """Magnitudes (b, h, w) of all layers, eq. (3), by their names, and the network's output as the last of them."""
-    with activations(model, LAYERS) as kept:
+    with activations(model, model.layers) as kept:
         output = model.eval()(images)[:, 0]
-    return {name: tl.channel_norm(kept[name]) for name in LAYERS} | {"output": output}
+    return {name: tl.channel_norm(kept[name]) for name in model.layers} | {"output": output}
 
 
 def caption(shown: ImageSet, place: int = 0) -> str:
     return ": ".join(filter(None, (shown.names[place], shown.credits[place])))
 
 
-def showcase(folder: Path, models: Mapping[str, nn.Module], val: ImageSet, config: Config) -> None:
+def showcase(folder: Path, models: Mapping[str, UNet | EncoderUNet], val: ImageSet, config: Config) -> None:
     """``examples.png``: two validation images through every network. ``layers.png``: one through all layers of one."""
     share = val.masks.float().mean((1, 2))
     # People fill a tenth to a half of the first ones, and the freely licensed come before the others.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -28,7 +29,7 @@ from experiments.shared.penalties import (
 from experiments.shared.runs import Run
 from experiments.shared.scenes import scenes
 from experiments.shared.training import halvings, steps_per_epoch
-from experiments.shared.unet import seeded
+from experiments.shared.unet import EncoderUNet, UNet, seeded
 
 DISTURBED_SCORES = ("miou", "person_iou", "betti_error")
 
@@ -154,14 +155,14 @@ def regularization(config: Config, arm: Arm) -> Regularization | None:
     return Regularization(layer, after_normalization(penalty) if config.normalize_activation else penalty, weight)
 
 
-def initial_model(config: Config, seed: int, *, prior: float = 0.5) -> nn.Module:
+def initial_model(config: Config, seed: int, *, prior: float = 0.5) -> UNet | EncoderUNet:
     """The network that every arm of a seed starts from; `prior` is the share of person pixels that it predicts."""
-    return seeded(config.width, seed, prior=prior)
+    return seeded(config.width, seed, prior=prior, encoder=config.encoder, weights=config.weights)
 
 
-def architecture(config: Config) -> nn.Module:
+def architecture(config: Config) -> UNet | EncoderUNet:
     """The network of these options, for the weights of a trained one."""
-    return initial_model(config, 0)
+    return seeded(config.width, 0, encoder=config.encoder)
 
 
 def make_task(
@@ -207,13 +208,25 @@ def of_each(config: Config, model: nn.Module, images: ImageSet) -> list[Row]:
     return rows
 
 
+def groups(config: Config, network: UNet | EncoderUNet) -> list[dict[str, Any]]:
+    """All parameters, and where there is an encoder by itself, its own with a smaller learning rate."""
+    if isinstance(network, UNet):
+        return [{"params": list(network.parameters())}]
+    encoder = list(network.encoder.parameters())
+    slow = {id(parameter) for parameter in encoder}
+    return [
+        {"params": [parameter for parameter in network.parameters() if id(parameter) not in slow]},
+        {"params": encoder, "lr": config.lr * config.encoder_share},
+    ]
+
+
 def train_run(run: Run[Config], data: tuple[ImageSet, ImageSet]) -> None:
     """Train one run to its end, on training and validation images."""
     config, fabric = run.options, run.fabric
     train, val = data[0].share(config.train_share, seed=run.seed), data[1]
     bare = initial_model(config, run.seed, prior=float(train.masks.float().mean()))
     task = make_task(config, fabric, bare, train, val, run.arm)
-    sgd = torch.optim.SGD(bare.parameters(), lr=config.lr, momentum=config.momentum)
+    sgd = torch.optim.SGD(groups(config, bare), lr=config.lr, momentum=config.momentum)
     steps = steps_per_epoch(len(train), config.batch_size)
     epochs = config.twelve_halvings
     schedule = torch.optim.lr_scheduler.LambdaLR(sgd, lambda step: 0.5 ** halvings(step, steps=steps, epochs=epochs))

@@ -34,6 +34,10 @@ FREE = (
     "demo",
     "protocol",  # where it lies; what it says is compared
 )
+EncoderName = Literal[
+    "", "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2",
+    "resnet50", "resnet34", "resnet18", "densenet161", "densenet121", "small",
+]  # fmt: skip
 KEPT = ("checkpoint.pt", "summary.json")  # what a run leaves behind that is worth keeping
 
 

@@ -1,4 +1,4 @@
-"""A U-Net, the paper's of Section 4: six encoder phases, a bottleneck, six decoder phases with skip connections.
+"""U-Nets: one on any encoder, and the paper's of Section 4: six encoder phases, a bottleneck, six decoder phases.
 
     input -> enc1 -> ... -> enc6 -> bottleneck -> dec6 -> ... -> dec1 -> output
 
@@ -14,6 +14,8 @@ import math
 
 import torch
 from torch import Tensor, nn
+
+from experiments.shared.encoders import STAGES, Encoder, make_encoder
 
 PHASES = 6
 DECODER = tuple(f"dec{phase}" for phase in range(1, PHASES + 1))
@@ -35,10 +37,10 @@ def phase(channels_in: int, channels_out: int) -> nn.Sequential:
 def side_of(layer: str, side: int) -> int:
     """How many pixels a layer is wide when the input is `side` pixels wide.
 
-    >>> side_of("dec4", 256), side_of("bottleneck", 256)
-    (32, 4)
+    >>> side_of("dec4", 256), side_of("bottleneck", 256), side_of("encoder.stage1", 256)
+    (32, 4, 128)
     """
-    depth = PHASES if layer == "bottleneck" else int(layer[-1]) - 1
+    depth = PHASES if layer == "bottleneck" else int(layer[-1]) - (not layer.startswith("encoder."))
     return side // int(2**depth)
 
 
@@ -76,6 +78,8 @@ class UNet(nn.Module):
     torch.Size([2, 1, 64, 128])
     """
 
+    layers = LAYERS
+
     def __init__(self, width: int = 16, channels: int = 3, *, prior: float = 0.5) -> None:
         super().__init__()
         if width < 1:
@@ -92,8 +96,7 @@ class UNet(nn.Module):
             self.add_module(f"up{number}", up)
             self.add_module(f"dec{number}", phase(2 * widths[number - 1], widths[number - 1]))
         self.pool = nn.MaxPool2d(2)
-        self.output = nn.Conv2d(width, 1, 1)
-        self.output.bias = nn.Parameter(torch.full((1,), math.log(prior / (1 - prior))))
+        self.output = _output(width, prior)
 
     def forward(self, x: Tensor) -> Tensor:
         check_sides(x.shape[-2], x.shape[-1], x.shape[0], training=self.training)
@@ -109,10 +112,76 @@ class UNet(nn.Module):
         return torch.sigmoid(self.output(x))
 
 
-def seeded(width: int, seed: int, *, prior: float = 0.5) -> UNet:
-    """The U-Net that a seed determines; `prior`, the share of foreground in training, is kept away from 0 and 1."""
+def add_decoder(network: nn.Module, encoder: Encoder, width: int) -> None:
+    """Give a network a decoder for this encoder: dec5 to dec1, and the transposed convolutions up5 to up1 before them.
+
+    The last phase has `width` channels, each before it twice as many; it has no encoder's activation to take.
+    """
+    channels = encoder.channels[-1]
+    for number, skip in zip(range(len(STAGES), 0, -1), (*reversed(encoder.channels[:-1]), 0), strict=True):
+        after = width * 2 ** (number - 1)
+        up = (nn.ConvTranspose2d(channels, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(True))
+        network.add_module(f"up{number}", nn.Sequential(*up))
+        network.add_module(f"dec{number}", phase(after + skip, after))
+        channels = after
+
+
+def decode(network: nn.Module, activations: list[Tensor]) -> Tensor:
+    """What the decoder makes of the activations of the encoder's stages: its last phase, of the input's resolution."""
+    *skips, x = activations
+    for number in range(len(activations), 0, -1):
+        x = network.get_submodule(f"up{number}")(x)
+        x = network.get_submodule(f"dec{number}")(torch.cat([x, skips.pop()], 1) if skips else x)
+    return x
+
+
+def layers_of(encoder: str) -> tuple[str, ...]:
+    """The layers of a U-Net, in the order of computation: of the paper's, or of one on an encoder with a name."""
+    if not encoder:
+        return LAYERS
+    return (*(f"encoder.{stage}" for stage in STAGES), *reversed(DECODER[: len(STAGES)]))
+
+
+class EncoderUNet(nn.Module):
+    """A U-Net on any encoder, which takes and returns what `UNet` does, for sides that are multiples of 32.
+
+    >>> EncoderUNet(make_encoder("small", width=4), width=4)(torch.zeros(2, 3, 64, 32)).shape
+    torch.Size([2, 1, 64, 32])
+    """
+
+    layers = layers_of("any")
+
+    def __init__(self, encoder: Encoder, *, width: int = 16, prior: float = 0.5) -> None:
+        super().__init__()
+        self.encoder = encoder
+        add_decoder(self, encoder, width)
+        self.output = _output(width, prior)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(self.output(decode(self, self.encoder(x))))
+
+
+def _output(width: int, prior: float) -> nn.Conv2d:
+    """The last layer, which predicts about `prior` at the start."""
+    output = nn.Conv2d(width, 1, 1)
+    output.bias = nn.Parameter(torch.full((1,), math.log(prior / (1 - prior))))
+    return output
+
+
+def seeded(
+    width: int, seed: int, *, prior: float = 0.5, encoder: str = "", weights: str = "none"
+) -> UNet | EncoderUNet:
+    """The U-Net that a seed determines; `prior`, the share of foreground in training, is kept away from 0 and 1.
+
+    With an `encoder` it is one of that name, with these weights.
+    """
     torch.manual_seed(seed)
-    model = UNet(width, prior=min(max(prior, 0.01), 0.99))
+    prior = min(max(prior, 0.01), 0.99)
+    model: UNet | EncoderUNet
+    if encoder:
+        model = EncoderUNet(make_encoder(encoder, weights=weights, width=width), width=width, prior=prior)
+    else:
+        model = UNet(width, prior=prior)
     # On the CPU, training in channels-last layout is 1.2 to 1.6 times as fast.
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model

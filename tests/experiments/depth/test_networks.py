@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import urllib.error
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +10,8 @@ import torch
 
 import topolayer as tl
 from experiments.depth.depthset import Sensor
-from experiments.depth.encoders import CHANNELS, make_encoder, models, small
-from experiments.depth.networks import DenseDepth, Head, UNet, check_sides, resolutions
-from experiments.shared.console import UserError
+from experiments.depth.networks import DenseDepth, Head, UNet, resolutions
+from experiments.shared.encoders import make_encoder, small
 
 SENSOR = Sensor(0.6, 350.0, (0.6, 350.0))
 BUILD = {"unet": UNet, "densedepth": DenseDepth}
@@ -41,15 +38,6 @@ def test_the_probe_tables_all_layers(name: str) -> None:
     assert {row["layer"]: row["resolution"] for row in table.rows} == {
         layer: f"{found[layer][1]}x{found[layer][2]}" for layer in network.layers
     }
-
-
-@pytest.mark.parametrize("name", CHANNELS)
-def test_channels_of_the_encoders(name: str) -> None:
-    with torch.device("meta"):
-        encoder = make_encoder(name)
-        found = encoder.eval()(torch.zeros(1, 3, 64, 96))
-    assert tuple(activation.shape[1] for activation in found) == CHANNELS[name] == encoder.channels
-    assert [tuple(activation.shape[2:]) for activation in found] == [(32, 48), (16, 24), (8, 12), (4, 6), (2, 3)]
 
 
 def test_the_networks_of_the_paper() -> None:
@@ -107,53 +95,3 @@ def test_penalties_reach_the_decoders_layers(name: str) -> None:
         network(torch.rand(2, 3, 64, 64))
         regularizer().backward()
     assert network.encoder.stage1[0].weight.grad.abs().sum() > 0
-
-
-def test_sides_are_multiples_of_32() -> None:
-    check_sides(96, 128)
-    with pytest.raises(ValueError, match=r"multiples of 32.*96 128 is near"):
-        check_sides(100, 120)
-    with pytest.raises(ValueError, match="32 32 is near"):
-        check_sides(0, 8)
-
-
-def test_small_is_not_given_weights() -> None:
-    with pytest.raises(UserError, match="--weights none"):
-        make_encoder("small", weights="imagenet")
-
-
-def test_weights_from_a_file(tmp_path: Path) -> None:
-    torch.manual_seed(1)
-    source = models.resnet18(weights=None)
-    torch.save(source.state_dict(), tmp_path / "resnet18.pth")
-    encoder = make_encoder("resnet18", weights=str(tmp_path / "resnet18.pth"))
-    torch.testing.assert_close(encoder.stage3[0].conv1.weight, source.layer2[0].conv1.weight)
-    with pytest.raises(UserError, match=r"no state dict of torchvision's resnet34.*layer1\.2"):
-        make_encoder("resnet34", weights=str(tmp_path / "resnet18.pth"))
-    (tmp_path / "nothing.pth").write_bytes(b"nothing")
-    for file in ("nothing.pth", "nowhere.pth"):
-        with pytest.raises(UserError, match=f"{file}: no state dict"):
-            make_encoder("resnet18", weights=str(tmp_path / file))
-
-
-def test_old_names_of_densenet(tmp_path: Path) -> None:
-    torch.manual_seed(1)
-    source = models.densenet121(weights=None)
-    old = {
-        key.replace("norm1.", "norm.1.").replace("conv2.", "conv.2.") if "denselayer" in key else key: value
-        for key, value in source.state_dict().items()
-        if "num_batches" not in key
-    }
-    torch.save(old, tmp_path / "densenet.pth")
-    encoder = make_encoder("densenet121", weights=str(tmp_path / "densenet.pth"))
-    layer = source.features.denseblock1.denselayer2
-    torch.testing.assert_close(encoder.stage3[0].denselayer2.conv2.weight, layer.conv2.weight)
-
-
-def test_without_a_network_the_ways_out_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*arguments: object, **options: object) -> None:
-        raise urllib.error.URLError("unreachable")
-
-    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", fail)
-    with pytest.raises(UserError, match=r"unreachable.*--weights none.*https://.*resnet18.*--weights FILE"):
-        make_encoder("resnet18", weights="imagenet")

@@ -25,8 +25,11 @@ def written(folder: Path) -> dict[str, dict[str, float]]:
     return found
 
 
-def test_a_runs_own_images_give_the_scores_that_it_reported(train: Callable[..., Path]) -> None:
-    run = train("topology", noise=0.1)
+@pytest.mark.parametrize("changes", [{}, {"encoder": "small", "size": 96}], ids=str)
+def test_a_runs_own_images_give_the_scores_that_it_reported(
+    train: Callable[..., Path], changes: dict[str, object]
+) -> None:
+    run = train("topology", noise=0.1, **changes)
     main(Options(run))
     found = written(run / "evaluation")
     reported = json.loads((run / "summary.json").read_text())["final"]

@@ -126,6 +126,10 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
         ({"train_images": 1}, "do not fill one batch"),
         ({"train_images": -4}, "--train-images must be a number from 0"),
         ({"threads": -1}, "--threads must be a number from 0"),
+        ({"weights": "imagenet"}, "--weights and --encoder-share would be ignored"),
+        ({"encoder": "small", "weights": "imagenet"}, "--encoder small has no weights"),
+        ({"encoder": "small", "size": 80}, "both sides must be multiples of 32"),
+        ({"encoder": "small", "layer": "enc4"}, "no such layer; the U-Net has encoder.stage1"),
     ],
 )
 def test_a_failed_start_leaves_nothing_that_refuses_the_right_command(

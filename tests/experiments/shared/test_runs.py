@@ -194,6 +194,16 @@ def test_a_run_on_a_share_sees_only_that(train: Callable[..., Path]) -> None:
     assert state["sampler"]["examples"] == 4 and read_csv(folder / "metrics.csv")[-1]["step"] == 4
 
 
+def test_an_encoder_learns_at_a_share_of_the_rate(config: Config) -> None:
+    config = settle(dataclasses.replace(config, encoder="small", layer="auto", size=64))
+    assert config.layer == "dec2"
+    network = task.initial_model(config, 0)
+    decoder, encoder = task.groups(config, network)
+    assert encoder["lr"] == pytest.approx(0.1 * config.lr) and "lr" not in decoder
+    assert len(decoder["params"]) + len(encoder["params"]) == len(list(network.parameters()))
+    assert {id(p) for p in encoder["params"]} == {id(p) for p in network.get_submodule("encoder").parameters()}
+
+
 def test_the_share_is_that_of_the_seed_in_every_arm(
     train: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
