@@ -39,7 +39,7 @@ class Options:
     root: Path | None = None
     """folder of the data set"""
     cache: Path | None = None
-    """keep what is read from --root in this folder, if the experiment can"""
+    """keep what is read from --root in this folder rather than in memory, and use it again"""
     split: Literal["train", "val"] = "val"
     """which part of the data set"""
     limit: int = 0
@@ -87,11 +87,7 @@ def placed(options: Options, trained_with: Any) -> Any:
     data = options.data or trained_with.data
     if data not in known:
         raise UserError(f"--data {data}: runs of {kind.experiment.name} are scored on {', '.join(known)}")
-    changes: dict[str, Any] = {"data": data, "root": options.root}
-    if options.cache is not None:
-        if not hasattr(trained_with, "cache"):
-            raise UserError(f"--cache {options.cache} would be ignored by runs of {kind.experiment.name}: leave it out")
-        changes["cache"] = options.cache
+    changes: dict[str, Any] = {"data": data, "root": options.root, "cache": options.cache}
     if options.limit or data != trained_with.data:
         changes |= {"train_images": options.limit, "val_images": options.limit}
     return dataclasses.replace(trained_with, **changes)

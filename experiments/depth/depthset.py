@@ -6,23 +6,20 @@ Depth is NaN where it is not known or lies outside the sensor's range, so that n
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
-from experiments.shared.console import UserError, log
-from experiments.shared.files import write_json
+from experiments.shared import cache as reading
+from experiments.shared.cache import Array
+from experiments.shared.console import UserError
 
-Array = np.ndarray
 Batch = tuple[Tensor, Tensor, Tensor]
-FILES = ("images.npy", "depths.npy")  # in a cache
 BLOCKS = 15  # of neighbouring images, of which some are held out
 
 
@@ -109,12 +106,9 @@ def read_image(path: Path, size: tuple[int, int]) -> Array:
         return np.asarray(file.convert("RGB").resize(size[::-1], Image.Resampling.BILINEAR))
 
 
-Read = Callable[[int], tuple[Array, Array]]
-
-
 def read_all(
     names: Sequence[str],
-    read: Read,
+    read: Callable[[int], tuple[Array, ...]],
     sensor: Sensor,
     size: tuple[int, int],
     *,
@@ -122,53 +116,10 @@ def read_all(
     threads: int = 2,
     cache: Path | None = None,
 ) -> DepthSet:
-    """Read ``read(i)``, an image (h, w, 3) and a depth (h, w), for all `names`, `what` being the whole of them.
-
-    What cannot be read is named, counted and left out. With `cache` the arrays live in files of this folder, which
-    are used again as long as they were made from the same names at the same size.
-    """
+    """Read ``read(i)``, an image (h, w, 3) and a depth (h, w), for all `names`, as `cache.read_all` does."""
     if not names:
         raise UserError(f"{what} is empty: there is no image with a depth in it")
-    if cache is not None:
-        cache.mkdir(parents=True, exist_ok=True)
-        if (cache / "index.json").exists():
-            index = json.loads((cache / "index.json").read_text())
-            if (index["names"], index["size"], index["what"]) == (list(names), list(size), what):
-                # Copy on write, as torch takes no array that cannot be written to; nothing is.
-                images, depths = (np.load(cache / file, mmap_mode="c", allow_pickle=False) for file in FILES)
-                return _whole(images, depths, index["kept"], names, sensor)
-            (cache / "index.json").unlink()
-    images = _array(cache and cache / FILES[0], (len(names), *size, 3), np.uint8)
-    depths = _array(cache and cache / FILES[1], (len(names), *size), np.float32)
-
-    def load(i: int) -> str | None:
-        try:
-            images[i], depths[i] = read(i)
-        except (OSError, UnidentifiedImageError, SyntaxError, ValueError, EOFError) as error:
-            return f"{names[i]}: {error}"
-        return None
-
-    with ThreadPoolExecutor(threads) as pool:
-        problems = list(pool.map(load, range(len(names))))
-    for problem in filter(None, problems):
-        log.warning("skipped: %s", problem)
-    kept = [i for i, problem in enumerate(problems) if problem is None]
-    if len(kept) < len(names):
-        log.warning("%d of %d images of %s skipped", len(names) - len(kept), len(names), what)
-    if not kept:
-        raise UserError(f"none of the {len(names)} images of {what} could be read with its depth")
-    if cache is not None:
-        write_json(cache / "index.json", {"what": what, "size": size, "kept": kept, "names": list(names)})
-    return _whole(images, depths, kept, names, sensor)
-
-
-def _array(path: Path | None, shape: tuple[int, ...], dtype: type) -> Array:
-    """A new array, in memory or in a file."""
-    if path is None:
-        return np.empty(shape, dtype)
-    return np.asarray(np.lib.format.open_memmap(path, "w+", np.dtype(dtype), shape))
-
-
-def _whole(images: Array, depths: Array, kept: Sequence[int], names: Sequence[str], sensor: Sensor) -> DepthSet:
-    rows = torch.tensor(list(kept), dtype=torch.int64)
+    layout = {"images": ((*size, 3), np.uint8), "depths": (size, np.float32)}
+    (images, depths), kept = reading.read_all(names, read, layout, what=what, threads=threads, cache=cache)
+    rows = torch.tensor(kept, dtype=torch.int64)
     return DepthSet(torch.from_numpy(images), torch.from_numpy(depths), rows, tuple(names[i] for i in kept), sensor)

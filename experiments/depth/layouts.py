@@ -24,7 +24,8 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from experiments.depth.depthset import Array, DepthSet, Sensor, keep_known, nearest, read_all, read_image
+from experiments.depth.depthset import DepthSet, Sensor, keep_known, nearest, read_all, read_image
+from experiments.shared.cache import Array
 from experiments.shared.console import UserError, log
 
 DIODE = Sensor(0.6, 350.0, (0.6, 2.0, 5.0, 10.0, 20.0, 50.0, 350.0))

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from numpy.random import Generator
 
-from experiments.depth.depthset import Array, DepthSet, Sensor, keep_known
+from experiments.depth.depthset import DepthSet, Sensor, keep_known
+from experiments.shared.cache import Array
 
 SCENES = Sensor(0.6, 80.0, (0.6, 2.0, 5.0, 10.0, 20.0, 80.0))
 

@@ -12,19 +12,20 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from pycocotools import mask as rle
 from pycocotools.coco import COCO
 
+from experiments.shared import cache as cache_of
 from experiments.shared.console import UserError, log
-from experiments.shared.images import ImageSet
+from experiments.shared.images import ImageSet, Rows
 
 YEARS = ("2014", "2017", "")
 
@@ -43,14 +44,23 @@ def load_persons(
     limit: int = 0,
     threads: int = 2,
     people_shown: bool = True,
+    cache: Path | None = None,
 ) -> ImageSet:
     """All images of a split ("train" or "val") that show people, or all that do not, as `size` x `size` pixels.
 
     Crowd annotations (`iscrowd`, a region filled with people that nobody outlined one by one) count as person by
     default: their pixels are people, and leaving them out would teach that they are background. Images that cannot
     be read are named, skipped and counted; so are outlines that enclose nothing, which are not named.
+
+    With `cache` the pixels live in files of this folder, and are used again, without a look at the annotations, as long
+    as these are the same.
     """
     annotation_file, folder = _find(root, split)
+    changed = annotation_file.stat().st_mtime_ns
+    source = _Source(str(annotation_file), f"{changed}, {size}, {crowd}, {limit}, {people_shown}", cache, threads)
+    noted = cache_of.noted(cache, source.version)
+    if noted is not None:
+        return _images(source, noted, lambda i: (), size)
     coco = _read(annotation_file)
     persons = coco.getCatIds(catNms=["person"])
     annotations = coco.loadAnns(coco.getAnnIds(catIds=persons, iscrowd=None)) if persons else []
@@ -76,35 +86,58 @@ def load_persons(
     if not ids:
         raise UserError(f"{annotation_file} has no image without people in it")
 
-    def load(image_id: int) -> tuple[np.ndarray, np.ndarray] | str:
-        record = coco.imgs[image_id]
-        path = folder / record["file_name"]
-        try:
-            with Image.open(path) as file:
-                image = file.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
-        except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-            return f"{path}: {error}"
-        mask = _union(people.get(image_id, []), record["height"], record["width"])
+    def load(i: int) -> tuple[np.ndarray, ...]:
+        record = coco.imgs[ids[i]]
+        with Image.open(folder / record["file_name"]) as file:
+            image = file.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
+        mask = _union(people.get(ids[i], []), record["height"], record["width"])
         resized = Image.fromarray(mask).resize((size, size), Image.Resampling.NEAREST)
         return np.asarray(image), np.asarray(resized, dtype=bool)
 
-    with ThreadPoolExecutor(threads) as pool:
-        loaded = list(pool.map(load, ids))
-    unreadable = [result for result in loaded if isinstance(result, str)]
-    for problem in unreadable:
-        log.warning("skipped an image that cannot be read: %s", problem)
-    if unreadable:
-        log.warning("%d of %d images of the %s split skipped", len(unreadable), len(ids), split)
-    kept = [(i, result) for i, result in zip(ids, loaded, strict=True) if not isinstance(result, str)]
-    if not kept:
-        raise UserError(f"none of the {len(ids)} images could be read from {folder}")
     licences = {entry["id"]: entry["name"] for entry in coco.dataset.get("licenses", [])}
+    noted = {
+        "names": [str(coco.imgs[i]["file_name"]) for i in ids],
+        "ids": ids,
+        "credits": [_credit(coco.imgs[i], licences) for i in ids],
+        "people": [len(people.get(i, [])) for i in ids],
+    }
+    return _images(source, noted, load, size)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where images are read from and kept; `version` says all that they depend on beside `what`."""
+
+    what: str
+    version: str
+    cache: Path | None
+    threads: int
+
+
+def _images(
+    source: _Source, noted: dict[str, Any], load: Callable[[int], tuple[np.ndarray, ...]], size: int
+) -> ImageSet:
+    """The images that `noted` names, those that can be read."""
+    layout = {"images": ((size, size, 3), np.uint8), "masks": ((size, size), bool)}
+    arrays, kept = cache_of.read_all(
+        noted["names"],
+        load,
+        layout,
+        what=source.what,
+        threads=source.threads,
+        cache=source.cache,
+        version=source.version,
+        notes=noted,
+    )
+    rows = torch.tensor(kept, dtype=torch.int64)
+    whole = [torch.from_numpy(array) for array in arrays]
+    images, masks = (part[rows] if source.cache is None else Rows(part, rows) for part in whole)
     return ImageSet(
-        images=torch.from_numpy(np.stack([image for _, (image, _) in kept])),
-        masks=torch.from_numpy(np.stack([mask for _, (_, mask) in kept])),
-        names=tuple(f"COCO {i}" for i, _ in kept),
-        credits=tuple(_credit(coco.imgs[i], licences) for i, _ in kept),
-        people=tuple(len(people.get(i, [])) for i, _ in kept),
+        images,
+        masks,
+        names=tuple(f"COCO {noted['ids'][i]}" for i in kept),
+        credits=tuple(noted["credits"][i] for i in kept),
+        people=tuple(noted["people"][i] for i in kept),
     )
 
 

@@ -34,7 +34,7 @@ def caption(shown: ImageSet, place: int = 0) -> str:
 
 def showcase(folder: Path, models: Mapping[str, UNet | EncoderUNet], val: ImageSet, config: Config) -> None:
     """``examples.png``: two validation images through every network. ``layers.png``: one through all layers of one."""
-    share = val.masks.float().mean((1, 2))
+    share = val.foreground()
     # People fill a tenth to a half of the first ones, and the freely licensed come before the others.
     order = sorted(range(len(val)), key=lambda i: (not 0.1 < share[i] < 0.5, val.restricted(i)))
     shown = val.subset(order[:2])

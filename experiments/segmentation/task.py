@@ -127,7 +127,8 @@ def load(config: Config, split: str) -> ImageSet:
 def load_photographs(config: Config, split: str, limit: int) -> ImageSet:
     assert config.root is not None  # settled
     threads = config.threads or torch.get_num_threads()
-    return load_persons(config.root, split, config.size, crowd=config.crowd, limit=limit, threads=threads)
+    cache = config.cache and config.cache / f"{config.data}-{split}"
+    return load_persons(config.root, split, config.size, crowd=config.crowd, limit=limit, threads=threads, cache=cache)
 
 
 def disturbed(config: Config, val: ImageSet) -> dict[str, ImageSet]:
@@ -224,7 +225,7 @@ def train_run(run: Run[Config], data: tuple[ImageSet, ImageSet]) -> None:
     """Train one run to its end, on training and validation images."""
     config, fabric = run.options, run.fabric
     train, val = data[0].share(config.train_share, seed=run.seed), data[1]
-    bare = initial_model(config, run.seed, prior=float(train.masks.float().mean()))
+    bare = initial_model(config, run.seed, prior=float(train.foreground().mean()))
     task = make_task(config, fabric, bare, train, val, run.arm)
     sgd = torch.optim.SGD(groups(config, bare), lr=config.lr, momentum=config.momentum)
     steps = steps_per_epoch(len(train), config.batch_size)

@@ -94,7 +94,7 @@ def write(folder: Path, root: Path | None, threads: int) -> None:
     note = (
         "Means over seeds ± standard deviation, of the trained networks. Δ: difference to the arm "
         f'"{report.BASELINE}" of the same seed, with Student\'s 95 % interval. In truth people fill '
-        f"{100 * float(val.masks.float().mean()):.2f} % of the pixels. Threshold: {THRESHOLD}.\n"
+        f"{100 * float(val.foreground().mean()):.2f} % of the pixels. Threshold: {THRESHOLD}.\n"
     )
     write_atomically(folder / "thresholds.md", report.markdown(table) + "\n" + note)
     write_csv(folder / "thresholds.csv", rows)

@@ -1,9 +1,9 @@
-"""Images with binary masks, decoded and resized once and kept in memory as bytes."""
+"""Images with binary masks, decoded and resized once and kept as bytes, in memory or in files that are mapped."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,23 @@ STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
+class Rows:
+    """Some rows of a tensor that may be larger than the memory; they are read when they are asked for."""
+
+    whole: Tensor
+    rows: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, places: int | slice | list[int] | Tensor) -> Tensor:
+        return self.whole[self.rows[places]]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self.whole[row] for row in self.rows.tolist())
+
+
+@dataclass(frozen=True)
 class ImageSet:
     """`images`: uint8 ``(n, side, side, 3)``; `masks`: bool ``(n, side, side)``; one name and credit per image.
 
@@ -28,8 +45,8 @@ class ImageSet:
     and the channels come last, which is the layout CPU convolutions are fastest in.
     """
 
-    images: Tensor
-    masks: Tensor
+    images: Tensor | Rows
+    masks: Tensor | Rows
     names: tuple[str, ...]
     credits: tuple[str, ...]
     people: tuple[int, ...] = ()
@@ -47,13 +64,21 @@ class ImageSet:
 
     def subset(self, indices: Sequence[int]) -> ImageSet:
         chosen = list(indices)
+        images, masks = (
+            Rows(every.whole, every.rows[chosen]) if isinstance(every, Rows) else every[chosen]
+            for every in (self.images, self.masks)
+        )
         return ImageSet(
-            self.images[chosen],
-            self.masks[chosen],
+            images,
+            masks,
             tuple(self.names[i] for i in chosen),
             tuple(self.credits[i] for i in chosen),
             tuple(self.people[i] for i in chosen if self.people),
         )
+
+    def foreground(self) -> Tensor:
+        """(n,) the share of each image that its mask covers."""
+        return torch.stack([mask.float().mean() for mask in self.masks])
 
     def restricted(self, index: int) -> bool:
         """Whether the licence of an image forbids commercial use or changes."""

@@ -59,7 +59,7 @@ def share(config: Training, *, steps: int, advance: Callable[[], None]) -> Share
     """Train for `steps` steps, after one that is not counted, from the experiment's initial weights on its scenes."""
     data = scenes(config.batch_size, config.size, seed=1)
     images, masks = data.batch(torch.arange(len(data)), torch.device("cpu"))
-    model = seeded(config.width, 0, prior=float(data.masks.float().mean())).train()
+    model = seeded(config.width, 0, prior=float(data.foreground().mean())).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=config.lr, momentum=config.momentum)
     layer = model.get_submodule(config.layer)
     activations: list[Tensor] = []

@@ -17,10 +17,12 @@ from pycocotools import mask as rle
 from experiments.segmentation import coco
 from experiments.segmentation.coco import load_persons
 from experiments.shared.console import UserError, log
-from experiments.shared.images import MEAN, STD, ImageSet
+from experiments.shared.images import MEAN, STD, ImageSet, Rows
 from experiments.shared.scenes import scenes
 
 from .conftest import SIDE, run_lengths, square
+
+CPU = torch.device("cpu")
 
 # pycocotools' compiled part hands NumPy 2 an object with the old __array__ signature.
 pytestmark = pytest.mark.filterwarnings(
@@ -69,6 +71,38 @@ def test_an_unreadable_image_is_named_skipped_and_counted(
         loaded = load_persons(coco_root, "train", 64)
     assert loaded.names == ("COCO 1",)
     assert "2.jpg" in caplog.text and "3.jpg" in caplog.text and "2 of 3 images" in caplog.text
+
+
+def test_a_cache_is_used_again_until_the_annotations_change(
+    coco_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (coco_root / "train" / "2.jpg").unlink()  # it is left out again
+    plain, cache = load_persons(coco_root, "train", 64), tmp_path / "cache"
+    first = load_persons(coco_root, "train", 64, cache=cache)
+    with monkeypatch.context() as patch:
+        patch.setattr(coco, "_read", lambda file: pytest.fail("nothing has changed"))
+        again = load_persons(coco_root, "train", 64, cache=cache)
+    for found in (first, again):
+        assert (found.names, found.credits, found.people) == (plain.names, plain.credits, plain.people)
+        assert torch.equal(found.images[:], plain.images) and torch.equal(found.masks[:], plain.masks)
+        assert torch.equal(found.foreground(), plain.foreground())
+        mine, theirs = (images.batch(torch.tensor([1, 0]), CPU) for images in (found, plain))
+        assert torch.equal(mine[0], theirs[0]) and torch.equal(mine[1], theirs[1])
+    assert len(load_persons(coco_root, "train", 64, crowd="exclude", cache=cache)) == 2  # other options
+    file = coco_root / "annotations" / "instances_train.json"
+    content = json.loads(file.read_text())
+    content["annotations"] = [one for one in content["annotations"] if one["image_id"] != 1]
+    file.write_text(json.dumps(content))
+    assert load_persons(coco_root, "train", 64, cache=cache).names == ("COCO 3",)
+
+
+def test_a_part_of_a_cache_is_not_read_into_memory(coco_root: Path, tmp_path: Path) -> None:
+    every = load_persons(coco_root, "train", 64, cache=tmp_path / "cache")
+    part = every.subset([2, 0])
+    assert isinstance(part.images, Rows) and part.images.whole.data_ptr() == every.images.whole.data_ptr()
+    assert part.names == ("COCO 3", "COCO 1") and torch.equal(part.images[0], every.images[2])
+    assert [int(mask.sum()) for mask in part.masks] == [int(every.masks[i].sum()) for i in (2, 0)]
+    assert torch.equal(part.noisy(0.1).images, every.subset([2, 0]).noisy(0.1).images)
 
 
 GOOD = square(0, 0, 40, 80)
