@@ -12,6 +12,7 @@ import torch
 import topolayer as tl
 from topolayer import nn
 from topolayer.losses import (
+    BettiMatchingLoss,
     BettiNumberLoss,
     RTDLiteLoss,
     SignatureLoss,
@@ -19,7 +20,7 @@ from topolayer.losses import (
     rtd_lite,
     signature_loss,
 )
-from topolayer.metrics import BettiError
+from topolayer.metrics import BettiError, BettiMatchingError
 
 
 class Bad(NamedTuple):
@@ -297,6 +298,7 @@ HU = "wasserstein_matching_loss"
 RATIO = "gradient_ratio"
 HARD, IGNORED = (IMAGE > 0.5).long(), torch.tensor([[0, 1, 255]])
 HU_MODULE, PRIOR, FOUR = "WassersteinMatchingLoss", "BettiNumberLoss", IMAGE[:, None]
+PLACES, PLACES_MODULE = "BettiMatchingError", "BettiMatchingLoss"
 LAYERS = [
     Bad(LOSS, lambda: tl.betti_matching_loss(5 * IMAGE, HARD), V, "prediction", "0 to 1", "from", "torch.sigmoid"),
     Bad(LOSS, lambda: tl.betti_matching_loss(IMAGE, 2 * HARD), V, "target", "0 in the", "0 to 2", "target == c"),
@@ -304,6 +306,11 @@ LAYERS = [
     Bad(LOSS, lambda: tl.betti_matching_loss(IMAGE, HARD, comparison=1), V, "comparison", "union", "got 1", "authors"),
     Bad(SCORE, lambda: tl.betti_matching_error(NAN, NAN), V, "prediction", "finite", "4 that are", "torch.where"),
     Bad(SCORE, lambda: tl.betti_matching_error(IMAGE, IMAGE), V, "target", "0 and 1", "got 0.", "target >= 0.5"),
+    Bad(PLACES_MODULE, lambda: BettiMatchingLoss(min_length=-1), V, "min_length", ">= 0", "-1", "0 lets all"),
+    Bad(PLACES_MODULE, lambda: BettiMatchingLoss(comparison="sum"), V, "comparison", "union", "'sum'", "the authors"),
+    Bad(PLACES_MODULE, lambda: BettiMatchingLoss()(5 * FOUR, FOUR), V, "input", "0 to 1", "from", "sigmoid=True"),
+    Bad(PLACES, lambda: BettiMatchingError(patch=0), V, "patch", ">= 1", "(0,)", "whole images"),
+    Bad(PLACES, lambda: BettiMatchingError().update(FOUR, 2 * FOUR), V, "target", "0 in the", "from", "sigmoid"),
     Bad(HU_MODULE, lambda: WassersteinMatchingLoss(weight=-1), V, "weight", ">= 0", "-1", "for each class"),
     Bad(HU_MODULE, lambda: WassersteinMatchingLoss()(5 * FOUR, FOUR), V, "input", "0 to 1", "from", "sigmoid=True"),
     Bad("BettiError", lambda: BettiError(patches=3), V, "patches", "the size", "patch=None", "give patch"),

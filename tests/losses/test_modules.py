@@ -15,7 +15,7 @@ from torch.autograd import gradcheck
 from torch.nn.functional import interpolate, one_hot
 
 import topolayer as tl
-from topolayer.losses import BettiNumberLoss, WassersteinMatchingLoss
+from topolayer.losses import BettiMatchingLoss, BettiNumberLoss, WassersteinMatchingLoss
 
 from ..helpers.diagrams import apart
 
@@ -25,8 +25,14 @@ LABELS = torch.randint(0, 3, (2, 1, 8, 9), generator=GENERATOR)
 ONE_HOT = one_hot(LABELS[:, 0], 3).movedim(-1, 1)
 SINGLE = torch.rand(2, 1, 8, 9, generator=GENERATOR)
 
-CLASSES: list[type[nn.Module]] = [WassersteinMatchingLoss, BettiNumberLoss]
+# The losses of a prediction and its mask, and the functions that they wrap.
+FUNCTIONS: dict[type[nn.Module], Callable[..., Tensor]] = {
+    WassersteinMatchingLoss: tl.wasserstein_matching_loss,
+    BettiMatchingLoss: tl.betti_matching_loss,
+}
+CLASSES: list[type[nn.Module]] = [*FUNCTIONS, BettiNumberLoss]
 classes = pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+of_masks = pytest.mark.parametrize("kind", FUNCTIONS, ids=lambda kind: kind.__name__)
 
 
 def called(loss: nn.Module, input: Tensor, target: Tensor) -> Tensor:
@@ -61,8 +67,8 @@ def test_the_grid_is_what_comes_after_the_channels(kind: Callable[..., nn.Module
     target = (input > 0.6).int()
     found = called(kind(reduction="none"), input, target)
     assert found.shape == (2, 3)
-    if kind is WassersteinMatchingLoss:
-        assert torch.equal(found, tl.wasserstein_matching_loss(input, target, ndim=len(grid)))
+    if kind in FUNCTIONS:
+        assert torch.equal(found, FUNCTIONS[kind](input, target, ndim=len(grid)))
 
 
 @classes
@@ -124,41 +130,59 @@ def test_what_is_printed() -> None:
     assert repr(WassersteinMatchingLoss()) == "WassersteinMatchingLoss()"
     changed = WassersteinMatchingLoss(softmax=True, weight=[1, 0.5], dims=(0,), construction="V")
     assert repr(changed) == "WassersteinMatchingLoss(softmax=True, weight=[1.0, 0.5], dims=(0,), construction='V')"
+    assert repr(BettiMatchingLoss(min_length=0.25)) == "BettiMatchingLoss(min_length=0.25)"
     assert repr(BettiNumberLoss(2, cavities=1)) == "BettiNumberLoss(components=2, cavities=1)"
 
 
 # -- the target
 
 
-def test_it_is_the_function() -> None:
+@of_masks
+def test_it_is_the_function(kind: Callable[..., nn.Module]) -> None:
     prediction = LOGITS.softmax(1)
     for options in ({}, {"dims": 1}, {"dims": (0,), "construction": "V"}, {"construction": "V"}):
-        found = WassersteinMatchingLoss(reduction="none", **options)(prediction, ONE_HOT)
-        assert torch.equal(found, tl.wasserstein_matching_loss(prediction, ONE_HOT, **options))
+        found = kind(reduction="none", **options)(prediction, ONE_HOT)
+        assert torch.equal(found, FUNCTIONS[kind](prediction, ONE_HOT, **options))
 
 
+def test_options_of_betti_matching() -> None:
+    """`min_length` is compared in the dtype of probabilities, and in that of the logits' sigmoid, contract 10."""
+    prediction = LOGITS.softmax(1)
+    for options in ({"comparison": "intersection"}, {"min_length": 0.2}, {"min_length": math.inf}):
+        found = BettiMatchingLoss(reduction="none", **options)(prediction, ONE_HOT)
+        assert torch.equal(found, tl.betti_matching_loss(prediction, ONE_HOT, **options))
+        assert not torch.equal(found, tl.betti_matching_loss(prediction, ONE_HOT))
+    half = torch.tensor([[[[0.6, 0.5, 0.6]]]], dtype=torch.float16)
+    length = (half[0, 0, 0, 0] - half[0, 0, 0, 1]).item()  # 0.1001 in float16, as 0.1 is not
+    target = torch.ones(1, 1, 1, 3)
+    whole = BettiMatchingLoss()(half, target)
+    assert BettiMatchingLoss(min_length=length)(half, target) < whole
+    assert BettiMatchingLoss(min_length=0.99 * length)(half, target) == whole
+
+
+@of_masks
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.float32, torch.float16])
-def test_labels_become_one_hot(dtype: torch.dtype) -> None:
-    loss = WassersteinMatchingLoss(softmax=True, to_onehot_y=True)
-    expected = WassersteinMatchingLoss(softmax=True)(LOGITS, ONE_HOT)
+def test_labels_become_one_hot(kind: Callable[..., nn.Module], dtype: torch.dtype) -> None:
+    loss = kind(softmax=True, to_onehot_y=True)
+    expected = kind(softmax=True)(LOGITS, ONE_HOT)
     for labels in (LABELS, LABELS[:, 0]):
         assert torch.equal(loss(LOGITS, labels.to(dtype)), expected)
-    two = WassersteinMatchingLoss(softmax=True, to_onehot_y=True)(LOGITS[:, :2], LABELS > 0)
-    assert torch.equal(
-        two, WassersteinMatchingLoss(softmax=True)(LOGITS[:, :2], torch.cat([LABELS == 0, LABELS > 0], 1))
-    )
+    two = kind(softmax=True, to_onehot_y=True)(LOGITS[:, :2], LABELS > 0)
+    assert torch.equal(two, kind(softmax=True)(LOGITS[:, :2], torch.cat([LABELS == 0, LABELS > 0], 1)))
 
 
-def test_the_background_is_the_first_channel() -> None:
-    each = WassersteinMatchingLoss(softmax=True, reduction="none")(LOGITS, ONE_HOT)
-    without = WassersteinMatchingLoss(softmax=True, reduction="none", include_background=False)
+@of_masks
+def test_the_background_is_the_first_channel(kind: Callable[..., nn.Module]) -> None:
+    each = kind(softmax=True, reduction="none")(LOGITS, ONE_HOT)
+    without = kind(softmax=True, reduction="none", include_background=False)
     assert torch.equal(without(LOGITS, ONE_HOT), each[:, 1:])  # the softmax is of all three
-    labelled = WassersteinMatchingLoss(softmax=True, reduction="none", include_background=False, to_onehot_y=True)
+    labelled = kind(softmax=True, reduction="none", include_background=False, to_onehot_y=True)
     assert torch.equal(labelled(LOGITS, LABELS), each[:, 1:])
 
 
-def test_weights_of_classes() -> None:
-    each = WassersteinMatchingLoss(softmax=True, reduction="none")(LOGITS, ONE_HOT)
+@of_masks
+def test_weights_of_classes(kind: Callable[..., nn.Module]) -> None:
+    each = kind(softmax=True, reduction="none")(LOGITS, ONE_HOT)
     for weight in (
         [1, 0, 2.5],
         (1.0, 0.0, 2.5),
@@ -168,30 +192,32 @@ def test_weights_of_classes() -> None:
         torch.tensor([4, 0, 1]),
     ):
         factor = torch.as_tensor(weight)
-        loss = WassersteinMatchingLoss(softmax=True, reduction="none", weight=weight)
+        loss = kind(softmax=True, reduction="none", weight=weight)
         assert torch.equal(loss(LOGITS, ONE_HOT), each * factor)
-        mean = WassersteinMatchingLoss(softmax=True, weight=weight)
+        mean = kind(softmax=True, weight=weight)
         torch.testing.assert_close(mean(LOGITS, ONE_HOT), (each * factor).mean())
-    loss = WassersteinMatchingLoss(softmax=True, include_background=False, weight=[1, 3], reduction="none")
+    loss = kind(softmax=True, include_background=False, weight=[1, 3], reduction="none")
     assert torch.equal(loss(LOGITS, ONE_HOT), each[:, 1:] * torch.tensor([1, 3]))
     assert list(loss.state_dict()) == ["weight"]
-    other = WassersteinMatchingLoss(weight=[0, 0])
+    other = kind(weight=[0, 0])
     other.load_state_dict(loss.state_dict())
     assert other.weight is not None
     assert other.weight.tolist() == [1, 3]
 
 
-def test_no_gradient_goes_to_the_target() -> None:
+@of_masks
+def test_no_gradient_goes_to_the_target(kind: Callable[..., nn.Module]) -> None:
     input, target = LOGITS.clone().requires_grad_(), LOGITS.flip(0).softmax(1).requires_grad_()
-    WassersteinMatchingLoss(softmax=True)(input, target).backward()
+    kind(softmax=True)(input, target).backward()
     assert input.grad is not None
     assert input.grad.any()
     assert target.grad is None
 
 
-def test_deep_supervision() -> None:
+@of_masks
+def test_deep_supervision(kind: Callable[..., nn.Module]) -> None:
     """What wraps a loss, as that of nnU-Net or MONAI does, calls it at every resolution."""
-    loss = WassersteinMatchingLoss(softmax=True, to_onehot_y=True)
+    loss = kind(softmax=True, to_onehot_y=True)
     inputs = [LOGITS, LOGITS[..., ::2, ::2], LOGITS[..., ::4, ::4]]
     targets = [interpolate(LABELS.float(), input.shape[2:], mode="nearest-exact") for input in inputs]
     several = [loss(*pair) for pair in zip(inputs, targets, strict=True)]
@@ -212,9 +238,12 @@ OPTIONS: list[dict[str, Any]] = [
 ]
 
 
+@of_masks
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_options_mean_what_they_mean_to_monai(options: dict[str, Any], reduction: str) -> None:
+def test_options_mean_what_they_mean_to_monai(
+    kind: Callable[..., nn.Module], options: dict[str, Any], reduction: str
+) -> None:
     """Its loss is computed on what it makes of input and target, with ours in the place of Dice."""
     dice = pytest.importorskip("monai.losses.dice")
     target = LABELS if options.get("to_onehot_y") else ONE_HOT
@@ -231,11 +260,11 @@ def test_options_mean_what_they_mean_to_monai(options: dict[str, Any], reduction
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Seen):
         patch.setattr(dice, "compute_tp_fp_fn", look)
         plain(LOGITS, target)
-    each = tl.wasserstein_matching_loss(*found[0])
+    each = FUNCTIONS[kind](*found[0])
     if plain.class_weight is not None:
         each = each * plain.class_weight
     expected = {"none": each, "mean": each.mean(), "sum": each.sum()}[reduction]
-    loss = WassersteinMatchingLoss(reduction=reduction, **options)
+    loss = kind(reduction=reduction, **options)
     torch.testing.assert_close(loss(LOGITS, target), expected)
     assert plain(LOGITS, target).squeeze().shape == expected.shape
 
@@ -315,16 +344,22 @@ def test_options_that_are_refused() -> None:
     cases += [(kind, {"reduction": "max"}, ValueError, r'^reduction\b.*"mean".*max.*; ') for kind in CLASSES]
     cases += [(kind, {"sigmoid": 1}, TypeError, r"^sigmoid\b.*bool.*int 1; bool") for kind in CLASSES]
     cases += [(kind, {"jaccard": True}, TypeError, "jaccard") for kind in CLASSES]
+    of_masks: list[tuple[dict[str, Any], type[Exception], str]] = [
+        ({"include_background": None}, TypeError, r"^include_background\b.*bool.*NoneType"),
+        ({"to_onehot_y": "yes"}, TypeError, r"^to_onehot_y\b.*bool.*yes"),
+        ({"construction": "F"}, ValueError, r"^construction\b.*V.*T.*F"),
+        ({"weight": [1, -1]}, ValueError, r"^weight\b.*>= 0, got -1; .*each class"),
+        ({"weight": torch.tensor([1, -2])}, ValueError, r"^weight\b.*>= 0, got -2; "),
+        ({"weight": math.nan}, ValueError, r"^weight\b.*finite.*nan"),
+        ({"weight": torch.tensor(math.inf)}, ValueError, r"^weight\b.*finite"),
+        ({"weight": "balanced"}, TypeError, r"^weight\b.*balanced.*each class"),
+        ({"weight": torch.ones(2, 2)}, ValueError, r"^weight\b.*\(2, 2\); "),
+    ]
+    cases += [(kind, *case) for kind in FUNCTIONS for case in of_masks]
     cases += [
-        (WassersteinMatchingLoss, {"include_background": None}, TypeError, r"^include_background\b.*bool.*NoneType"),
-        (WassersteinMatchingLoss, {"to_onehot_y": "yes"}, TypeError, r"^to_onehot_y\b.*bool.*yes"),
-        (WassersteinMatchingLoss, {"construction": "F"}, ValueError, r"^construction\b.*V.*T.*F"),
-        (WassersteinMatchingLoss, {"weight": [1, -1]}, ValueError, r"^weight\b.*>= 0, got -1; .*each class"),
-        (WassersteinMatchingLoss, {"weight": torch.tensor([1, -2])}, ValueError, r"^weight\b.*>= 0, got -2; "),
-        (WassersteinMatchingLoss, {"weight": math.nan}, ValueError, r"^weight\b.*finite.*nan"),
-        (WassersteinMatchingLoss, {"weight": torch.tensor(math.inf)}, ValueError, r"^weight\b.*finite"),
-        (WassersteinMatchingLoss, {"weight": "balanced"}, TypeError, r"^weight\b.*balanced.*each class"),
-        (WassersteinMatchingLoss, {"weight": torch.ones(2, 2)}, ValueError, r"^weight\b.*\(2, 2\); "),
+        (BettiMatchingLoss, {"comparison": "sum"}, ValueError, r"^comparison\b.*union.*sum"),
+        (BettiMatchingLoss, {"min_length": -0.1}, ValueError, r"^min_length\b.*>= 0, got -0.1"),
+        (BettiMatchingLoss, {"min_length": "0"}, TypeError, r"^min_length\b.*number.*str"),
         (BettiNumberLoss, {"components": -1}, ValueError, r"^components\b.*>= 0.*-1"),
         (BettiNumberLoss, {"loops": 0.5}, TypeError, r"^loops\b.*int.*0\.5"),
         (BettiNumberLoss, {"cavities": None}, TypeError, r"^cavities\b.*int.*None"),
@@ -332,8 +367,9 @@ def test_options_that_are_refused() -> None:
     for kind, options, error, words in cases:
         with pytest.raises(error, match=words):
             kind(**options)
-    with pytest.raises(TypeError, match="positional"):
-        WassersteinMatchingLoss(False)  # type: ignore[misc]
+    for kind in FUNCTIONS:
+        with pytest.raises(TypeError, match="positional"):
+            kind(False)
 
 
 @classes
@@ -356,7 +392,8 @@ def test_inputs_that_are_refused(kind: Callable[..., nn.Module]) -> None:
             called(kind(**options), input, ONE_HOT)
 
 
-def test_targets_that_are_refused() -> None:
+@of_masks
+def test_targets_that_are_refused(kind: Callable[..., nn.Module]) -> None:
     cases: list[tuple[dict[str, Any], Tensor, Any, type[Exception], str]] = [
         ({"to_onehot_y": True}, SINGLE, SINGLE > 0.5, ValueError, r"^to_onehot_y\b.*one channel; .*to_onehot_y=True"),
         ({"include_background": False}, SINGLE, SINGLE > 0.5, ValueError, r"^include_background\b.*one channel; "),
@@ -381,6 +418,6 @@ def test_targets_that_are_refused() -> None:
     ]
     for options, input, target, error, words in cases:
         with pytest.raises(error, match=words):
-            WassersteinMatchingLoss(**options)(input, target)
+            kind(**options)(input, target)
     with pytest.raises(ValueError, match=r"^cavities\b.*0 for images.*\(2, 1, 8, 9\).*got 2; .*\(B, C, D, H, W\)"):
         BettiNumberLoss(1, 0, 2)(SINGLE)

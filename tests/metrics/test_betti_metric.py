@@ -1,4 +1,4 @@
-"""The Betti error as a metric: its mean over batches, classes, patches and processes."""
+"""The Betti error and the Betti matching error as metrics: means over batches, classes, patches and processes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import math
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 import topolayer as tl
-from topolayer.metrics import BettiError
+from topolayer.metrics import BettiError, BettiMatchingError
+from topolayer.metrics.segmentations import OfMasks
 
 GENERATOR = torch.Generator().manual_seed(0)
 PREDS = torch.rand(6, 3, 12, 14, generator=GENERATOR)
@@ -26,8 +29,23 @@ TARGET = torch.rand(6, 3, 12, 14, generator=GENERATOR) > 0.5
 LABELS, TRUE_LABELS = PREDS.argmax(1), torch.randint(0, 3, (6, 12, 14), generator=GENERATOR)
 
 
-def score(preds: Tensor, target: Tensor, batch: int = 6, **options: Any) -> Tensor:
-    metric = BettiError(**options)
+def betti_error(*pair: Tensor, **options: Any) -> Tensor:
+    return tl.betti_error(*pair, **options).sum(-1)
+
+
+def betti_matching_error(*pair: Tensor, **options: Any) -> Tensor:
+    return tl.betti_matching_error(*pair, **options).float()
+
+
+FUNCTIONS: dict[type[OfMasks], Callable[..., Tensor]] = {
+    BettiError: betti_error,
+    BettiMatchingError: betti_matching_error,
+}
+both = pytest.mark.parametrize("kind", FUNCTIONS, ids=lambda kind: kind.__name__)
+
+
+def score(preds: Tensor, target: Tensor, batch: int = 6, *, kind: type[OfMasks] = BettiError, **options: Any) -> Tensor:
+    metric = kind(**options)
     for found, truth in zip(preds.split(batch), target.split(batch), strict=True):
         metric.update(found, truth)
     result: Tensor = metric.compute()
@@ -38,47 +56,65 @@ def hot(labels: Tensor) -> Tensor:
     return one_hot(labels, 3).movedim(-1, 1)
 
 
+@both
 @pytest.mark.parametrize("options", [{}, {"dims": 0}, {"dims": (1,)}, {"construction": "V"}, {"threshold": 1}], ids=str)
-def test_it_is_the_mean_of_the_function(options: dict[str, Any]) -> None:
-    errors = tl.betti_error(PREDS, TARGET, **options).sum(-1)
+def test_it_is_the_mean_of_the_function(kind: type[OfMasks], options: dict[str, Any]) -> None:
+    of = partial(score, kind=kind)
+    errors = FUNCTIONS[kind](PREDS, TARGET, **options)
     assert errors.any()
     for batch in (1, 4, 6):
-        torch.testing.assert_close(score(PREDS, TARGET, batch, **options), errors.mean(0))
-        torch.testing.assert_close(score(PREDS[:, 0], TARGET[:, 0], batch, **options), errors[:, 0].mean())
+        torch.testing.assert_close(of(PREDS, TARGET, batch, **options), errors.mean(0))
+        torch.testing.assert_close(of(PREDS[:, 0], TARGET[:, 0], batch, **options), errors[:, 0].mean())
 
 
-def test_volumes_and_logits() -> None:
+@both
+def test_volumes_and_logits(kind: type[OfMasks]) -> None:
+    of = partial(score, kind=kind)
     preds, target = torch.rand(2, 2, 2, 5, 6, 7, generator=torch.Generator().manual_seed(0))
-    expected = tl.betti_error(preds, target > 0.5, ndim=3)
-    torch.testing.assert_close(score(preds, target > 0.5), expected.sum(-1).mean(0))
-    torch.testing.assert_close(score(preds.logit(), target > 0.5, threshold=0), expected.sum(-1).mean(0))
+    expected = FUNCTIONS[kind](preds, target > 0.5, ndim=3)
+    torch.testing.assert_close(of(preds, target > 0.5), expected.mean(0))
+    torch.testing.assert_close(of(preds.logit(), target > 0.5, threshold=0), expected.mean(0))
 
 
-def test_labels_of_classes() -> None:
-    expected = tl.betti_error(hot(LABELS).float(), hot(TRUE_LABELS)).sum(-1).mean(0)
+@both
+def test_labels_of_classes(kind: type[OfMasks]) -> None:
+    of = partial(score, kind=kind)
+    expected = FUNCTIONS[kind](hot(LABELS).float(), hot(TRUE_LABELS)).mean(0)
     for batch in (2, 6):
-        torch.testing.assert_close(score(LABELS, TRUE_LABELS, batch, num_classes=3), expected)
-    found = score(LABELS, TRUE_LABELS, num_classes=3, include_background=False)
+        torch.testing.assert_close(of(LABELS, TRUE_LABELS, batch, num_classes=3), expected)
+    found = of(LABELS, TRUE_LABELS, num_classes=3, include_background=False)
     torch.testing.assert_close(found, expected[1:])
-    torch.testing.assert_close(score(PREDS, TARGET, include_background=False), score(PREDS, TARGET)[1:])
+    torch.testing.assert_close(of(PREDS, TARGET, include_background=False), of(PREDS, TARGET)[1:])
     volumes = torch.randint(0, 3, (2, 2, 4, 5, 6), generator=torch.Generator().manual_seed(0))
-    expected = tl.betti_error(hot(volumes[0]).float(), hot(volumes[1]), ndim=3).sum(-1).mean(0)
-    torch.testing.assert_close(score(*volumes, num_classes=3), expected)
+    expected = FUNCTIONS[kind](hot(volumes[0]).float(), hot(volumes[1]), ndim=3).mean(0)
+    torch.testing.assert_close(of(*volumes, num_classes=3), expected)
+
+
+def test_places_count_beside_numbers() -> None:
+    """What is in the wrong place counts twice, once for each image, and its number is right."""
+    assert (score(PREDS, TARGET, kind=BettiMatchingError) >= score(PREDS, TARGET)).all()
+    moved = torch.zeros(1, 5, 9, dtype=torch.bool)
+    moved[:, :, 1] = moved[:, :, 5] = True
+    assert score(moved.float(), moved.roll(2, -1)) == 0
+    assert score(moved.float(), moved.roll(2, -1), kind=BettiMatchingError) == 2
+    assert score(moved.float(), moved, kind=BettiMatchingError) == 0
 
 
 # -- patches
 
 
-def test_tiles() -> None:
+@both
+def test_tiles(kind: type[OfMasks]) -> None:
     """All of the image; where tiles do not fit, the last ones are moved back into it."""
+    of = partial(score, kind=kind)
     corners = [(y, x) for y in (0, 5, 7) for x in (0, 5, 9)]
     parts = [(PREDS[..., y : y + 5, x : x + 5], TARGET[..., y : y + 5, x : x + 5]) for y, x in corners]
-    expected = torch.stack([tl.betti_error(*part).sum(-1) for part in parts]).mean((0, 1))
-    torch.testing.assert_close(score(PREDS, TARGET, patch=5), expected)
-    torch.testing.assert_close(score(PREDS, TARGET, 2, patch=(5, 5)), expected)
-    halves = [tl.betti_error(PREDS[..., part], TARGET[..., part]) for part in (slice(7), slice(7, None))]
-    torch.testing.assert_close(score(PREDS, TARGET, patch=(12, 7)), torch.stack(halves).sum(-1).mean((0, 1)))
-    assert torch.equal(score(PREDS, TARGET, patch=(12, 14)), score(PREDS, TARGET))
+    expected = torch.stack([FUNCTIONS[kind](*part) for part in parts]).mean((0, 1))
+    torch.testing.assert_close(of(PREDS, TARGET, patch=5), expected)
+    torch.testing.assert_close(of(PREDS, TARGET, 2, patch=(5, 5)), expected)
+    halves = [FUNCTIONS[kind](PREDS[..., part], TARGET[..., part]) for part in (slice(7), slice(7, None))]
+    torch.testing.assert_close(of(PREDS, TARGET, patch=(12, 7)), torch.stack(halves).mean((0, 1)))
+    assert torch.equal(of(PREDS, TARGET, patch=(12, 14)), of(PREDS, TARGET))
 
 
 def test_random_patches_are_parts_of_both_at_equally_likely_places() -> None:
@@ -197,8 +233,9 @@ def test_options_that_are_refused() -> None:
         ({"average": "macro"}, TypeError, "average"),
     ]
     for options, error, words in cases:
-        with pytest.raises(error, match=words):
-            BettiError(**options)
+        for kind in FUNCTIONS:
+            with pytest.raises(error, match=words):
+                kind(**options)
 
 
 def test_batches_that_are_refused() -> None:
@@ -225,8 +262,9 @@ def test_batches_that_are_refused() -> None:
         (labelled, LABELS, None, TypeError, r"^target\b.*torch\.Tensor.*NoneType"),
     ]
     for options, preds, target, error, words in cases:
-        with pytest.raises(error, match=words):
-            BettiError(**options).update(preds, target)
+        for kind in FUNCTIONS:
+            with pytest.raises(error, match=words):
+                kind(**options).update(preds, target)
     metric = BettiError()
     metric.update(PREDS, TARGET)
     with pytest.raises(ValueError, match=r"^preds\b.*before, 3 channels, got 2 channels; .*reset"):

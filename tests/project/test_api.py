@@ -73,7 +73,7 @@ NAMES = [
     "wasserstein_matching_loss",
 ]
 ROOMS = {"losses", "metrics", "nn", "plot"}
-MODULES = ["BettiNumberLoss", "RTDLiteLoss", "SignatureLoss", "WassersteinMatchingLoss"]
+MODULES = ["BettiMatchingLoss", "BettiNumberLoss", "RTDLiteLoss", "SignatureLoss", "WassersteinMatchingLoss"]
 FUNCTIONS = ["betti_error", "betti_matching_error", "betti_matching_loss", "wasserstein_matching_loss"]
 OF_REPRESENTATIONS = ["rtd_lite", "signature_loss"]  # in `losses` only
 PICTURES = [
@@ -92,7 +92,7 @@ def test_snapshot_of_the_public_names() -> None:
     assert sorted(tl.__all__) == NAMES
     assert sorted(plot.__all__) == PICTURES
     assert sorted(nn.__all__) == ["Flat", "Gaussian", "Grid", "Line", "PersLay", "Power", "Tent"]
-    assert sorted(metrics.__all__) == ["BettiError"]
+    assert sorted(metrics.__all__) == ["BettiError", "BettiMatchingError"]
     assert sorted(losses.__all__) == sorted([*MODULES, *FUNCTIONS, *OF_REPRESENTATIONS])
     for name in NAMES:
         assert getattr(tl, name) is not None
@@ -220,38 +220,36 @@ def test_everything_after_the_nouns_is_keyword_only(function: str, expected: lis
 
 
 OF_MODULES = ["sigmoid=False", "softmax=False", "reduction='mean'"]
+OF_MASKS = [
+    "*",
+    "include_background=True",
+    "to_onehot_y=False",
+    *OF_MODULES,
+    "weight=None",
+    "dims=None",
+    "construction='T'",
+]
+OF_METRICS = [
+    "*",
+    "threshold=0.5",
+    "dims=None",
+    "construction='T'",
+    "num_classes=None",
+    "include_background=True",
+    "patch=None",
+    "patches=None",
+    "seed=0",
+]
 
 
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
         ("losses.BettiNumberLoss", ["components=1", "loops=0", "cavities=0", "*", *OF_MODULES]),
-        (
-            "losses.WassersteinMatchingLoss",
-            [
-                "*",
-                "include_background=True",
-                "to_onehot_y=False",
-                *OF_MODULES,
-                "weight=None",
-                "dims=None",
-                "construction='T'",
-            ],
-        ),
-        (
-            "metrics.BettiError",
-            [
-                "*",
-                "threshold=0.5",
-                "dims=None",
-                "construction='T'",
-                "num_classes=None",
-                "include_background=True",
-                "patch=None",
-                "patches=None",
-                "seed=0",
-            ],
-        ),
+        ("losses.WassersteinMatchingLoss", OF_MASKS),
+        ("losses.BettiMatchingLoss", [*OF_MASKS, "comparison='union'", "min_length=0.0"]),
+        ("metrics.BettiError", OF_METRICS),
+        ("metrics.BettiMatchingError", OF_METRICS),
         ("losses.signature_loss", ["first", "second"]),
         ("losses.rtd_lite", ["first", "second", "*", "quantile=0.9"]),
         ("losses.SignatureLoss", ["*", "reduction='mean'"]),

@@ -125,7 +125,7 @@ def induced_matching(
     _check_two(first, second)
     wanted = check_dims(dims, first)
     _check_matched_dims(wanted, first)
-    check_word("comparison", comparison, _COMPARISONS, remedy='"union" is that of the authors')
+    check_comparison(comparison)
     if torch.compiler.is_compiling():
         return _matching(_indices(first, second, wanted, comparison, backend), first, second, wanted)
     refuse_jit_trace()
@@ -134,6 +134,10 @@ def induced_matching(
             return _matching(_indices(first, second, wanted, comparison, backend), first, second, wanted)
     except RuntimeError as error:
         raise_memory_error(error, repr(first))
+
+
+def check_comparison(comparison: str) -> None:
+    check_word("comparison", comparison, _COMPARISONS, remedy='"union" is that of the authors')
 
 
 def _check_two(first: Filtration, second: Filtration) -> None:

@@ -4,11 +4,12 @@ with the checks that all share.
 
 from topolayer.losses.betti import betti_error
 from topolayer.losses.betti_matching import betti_matching_error, betti_matching_loss
-from topolayer.losses.modules import BettiNumberLoss, WassersteinMatchingLoss
+from topolayer.losses.modules import BettiMatchingLoss, BettiNumberLoss, WassersteinMatchingLoss
 from topolayer.losses.representations import RTDLiteLoss, SignatureLoss, rtd_lite, signature_loss
 from topolayer.losses.wasserstein import wasserstein_matching_loss
 
 __all__ = [
+    "BettiMatchingLoss",
     "BettiNumberLoss",
     "RTDLiteLoss",
     "SignatureLoss",

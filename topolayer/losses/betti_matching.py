@@ -67,11 +67,15 @@ def betti_matching_loss(
     found = check_prediction(prediction, region, ndim, dims)
     check_probabilities(found.values, given=prediction.dtype)
     truth = check_mask("target", target, found)
-    least = check_number("min_length", min_length, least=0, infinite=True, remedy="0 lets all bars count")
-    return matching_costs(found, truth, construction, comparison, as_compared(least, prediction.dtype))
+    least = as_compared(check_min_length(min_length), prediction.dtype)
+    return betti_matching_costs(found, truth, construction, comparison, least)
 
 
-def matching_costs(
+def check_min_length(min_length: float) -> float:
+    return check_number("min_length", min_length, least=0, infinite=True, remedy="0 lets all bars count")
+
+
+def betti_matching_costs(
     found: Prediction,
     truth: Tensor,
     construction: Literal["V", "T"],
@@ -79,7 +83,7 @@ def matching_costs(
     min_length: float,
 ) -> Tensor:
     """`betti_matching_loss` of what has been checked."""
-    matching = _matching(found, found.values, truth, construction, comparison)
+    matching = _matching(found, truth, construction, comparison)
     first, second, (i, j), (m, n) = matching.first, matching.second, matching.pairs, matching.essential
     counts = matching.unmatched_first & (first.lengths > min_length)
     matched = (first.births[i] - second.births[j]) ** 2 + (first.deaths[i] - second.deaths[j]) ** 2
@@ -140,7 +144,12 @@ def betti_matching_error(
     truth = check_mask("target", target, found)
     check_binary("target", truth)
     foreground = (found.values.detach().to(prediction.dtype) >= threshold).to(truth.dtype)
-    matching = _matching(found, foreground, truth, construction, "union")
+    return mismatches(found._replace(values=foreground), truth, construction)
+
+
+def mismatches(found: Prediction, truth: Tensor, construction: Literal["V", "T"]) -> Tensor:
+    """`betti_matching_error` of two sets that have been checked."""
+    matching = _matching(found, truth, construction, "union")
     first, second, (m, n) = matching.first, matching.second, matching.essential
     never = first.essential.births[m] != second.essential.births[n]
     alone = first.sum(matching.unmatched_first) + second.sum(matching.unmatched_second)
@@ -148,11 +157,7 @@ def betti_matching_error(
 
 
 def _matching(
-    found: Prediction,
-    values: Tensor,
-    truth: Tensor,
-    construction: Literal["V", "T"],
-    comparison: Literal["union", "intersection"],
+    found: Prediction, truth: Tensor, construction: Literal["V", "T"], comparison: Literal["union", "intersection"]
 ) -> InducedMatching:
     grid = partial(Cubical, ndim=found.ndim, construction=construction, superlevel=True, mask=found.region)
-    return induced_matching(grid(values), grid(truth), found.dims, comparison=comparison)
+    return induced_matching(grid(found.values), grid(truth), found.dims, comparison=comparison)

@@ -11,12 +11,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from topolayer._barcodes.matching import check_comparison
 from topolayer._barcodes.persistence import persistence
 from topolayer._barcodes.sums import longest_lengths, total_persistence
-from topolayer._checks import check_bool, check_finite, check_integer, check_number, floating
+from topolayer._checks import as_compared, check_bool, check_finite, check_integer, check_number, floating
 from topolayer._filtrations import Cubical
 from topolayer._filtrations.grids import check_construction
 from topolayer._tracing import untraced
+from topolayer.losses.betti_matching import betti_matching_costs, check_min_length
 from topolayer.losses.reductions import Reduction, check_reduction, reduced
 from topolayer.losses.segmentations import Prediction, check_mask, check_prediction, check_probabilities, one_hot
 from topolayer.losses.wasserstein import matching_costs
@@ -124,11 +126,12 @@ class _OfMasks(_OfChannels):
         if not self.include_background:
             found, truth = found._replace(values=found.values[:, 1:]), truth[:, 1:]
         weight = self._weight_of(truth.shape[1])
-        costs = self._costs(found, truth)
+        activated = self.sigmoid or self.softmax
+        costs = self._costs(found, truth, found.values.dtype if activated else input.dtype)
         return reduced(costs if weight is None else costs * weight.to(costs), self.reduction)
 
-    def _costs(self, found: Prediction, truth: Tensor) -> Tensor:
-        """(B, C) costs of probabilities (B, C, *grid) and their mask."""
+    def _costs(self, found: Prediction, truth: Tensor, given: torch.dtype) -> Tensor:
+        """(B, C) costs of probabilities (B, C, *grid), which came in the dtype `given`, and their mask."""
         raise NotImplementedError
 
     def _weight_of(self, classes: int) -> Tensor | None:
@@ -189,8 +192,74 @@ class WassersteinMatchingLoss(_OfMasks):
         tensor(0.2778, grad_fn=<MeanBackward0>)
     """
 
-    def _costs(self, found: Prediction, truth: Tensor) -> Tensor:
+    def _costs(self, found: Prediction, truth: Tensor, given: torch.dtype) -> Tensor:
         return matching_costs(found, truth, self.construction)
+
+
+class BettiMatchingLoss(_OfMasks):
+    """The Betti matching loss of Stucki, Paetzold, Shit, Menze and Bauer (2023), `betti_matching_loss`, as a module.
+
+    It knows where a feature is: a loop of the prediction is compared with the loop of the target around the same hole.
+    Called `(input, target)` like the losses of torch and MONAI. The options that MONAI's `DiceLoss` has too are named
+    as there and mean the same.
+
+    Args:
+        include_background: whether the first channel counts, which is the background's.
+        to_onehot_y: the target has labels of classes, which are made one-hot.
+        sigmoid: the input has logits, of which the sigmoid is taken.
+        softmax: the input has logits, of which the softmax over the channels is taken.
+        reduction: "mean" over images and channels, "sum", or "none" for `(B, C)` numbers. The mean of an empty batch
+            is 0.
+        weight: a factor for each class, >= 0, or one for all; without one for the background if that is not included.
+            The mean is divided by the number of images and channels, not by the weights.
+        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None is all of them.
+        construction: "T": the foreground is 8-connected and its holes 4-connected (26 and 6 in volumes). "V", that of
+            the published programs: 4 and 8.
+        comparison: "union", that of the authors, or "intersection", as in `induced_matching`.
+        min_length: bars of the prediction that are not matched and not longer than this cost nothing.
+
+    Raises:
+        TypeError, ValueError: an option is out of its range, or two exclude each other.
+
+    Example:
+        >>> import torch
+        >>> from topolayer.losses import BettiMatchingLoss
+        >>> loss = BettiMatchingLoss(sigmoid=True)
+        >>> logits, target = torch.zeros(2, 1, 8, 8, requires_grad=True), torch.ones(2, 1, 8, 8)
+        >>> loss(logits, target)  # the component is there, at 1/2 instead of 1
+        tensor(0.5000, grad_fn=<MeanBackward0>)
+    """
+
+    def __init__(
+        self,
+        *,
+        include_background: bool = True,
+        to_onehot_y: bool = False,
+        sigmoid: bool = False,
+        softmax: bool = False,
+        reduction: Reduction = "mean",
+        weight: float | Sequence[float] | Tensor | None = None,
+        dims: int | tuple[int, ...] | None = None,
+        construction: Literal["V", "T"] = "T",
+        comparison: Literal["union", "intersection"] = "union",
+        min_length: float = 0.0,
+    ) -> None:
+        super().__init__(
+            include_background=include_background,
+            to_onehot_y=to_onehot_y,
+            sigmoid=sigmoid,
+            softmax=softmax,
+            reduction=reduction,
+            weight=weight,
+            dims=dims,
+            construction=construction,
+        )
+        check_comparison(comparison)
+        self.comparison, self.min_length = comparison, check_min_length(min_length)
+
+    def _costs(self, found: Prediction, truth: Tensor, given: torch.dtype) -> Tensor:
+        least = as_compared(self.min_length, given)
+        return betti_matching_costs(found, truth, self.construction, self.comparison, least)
 
 
 class BettiNumberLoss(_OfChannels):

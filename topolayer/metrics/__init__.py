@@ -12,6 +12,6 @@ try:
 except ModuleNotFoundError as error:
     raise ImportError('topolayer.metrics needs torchmetrics: pip install "topolayer[metrics]"') from error
 
-from topolayer.metrics.betti import BettiError  # noqa: E402  (torchmetrics has to be importable)
+from topolayer.metrics.betti import BettiError, BettiMatchingError  # noqa: E402  (torchmetrics has to be importable)
 
-__all__ = ["BettiError"]
+__all__ = ["BettiError", "BettiMatchingError"]
