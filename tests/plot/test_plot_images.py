@@ -132,3 +132,68 @@ def test_many_activations_take_several_pairs_of_rows() -> None:
     pair = Figure().subplots(2)
     assert plot.activations({"x": -torch.ones(3, 4)}, axes=pair).shape == (2, 1)
     assert pair[0].images[0].get_array().tolist() == [[-1.0] * 4] * 3  # (H, W) is shown as it is
+
+
+# -- induced matchings
+
+# Two components and a loop around the hole in the middle; the component at the lower right corner is alone.
+FIRST = torch.tensor([[9.0, 8.0, 8.0, 0.0], [8.0, 2.0, 8.0, 0.0], [8.0, 8.0, 8.0, 1.0], [0.0, 0.0, 0.0, 6.0]])
+SECOND = torch.tensor([[7.0, 7.0, 7.0, 0.0], [7.0, 1.0, 7.0, 0.0], [7.0, 7.0, 8.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
+
+
+def matched(first: torch.Tensor = FIRST, second: torch.Tensor = SECOND, dims: Any = (0, 1)) -> tl.InducedMatching:
+    return tl.induced_matching(*(tl.Cubical(image, superlevel=True) for image in (first, second)), dims)
+
+
+def test_matched_features_have_one_number_and_others_are_crossed_out() -> None:
+    row = plot.matching(FIRST, SECOND, matched())
+    numbers = [[(text.get_text(), text.xy) for text in ax.texts] for ax in row]
+    assert numbers == [[("1", (0, 0)), ("2", (1, 1))], [("1", (2, 2)), ("2", (1, 1))]]  # the component, then the loop
+    crosses = [[place for place in points(ax) if len(place) == 1 and place[0] == (3, 3)] for ax in row]
+    assert list(map(len, crosses)) == [2, 0]  # black on white
+    colours = [[text.get_color() for text in ax.texts] for ax in row]
+    assert colours[0] == colours[1]
+    assert len(set(colours[0])) == 2
+    assert texts(row[0]) == ["$H_{0}$ matched", "$H_{1}$ matched", "never dies", "alone"]
+    for ax, image in zip(row, (FIRST, SECOND), strict=True):
+        assert torch.equal(torch.as_tensor(ax.images[0].get_array().data), image.double())
+        draw(ax)
+
+
+def test_a_matching_of_a_batch() -> None:
+    pair = torch.stack([FIRST, SECOND]), torch.stack([SECOND, FIRST])
+    whole = matched(*pair)
+    figure = Figure().subplots(1, 2)
+    row = plot.matching(*pair, whole, sample=1, k=1, axes=figure, legend=False)
+    assert row.tolist() == figure.tolist()
+    assert [[(text.get_text(), text.xy) for text in ax.texts] for ax in row] == [
+        [("1", (2, 2)), ("2", (1, 1))],
+        [("1", (0, 0)), ("2", (1, 1))],
+    ]
+    assert row[0].get_legend() is None
+    assert not any((3, 3) in place for place in points(row[1]))  # of the two components the shorter one is left out
+    empty = plot.matching(*pair, whole, sample=0, k=0, axes=Figure().subplots(1, 2))
+    assert [len(ax.texts) for ax in empty] == [0, 0]
+    many = [torch.rand(20, 20, generator=torch.Generator().manual_seed(seed)) for seed in (0, 0)]
+    assert not plot.matching(*many, matched(*many), axes=Figure().subplots(1, 2))[0].texts  # they would hide the image
+
+
+def test_matchings_that_cannot_be_drawn() -> None:
+    """Contract 9."""
+    whole = matched(FIRST[None], SECOND[None])
+    several = matched(*torch.rand(2, 3, 3, 3, generator=torch.Generator().manual_seed(0)), dims=0)
+    line = tl.induced_matching(*(tl.Freudenthal(image[0], ndim=1) for image in (FIRST, SECOND)))
+    cases: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
+        ((FIRST, SECOND, bars_of()), {}, TypeError, r"^matching\b.*InducedMatching.*Barcode; induced_matching"),
+        ((FIRST, SECOND[:3], whole), {}, ValueError, r"^second\b.*\(4, 4\).*\(3, 4\)"),
+        ((FIRST.tolist(), SECOND, whole), {}, TypeError, r"^first\b.*torch\.Tensor.*list"),
+        ((FIRST, SECOND, whole), {"k": -1}, ValueError, r"^k\b.*>= 0.*-1; None draws all"),
+        ((FIRST, SECOND, whole), {"sample": 1}, (ValueError, IndexError), "sample"),
+        ((FIRST, SECOND, line), {}, ValueError, r"^matching\b.*2D grids.*grid \(4,\)"),
+        ((FIRST, SECOND, whole), {"axes": Figure().subplots(1, 3)}, ValueError, r"^axes\b.*2 Axes"),
+    ]  # type: ignore[list-item]
+    for arguments, options, error, words in cases:
+        with pytest.raises(error, match=words):
+            plot.matching(*arguments, **options)
+    with pytest.raises(ValueError, match=r"^sample\b.*has 3"):
+        plot.matching(FIRST, SECOND, several)

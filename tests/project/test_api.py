@@ -82,6 +82,7 @@ PICTURES = [
     "betti_curve",
     "diagram",
     "landscape",
+    "matching",
     "pairs",
     "persistence_image",
     "superlevel_sets",

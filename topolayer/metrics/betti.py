@@ -82,6 +82,5 @@ class BettiMatchingError(OfMasks):
     """
 
     def _errors(self, found: Tensor, truth: Tensor, ndim: int, dims: int | tuple[int, ...]) -> Tensor:
-        return mismatches(
-            Prediction(found.to(truth.dtype), found.shape[:-ndim], ndim, dims, None), truth, self.construction
-        )
+        sets = Prediction(found.to(truth.dtype), None, ndim, dims, "preds")
+        return mismatches(sets, truth, self.construction)

@@ -15,6 +15,7 @@ except ModuleNotFoundError as error:
 from topolayer.plot.barcodes import barcode, diagram
 from topolayer.plot.curves import betti_curve, landscape, persistence_image
 from topolayer.plot.images import activations, pairs, superlevel_sets
+from topolayer.plot.matchings import matching
 
 __all__ = [
     "activations",
@@ -22,6 +23,7 @@ __all__ = [
     "betti_curve",
     "diagram",
     "landscape",
+    "matching",
     "pairs",
     "persistence_image",
     "superlevel_sets",

@@ -13,6 +13,7 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection, PolyCollection
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import AutoLocator
 from torch import Tensor
 
@@ -144,6 +145,23 @@ def array(name: str, tensor: object, *ndims: int) -> Array:
         raise ValueError(f"{name}: expected at least one entry, got shape {tuple(tensor.shape)}")
     check_finite(name, tensor)
     return numpy(tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor)
+
+
+def picture(name: str, image: object, barcode: Barcode, sample: int) -> Array:
+    """The pixels of a sample of a 2D grid, from the batch or as they are."""
+    shape = barcode.grid_shape
+    assert shape is not None
+    pixels = array(name, image)
+    if pixels.shape == (*barcode.batch_shape, *shape):
+        pixels = pixels.reshape(-1, *shape)[sample]
+    if pixels.shape not in (shape, (*shape, 3), (*shape, 4)):
+        raise ValueError(f"{name}: expected shape {shape} or {(*shape, 3)}, as the barcode has, got {pixels.shape}")
+    return pixels
+
+
+def halo(width: float) -> list[withStroke]:
+    """White around lines and numbers, so that they are seen on any image."""
+    return [withStroke(linewidth=width, foreground="white")]
 
 
 def curves(values: Tensor, name: str, grid: Tensor) -> tuple[Array, Array]:

@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap
-from matplotlib.patheffects import withStroke
 from torch import Tensor
 
 from topolayer._barcodes.barcode import Barcode
@@ -59,17 +58,13 @@ def pairs(
         raise ValueError(
             f"barcode: expected one of a 2D grid, got one of {got}; plot.diagram and plot.barcode draw any"
         )
-    pixels = _axes.array("image", image)
-    if pixels.shape == (*bars.batch_shape, *shape):
-        pixels = pixels.reshape(-1, *shape)[sample or 0]
-    if pixels.shape not in (shape, (*shape, 3), (*shape, 4)):
-        raise ValueError(f"image: expected shape {shape} or {(*shape, 3)}, as the barcode has, got {pixels.shape}")
+    pixels = _axes.picture("image", image, bars, sample or 0)
     ax = _axes.current(ax)
     ax.imshow(pixels, cmap="gray", interpolation="nearest")
     ends, births = _axes.numpy(bars.coordinates), _axes.numpy(bars.essential.coordinates)
     size = _axes.size_of(sum(group.kept for group in groups))
     width = 1.2 * (size / 30) ** 0.5
-    halo = [withStroke(linewidth=2 * width, foreground="white")]
+    halo = _axes.halo(2 * width)
     for group in groups:
         lines = ends[group.finite[: max(group.kept - len(group.essential), 0)]][:, :, ::-1]  # x is the column
         never = births[group.essential[: group.kept]][:, ::-1]
