@@ -24,12 +24,16 @@ CELL = re.compile(r"^```\{code-cell\}\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 
 
 def training() -> dict[str, Any]:
-    """What a reader of the README has already: a model with a layer `decoder`, data, a loss and an optimizer."""
+    """What readers of the README have already: a segmentation; a model with a layer `decoder`, data, an optimizer."""
     torch.manual_seed(0)
     model = nn.Sequential()
     model.add_module("decoder", nn.Conv2d(1, 4, 3))
     model.add_module("head", nn.Conv2d(4, 1, 1))
     return {
+        "logits": torch.randn(2, 3, 16, 16, requires_grad=True),
+        "labels": torch.randint(0, 3, (2, 16, 16)),
+        "cross_entropy": nn.functional.cross_entropy,
+        "tl": tl,
         "model": model,
         "loader": [(torch.rand(2, 1, 16, 16), torch.rand(2, 1, 14, 14))] * 2,
         "weight": 1e-5,
@@ -56,7 +60,7 @@ def run(code: str, page: str, names: dict[str, Any]) -> str:
 def test_the_code_of_the_readme() -> None:
     names = training()
     found = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert len(found) == 2
+    assert len(found) == 3
     for code, expected in found:
         assert run(code, "README.md", names) == expected
 
