@@ -1,4 +1,4 @@
-"""A training step in several processes, to be started by torchrun: see training.md, the page that runs it."""
+"""A training step in several processes, started by torchrun: training.md runs it."""
 
 import os
 
