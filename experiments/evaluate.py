@@ -23,7 +23,7 @@ import tyro
 from experiments.report import part_of
 from experiments.shared import console, report
 from experiments.shared.console import UserError, log
-from experiments.shared.files import environment, write_atomically, write_csv, write_json
+from experiments.shared.files import IMAGES, environment, write_atomically, write_csv, write_json
 
 PLACES = ("data", "root", "cache")  # options that say which images
 
@@ -76,7 +76,7 @@ def main(options: Options) -> None:
     reported = {score: run.reported[score] for score in scores if score in run.reported} if own else {}
     folder = options.out or options.run / "evaluation"
     pictures.showcase(folder, {run.arm: model.cpu()}, images, run.options)
-    write_csv(folder / "images.csv", [{"image": image} | row for image, row in zip(images.names, each, strict=True)])
+    write_csv(folder / IMAGES, each)
     write(folder, options, scores, reported, experiment.EXPERIMENT, len(images))
 
 

@@ -46,4 +46,5 @@ EXPERIMENT = Experiment(
     digits=4,
     goal="delta1",
     further=title_by_range,
+    blocks=20,
 )

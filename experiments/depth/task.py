@@ -207,14 +207,14 @@ def evaluated(config: Config, fabric: Fabric, model: nn.Module, images: DepthSet
     return task.evaluate()
 
 
-def of_each(config: Config, model: nn.Module, images: DepthSet) -> list[Row]:
+def of_each(config: Config, model: nn.Module, images: DepthSet) -> list[dict[str, Any]]:
     """The scores of each image."""
-    rows: list[Row] = []
+    rows: list[dict[str, Any]] = []
     for indices in torch.split(torch.arange(len(images)), 2 * config.batch_size):
         pictures, depths, known = images.batch(indices, next(model.parameters()).device)
         found = {name: values.tolist() for name, values in scores(model(pictures).float(), depths, known).items()}
         rows += [{name: values[place] for name, values in found.items()} for place in range(len(indices))]
-    return rows
+    return [{"image": name} | row for name, row in zip(images.names, rows, strict=True)]
 
 
 def train_run(run: Run[Config], data: tuple[DepthSet, DepthSet]) -> None:
@@ -228,7 +228,14 @@ def train_run(run: Run[Config], data: tuple[DepthSet, DepthSet]) -> None:
     steps = config.epochs * steps_per_epoch(len(train), config.batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(adjusted, lambda step: (1 + math.cos(math.pi * step / steps)) / 2)
     task.model, optimizer = fabric.setup(bare, adjusted)
-    run.finish(task, model=bare, optimizer=optimizer, schedule=schedule, examples=len(train))
+    run.finish(
+        task,
+        model=bare,
+        optimizer=optimizer,
+        schedule=schedule,
+        examples=len(train),
+        of_each=lambda: of_each(config, bare, val),
+    )
 
 
 def make_optimizer(config: Config, network: DepthNetwork) -> torch.optim.Optimizer:

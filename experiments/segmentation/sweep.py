@@ -21,6 +21,7 @@ import dataclasses
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import tyro
@@ -54,6 +55,8 @@ class Sweep(Config):
     """a sweep goes on with unfinished runs"""
     demo: tyro.conf.Fixed[bool] = False
     """it has no preset"""
+    protocol: tyro.conf.Fixed[Path | None] = None
+    """it comes before one, whose weights it chooses"""
     lambdas: tuple[float, ...] = (1e-6, 1e-5, 1e-4)
     """weights of the topological penalty, with each of --gradients"""
     gradients: tuple[Literal["critical", "region"], ...] = ("critical",)

@@ -31,13 +31,25 @@ from experiments.shared.scenes import scenes
 from experiments.shared.training import halvings, steps_per_epoch
 from experiments.shared.unet import EncoderUNet, UNet, seeded
 
-DISTURBED_SCORES = ("miou", "person_iou", "betti_error")
+DISTURBED_SCORES = ("miou", "person_iou", "betti_error", "matching_error")
 
 
 def squared_error(prediction: Tensor, mask: Tensor, reduction: Reduction) -> Tensor:
     """Eq. (2) between probabilities and a binary mask: per image the mean or the sum over pixels; mean over images."""
     squares = (prediction.float() - mask).square()
     return squares.mean() if reduction == "mean" else squares.sum((1, 2, 3)).mean()
+
+
+COMPONENTS = ("betti_error", "matching_error")
+
+
+def component_errors(prediction: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+    """By how much the number of components is wrong, and how many components of either have no partner in the other."""
+    seen = foreground(prediction).float()
+    return (
+        tl.betti_error(seen, masks, dims=0).float().flatten(),
+        tl.betti_matching_error(seen, masks, dims=0).float().flatten(),
+    )
 
 
 class Segmentation:
@@ -92,10 +104,10 @@ class Segmentation:
     def scores(self, images_of: ImageSet) -> Row:
         """Scores, loss and speckle on any set, shared by all processes.
 
-        The Betti error is that of dimension 0, the mean over images.
+        The Betti error and the Betti matching error are those of dimension 0, means over images.
         """
         score = SegmentationScore(self.fabric.device)
-        sums = torch.zeros(4, device=self.fabric.device)
+        sums = torch.zeros(5, device=self.fabric.device)
         mine = torch.arange(len(images_of))[self.fabric.global_rank :: self.fabric.world_size]
         for indices in torch.split(mine, 2 * self.batch_size):
             images, masks = images_of.batch(indices, self.fabric.device)
@@ -103,13 +115,13 @@ class Segmentation:
             score.update(prediction, masks)
             error = squared_error(prediction, masks, self.reduction)
             spots = speckle(self.activations[self.watched], k=self.k)
-            wrong = tl.betti_error(foreground(prediction).float(), masks, dims=0)
-            sums += torch.stack([error * len(indices), spots.sum(), wrong.sum(), error.new_tensor(len(indices))])
+            wrong = [found.sum() for found in component_errors(prediction, masks)]
+            sums += torch.stack([error * len(indices), spots.sum(), *wrong, error.new_tensor(len(indices))])
         self.activations.clear()
         if self.fabric.world_size > 1:
             sums = torch.as_tensor(self.fabric.all_reduce(sums, reduce_op="sum"))
         means = (sums[:-1] / sums[-1]).tolist()
-        return {**dict(zip(("val_mse", "val_speckle", "betti_error"), means, strict=True)), **score.compute()}
+        return {**dict(zip(("val_mse", "val_speckle", *COMPONENTS), means, strict=True)), **score.compute()}
 
 
 # --- a run and its data -----------------------------------------------------------------------------------------
@@ -195,18 +207,18 @@ def evaluated(config: Config, fabric: Fabric, model: nn.Module, images: ImageSet
     return task.evaluate() | closing(config, task)
 
 
-def of_each(config: Config, model: nn.Module, images: ImageSet) -> list[Row]:
+def of_each(config: Config, model: nn.Module, images: ImageSet) -> list[dict[str, Any]]:
     """The counts of pixels of each image, by truth and prediction, and its Betti error."""
-    rows: list[Row] = []
+    rows: list[dict[str, Any]] = []
     for indices in torch.split(torch.arange(len(images)), 2 * config.batch_size):
         pictures, masks = images.batch(indices, next(model.parameters()).device)
-        seen, truth = foreground(model(pictures)), masks > 0
-        wrong = tl.betti_error(seen.float(), masks, dims=0)
+        prediction = model(pictures).float()
+        seen, truth = foreground(prediction), masks > 0
         kinds = {"both": seen & truth, "predicted": seen & ~truth, "missed": ~seen & truth, "neither": ~seen & ~truth}
-        counts = {name: found.sum((1, 2, 3)).tolist() for name, found in kinds.items()}
-        for place, error in enumerate(wrong.flatten().tolist()):
-            rows.append({name: count[place] for name, count in counts.items()} | {"betti_error": error})
-    return rows
+        found = {name: kind.sum((1, 2, 3)).float() for name, kind in kinds.items()}
+        found |= dict(zip(COMPONENTS, component_errors(prediction, masks), strict=True))
+        rows += [{name: float(values[place]) for name, values in found.items()} for place in range(len(indices))]
+    return [{"image": name} | row for name, row in zip(images.names, rows, strict=True)]
 
 
 def groups(config: Config, network: UNet | EncoderUNet) -> list[dict[str, Any]]:
@@ -239,4 +251,5 @@ def train_run(run: Run[Config], data: tuple[ImageSet, ImageSet]) -> None:
         schedule=schedule,
         examples=len(train),
         closing=lambda: closing(config, task),
+        of_each=lambda: of_each(config, bare, val),
     )

@@ -28,6 +28,10 @@ class Experiment:
     `titles` are those of the scores, which are columns of the metrics, `further` gives titles to columns that `titles`
     cannot list beforehand, and None to all others. `goal` is the score by which one sees how many epochs an arm takes
     to where the baseline ends; higher is better.
+
+    Each run leaves numbers of each validation image behind. A score is the mean over the images of the column with its
+    name, or what `pooled` makes of the means of the columns. Images of one of the `blocks`, consecutive ones, resemble
+    each other; 0: each is by itself.
     """
 
     name: str
@@ -37,6 +41,8 @@ class Experiment:
     digits: int
     goal: str = ""
     further: Callable[[str], str | None] = lambda name: None
+    pooled: Mapping[str, Callable[[Mapping[str, Any]], Any]] = dataclasses.field(default_factory=dict)
+    blocks: int = 0
 
     def of(self, columns: Iterable[str]) -> Experiment:
         """This experiment with the titles of all scores among these columns, and of no others."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 Row = dict[str, float]
+IMAGES = "images.csv"  # in the folder of a run: numbers of each validation image
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:

@@ -196,7 +196,7 @@ def write(folder: Path, experiment: Experiment) -> list[dict[str, Any]]:
         f'to the arm "{BASELINE}" of the same seed, with Student\'s 95 % interval. Speckle: the topological penalty of '
         f"the layer on validation images, relative to its mean squared magnitude.\n"
     )
-    answers = conclusions.section(folder, runs)
+    answers = conclusions.section(folder, runs, experiment)
     write_atomically(folder / "results.md", markdown(texts) + "\n" + note + ("\n" + answers if answers else ""))
     write_csv(folder / "results.csv", [{name: _or_empty(value) for name, value in row.items()} for row in rows])
     histories = {row["arm"]: [run.history for run in runs if run.arm == row["arm"]] for row in rows}

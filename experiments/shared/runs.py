@@ -21,7 +21,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from experiments.shared import protocol, report
 from experiments.shared.console import Meter, UserError, log, stop_requests
-from experiments.shared.files import Row, environment, write_atomically, write_json
+from experiments.shared.files import IMAGES, Row, environment, write_atomically, write_csv, write_json
 from experiments.shared.lock import held
 from experiments.shared.options import Options, Settings, check_folders, common, processes, run_folder
 from experiments.shared.training import Task, Trainer, read_checkpoint, steps_per_epoch
@@ -84,11 +84,12 @@ class Run(Generic[Settings]):
         schedule: LRScheduler,
         examples: int,
         closing: Callable[[], Row] = dict,
+        of_each: Callable[[], list[dict[str, Any]]] = list,
     ) -> None:
         """Bring the run from its initial weights or its checkpoint to its ``summary.json``.
 
         `examples` is the number of training images. `closing` gives further scores of the trained network, which are
-        not worth computing after every epoch.
+        not worth computing after every epoch, and `of_each` numbers of each validation image.
         """
         options, fabric, folder = self.options, self.fabric, self.folder
         trainer = Trainer(
@@ -119,7 +120,9 @@ class Run(Generic[Settings]):
         model.eval()
         with torch.inference_mode():
             final = history[-1] | closing()
+            each = of_each() if fabric.is_global_zero else []
         if fabric.is_global_zero:
+            write_csv(folder / IMAGES, each)
             seconds = sum(row["seconds"] for row in history)
             images = sum(row["seconds"] * row["images_per_second"] for row in history)
             speed = {"training_seconds": round(seconds, 1), "images_per_second": round(images / seconds, 2)}

@@ -41,7 +41,8 @@ def test_a_runs_own_images_give_the_scores_that_it_reported(
 
 
 def test_counts_of_the_images_add_up_to_the_scores(train: Callable[..., Path], tmp_path: Path) -> None:
-    main(Options(train("none"), out=tmp_path / "out"))
+    run = train("none")
+    main(Options(run, out=tmp_path / "out"))
     with (tmp_path / "out" / "images.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["image"] for row in rows] == [f"scene {i} of seed 2" for i in range(3)]
@@ -52,7 +53,9 @@ def test_counts_of_the_images_add_up_to_the_scores(train: Callable[..., Path], t
     found = scores(torch.tensor([[neither, predicted], [missed, both]]))
     wanted = written(tmp_path / "out")["scores"]
     assert found["miou"] == pytest.approx(wanted["miou"])
-    assert np.mean([float(row["betti_error"]) for row in rows]) == pytest.approx(wanted["betti_error"])
+    for score in ("betti_error", "matching_error"):
+        assert np.mean([float(row[score]) for row in rows]) == pytest.approx(wanted[score])
+    assert (tmp_path / "out" / "images.csv").read_text() == (run / "images.csv").read_text()  # the run left it too
 
 
 def test_photographs_are_scored_by_a_network_of_scenes(

@@ -49,8 +49,11 @@ def test_a_class_that_is_nowhere_is_left_out() -> None:
     assert scores(torch.tensor([[8, 0], [0, 0]]))["miou"] == 100
 
 
-def test_the_betti_error_counts_components_of_the_prediction() -> None:
-    """Two and no person where there are one and two: the mean of 1 and 2. A network that fails predicts nobody."""
+def test_errors_count_components_of_the_prediction() -> None:
+    """Two and no person where there are one and two: the mean of 1 and 2. A network that fails predicts nobody.
+
+    One of the two is where the person is, so as many have no partner.
+    """
     masks = torch.zeros(2, 8, 8, dtype=torch.bool)
     masks[0, 1:4, 1:4] = masks[1, 0, 0] = masks[1, 5:, 5:] = True
     images = ImageSet(torch.zeros(2, 8, 8, 3, dtype=torch.uint8), masks, ("", ""), ("", ""))
@@ -69,7 +72,8 @@ def test_the_betti_error_counts_components_of_the_prediction() -> None:
 
     fabric = Fabric(accelerator="cpu", devices=1)
     task = Segmentation(fabric, Fixed(), images, images, None, watched="layer", k=1, reduction="mean", batch_size=2)
-    assert task.evaluate()["betti_error"] == 1.5
+    found = task.evaluate()
+    assert (found["betti_error"], found["matching_error"]) == (1.5, 1.5)
 
 
 def test_squared_error_is_a_mean_or_a_sum() -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from experiments import report as command
@@ -202,15 +203,37 @@ def test_the_report_answers_the_questions(folder: Path) -> None:
     assert "commit abc of 2026-12-01" in text and "### Stopping\n\nAfter four seeds." in text
     # Differences 1, 2, 1, 0: mean 1, deviation 0.8165; the 97.5 % point with 3 degrees of freedom is 3.1824.
     (line,) = [line for line in text.splitlines() if line.startswith("| **topology**")]
-    assert "| 4 of 4 | +1.00 [-0.30, +2.30] | 0.092 | ±3 | 0.0081 | smaller than 3 |" in line
+    assert "| 4 of 4 | +1.00 [-0.30, +2.30] |  | 0.092 | ±3 | 0.0081 | smaller than 3 |" in line
     (line,) = [line for line in text.splitlines() if line.startswith("| components")]
     assert "| below zero, smaller than 0.5 |" not in line and "smaller than 0.5" in line
     assert "`epochs = 2`" in text and '`layer = "dec2"`' in text
 
 
+def test_the_images_are_a_sample_too(folder: Path, written: Path) -> None:
+    """Of eight images half are covered by people; the arm finds all of them, or all but those of a quarter."""
+    end = protocol.read(written).endpoints[0]
+    assert conclusions.over_images(folder, end, EXPERIMENT) is None
+    rng = np.random.default_rng(0)
+    for seed in range(4):
+        for arm in ("none", "topology"):
+            missed = rng.permutation([5] * 2 + [0] * 6) if arm == "none" else np.zeros(8)
+            rows = [
+                {"image": i, "both": 50 - m, "missed": m, "predicted": 0, "neither": 50, "betti_error": m}
+                for i, m in enumerate(missed.tolist())
+            ]
+            write_csv(folder / f"seed{seed}-{arm}" / "images.csv", rows)
+    low, high = conclusions.over_images(folder, end, EXPERIMENT) or (0, 0)
+    wanted = 100 - 100 * (390 / 400 + 400 / 410) / 2  # of all counts together
+    assert 0 < low < wanted < high < 3 * wanted
+    found = conclusions.over_images(folder, protocol.read(written).endpoints[1], EXPERIMENT)
+    assert found is not None and found[0] < -10 / 8 < found[1]  # a mean over the images
+    report.write(folder, EXPERIMENT)
+    assert f"[+{low:.2f}, +{high:.2f}]" in (folder / "results.md").read_text()
+
+
 def test_runs_without_a_protocol_answer_nothing(folder: Path) -> None:
     (folder / "config.json").write_text("{}")
-    assert conclusions.section(folder, report.finished_runs(folder)) == ""
+    assert conclusions.section(folder, report.finished_runs(folder), EXPERIMENT) == ""
     with pytest.raises(UserError, match="runs without a protocol"):
         command.show_variances([folder])
 

@@ -243,7 +243,7 @@ def test_disturbed_images_are_scored_once_at_the_end(
     """And the same however the run came to its end."""
     folder = train("none", noise=0.2, blur=1.5)
     final = json.loads((folder / "summary.json").read_text())["final"]
-    disturbed = {f"{score}_{kind}" for score in ("miou", "person_iou", "betti_error") for kind in ("noise", "blur")}
+    disturbed = {f"{score}_{kind}" for score in task.DISTURBED_SCORES for kind in ("noise", "blur")}
     assert disturbed < final.keys() and not disturbed & read_csv(folder / "metrics.csv")[-1].keys()
     (folder / "summary.json").unlink()
     scored: list[ImageSet] = []
