@@ -256,6 +256,38 @@ STARS: list[Problem] = [
 ]
 
 
+def _listed(
+    name: str,
+    simplices: Sequence[Sequence[int]],
+    values: Sequence[float],
+    finite: Sequence[tuple[int, float, float]],
+    essential: Sequence[tuple[int, float]],
+) -> Problem:
+    """A value for each of the simplices, which come by dimension."""
+
+    def compute(entries: Any) -> Bars:
+        return reference.reduce(reference.alpha(simplices, entries), entries)
+
+    def make(entries: Tensor) -> Any:
+        return tl.Simplicial(entries, star_tensor(simplices))
+
+    dims = tuple(range(max(map(len, simplices))))
+    return Problem(name, make, compute, [float(v) for v in values], tuple(finite), tuple(essential), dims)
+
+
+_FOUR = [[0], [1], [2], [3]]
+_DISC = [*_FOUR, *CYCLE, [0, 2], [0, 1, 2], [2, 3, 0]]
+LISTED: list[Problem] = [
+    _listed("listed-point", [[7]], [2], [], [(0, 2)]),
+    _listed("listed-points", _FOUR, [1, 0, 1, 3], [], [(0, 0), (0, 1), (0, 1), (0, 3)]),
+    _listed(
+        "listed-weights", [*_FOUR, *CYCLE], [0] * 4 + [4, 1, 3, 2], [(0, 0, d) for d in (1, 2, 3)], [(0, 0), (1, 4)]
+    ),
+    _listed("listed-constant", _DISC, [5] * 11, [], [(0, 5)]),
+    _listed("listed-disc", _DISC, [0] * 4 + [1, 1, 1, 2, 3, 4, 6], [*[(0, 0, 1)] * 3, (1, 2, 6), (1, 3, 4)], [(0, 0)]),
+]
+
+
 def circle_matrix(n: int) -> list[list[float]]:
     """Distances of n points spread evenly on the unit circle, equal where they are equal."""
     return [[2 * math.sin(math.pi * min((i - j) % n, (j - i) % n) / n) for j in range(n)] for i in range(n)]
@@ -353,4 +385,4 @@ ALPHA: list[Problem] = [
     ),
 ]
 
-PROBLEMS = GRIDS + STARS + RIPS + ALPHA
+PROBLEMS = GRIDS + STARS + LISTED + RIPS + ALPHA

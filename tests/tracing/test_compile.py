@@ -282,6 +282,12 @@ def star(x: Tensor) -> Tensor:
     return tl.total_persistence(tl.persistence(tl.LowerStar(x[:6, 0], path)), k=1)
 
 
+def weighted_path(x: Tensor) -> Tensor:
+    path = torch.stack([torch.arange(5), torch.arange(1, 6)], dim=1)
+    values = torch.cat([x[:6, 0], x[:6, 0][path].amax(dim=1) + x[:5, 1].abs()])
+    return tl.total_persistence(tl.persistence(tl.Simplicial(values, [torch.arange(6)[:, None], path])), k=1)
+
+
 def on_a_grid(x: Tensor) -> Tensor:
     """That a grid is finite is looked at between two graphs."""
     barcode, grid = tl.persistence(tl.Freudenthal(x), (0, 1)), torch.linspace(-1, 1, 5, dtype=x.dtype)
@@ -303,7 +309,17 @@ def simplified_star(x: Tensor) -> Tensor:
 
 @pytest.mark.parametrize(
     "function",
-    [rips, rips_of_points, thresholds_in_half_precision, alpha, star, on_a_grid, error_and_curve, simplified_star],
+    [
+        rips,
+        rips_of_points,
+        thresholds_in_half_precision,
+        alpha,
+        star,
+        weighted_path,
+        on_a_grid,
+        error_and_curve,
+        simplified_star,
+    ],
     ids=lambda f: f.__name__,
 )
 def test_other_filtrations_and_grids_break_the_graph(function: Function) -> None:

@@ -42,6 +42,13 @@ def distances(points: Tensor) -> Tensor:
     return torch.where(torch.eye(len(points), dtype=torch.bool), 0, apart)
 
 
+def weighted_ring(points: Tensor) -> tl.Simplicial:
+    """Vertices of a ring at one coordinate of the points, each edge later than both ends by the other one."""
+    ends = points[:, 0][RING]
+    values = torch.cat([points[:, 0], ends.amax(dim=1) + points[:, 1]])
+    return tl.Simplicial(values, [torch.arange(9)[:, None], RING])
+
+
 LOSSES: dict[str, tuple[Loss, Tensor]] = {
     "native": (lambda v: squares(bars(v, backend="native")), GRID),
     "native, ties": (lambda v: squares(bars(v.repeat(1, 1, 2), backend="native")), GRID),
@@ -55,6 +62,7 @@ LOSSES: dict[str, tuple[Loss, Tensor]] = {
     "mask": (lambda v: squares(tl.persistence(tl.Freudenthal(v, mask=v > 0.3), (0, 1))), GRID),
     "few_maxima of a region": (lambda v: tl.few_maxima(v[None], k=1, region=v[None, :1] > 0.2).sum(), GRID),
     "LowerStar": (lambda v: squares(tl.persistence(tl.LowerStar(v, RING), (0, 1))), CLOUD.T),
+    "Simplicial": (lambda v: squares(tl.persistence(weighted_ring(v), (0, 1))), CLOUD),
     "Rips": (lambda v: squares(tl.persistence(tl.Rips(distances(v)), (0, 1))), CLOUD),
     "from_points": (lambda v: squares(tl.persistence(tl.Rips.from_points(v), (0, 1))), CLOUD),
     "from_points, p=3": (lambda v: squares(tl.persistence(tl.Rips.from_points(v, p=3))), CLOUD),

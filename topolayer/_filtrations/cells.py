@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from torch import Tensor
 
 from topolayer._filtrations.simplices import Indices, Simplices, freudenthal_simplices
+from topolayer._tracing import to_numpy
 
 
 class Grid(NamedTuple):
@@ -53,4 +54,4 @@ Cells: TypeAlias = Grid | VertexComplex | SimplexComplex | CliqueComplex
 
 
 def as_arrays(simplices: Iterable[Tensor]) -> list[Simplices]:
-    return [rows.cpu().long().contiguous().numpy() for rows in simplices]
+    return [to_numpy(rows.cpu().long().contiguous()) for rows in simplices]

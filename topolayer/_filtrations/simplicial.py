@@ -15,7 +15,7 @@ from topolayer._checks import check_bool, check_filtered_complex, check_finite
 from topolayer._filtrations.base import Filtration
 from topolayer._filtrations.cells import SimplexComplex, as_arrays
 from topolayer._filtrations.simplices import Indices
-from topolayer._tracing import refuse_jit_trace, refuse_without_numbers
+from topolayer._tracing import refuse_jit_trace, refuse_without_numbers, untraced
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -78,6 +78,7 @@ class Simplicial(Filtration):
         return len(self.simplices) - 1
 
 
+@untraced
 def _facets(simplices: tuple[Tensor, ...]) -> list[Indices]:
     """Where the facets of edges, triangles, ... are among the simplices of one dimension less, in a row for each."""
     given = as_arrays(simplices)
@@ -118,6 +119,7 @@ def _refuse_without(face: Indices, simplex: Indices, row: int, dimension: int) -
     )
 
 
+@untraced
 def _check_monotone(values: Tensor, simplices: Sequence[Tensor], facets: list[Indices], superlevel: bool) -> None:
     """Refuses values with which a simplex enters before a face of it."""
     first_of_faces, first = 0, len(simplices[0])
