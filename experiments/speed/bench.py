@@ -14,7 +14,7 @@ from experiments.shared.console import Meter, UserError, log, stop_requests
 from experiments.speed import report
 from experiments.speed.config import NATURAL, Config
 from experiments.speed.contenders import Contender, assemble
-from experiments.speed.inputs import Input, distances, make, missing, parse
+from experiments.speed.inputs import Input, distances, make, missing, parse, prediction_and_target
 from experiments.speed.measure import Effort, Times, heed, measure
 from experiments.speed.memory import peak_per_pixel
 from experiments.speed.step import DEMO, PAPER, Share, share
@@ -76,6 +76,11 @@ def prepare(config: Config) -> list[Input]:
         Input("penalty", size, kind, make(kind, parse(size, 4, leading=2)))
         for size in config.activations
         for kind in natural
+    ]
+    inputs += [
+        Input("matching", size, kind, prediction_and_target(kind, size))
+        for size in config.matchings
+        for kind in ("mask", "noise")
     ]
     if config.batches:
         inputs.append(Input("hashing", "16x1048576", "bytes", torch.zeros(16, 1 << 20, dtype=torch.uint8)))

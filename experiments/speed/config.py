@@ -36,6 +36,8 @@ class Config:
     """what one thread and two are compared on, SAMPLESxHEIGHTxWIDTH"""
     activations: tuple[str, ...] = ("1x1x24x32", "16x1x96x128", "16x64x48x64")
     """what few_maxima is applied to, SAMPLESxCHANNELSxHEIGHTxWIDTH"""
+    matchings: tuple[str, ...] = ("8x1x64x64", "256x256", "512x512", "48x48x48", "96x96x96")
+    """what the Betti matching loss is computed on: images, volumes or SAMPLESxCHANNELSxHEIGHTxWIDTH"""
     memory: str = "2048x2048"
     """image whose peak of memory is measured; empty: none"""
     steps: int = 3
@@ -60,6 +62,7 @@ QUICK = Config(
     points=(200,),
     batches=("16x96x128",),
     activations=("1x1x24x32", "16x1x96x128"),
+    matchings=("8x1x64x64", "24x24x24"),
     memory="384x512",
     rounds=5,
     limit=0.5,

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 import topolayer as tl
-from experiments.speed.inputs import Job, distances, make
+from experiments.speed.inputs import Job, distances, make, prediction_and_target
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,33 @@ def topolayer_() -> list[Contender]:
         sums = functools.partial(hash_rows, threads=threads)
         found.append(Contender(name, "hashing", sums, len, "none", "SHA-256 of every row", threads=threads))
     return found
+
+
+def matchings() -> list[Contender]:
+    """The parts of Betti matching, in the grid V and all dimensions."""
+
+    def grids(both: Tensor) -> tuple[tuple[int, ...], list[tl.Cubical]]:
+        ndim = both.ndim - 3
+        return tuple(range(ndim)), [tl.Cubical(values, ndim=ndim, superlevel=True) for values in (*both, both.amax(0))]
+
+    def three(both: Tensor) -> list[tl.Barcode]:
+        dims, filtrations = grids(both)
+        return [tl.persistence(filtration, dims) for filtration in filtrations]
+
+    def matching(both: Tensor) -> tl.InducedMatching:
+        dims, (first, second, _) = grids(both)
+        return tl.induced_matching(first, second, dims)
+
+    def loss(both: Tensor) -> Tensor:
+        function = functools.partial(tl.betti_matching_loss, construction="V", ndim=both.ndim - 3)
+        return backward(lambda prediction: function(prediction, both[1]), both[0].clone())
+
+    parts = "of prediction, target and the larger of both"
+    return [
+        Contender("betti_matching_loss", "matching", loss, float, "V", "the loss and its gradient"),
+        Contender("induced_matching", "matching", matching, lambda m: m.pairs.shape[1], "V", "barcodes and matching"),
+        Contender("three barcodes", "matching", three, lambda b: len(b[0]), "V", f"`persistence` {parts}"),
+    ]
 
 
 def backward(penalty: Callable[[Tensor], Tensor], activation: Tensor) -> Tensor:
@@ -268,6 +295,18 @@ def torch_topological_() -> list[Contender]:
     ]
 
 
+def topolosses_() -> list[Contender]:
+    import_module("topolayer.metrics.torchvision").import_torchvision()  # which it imports
+    make_loss = import_module("topolosses.losses").BettiMatchingLoss
+    criterion = make_loss(use_base_loss=False, alpha=1.0, include_background=True)
+
+    def loss(both: Tensor) -> Tensor:
+        return backward(lambda prediction: criterion(prediction, both[1]), both[0].clone())
+
+    returns = "BettiMatchingLoss and its gradient; bars that never die are left out"
+    return [Contender("topolosses", "matching", loss, float, "V", returns)]
+
+
 def topologylayer_() -> list[Contender]:
     make_layer = import_module("topologylayer.nn").LevelSetLayer2D
 
@@ -302,13 +341,14 @@ def finite(bars: Any) -> int:
 
 # By the name of the distribution that a version is asked of.
 LOADERS: dict[str, Callable[[], list[Contender]]] = {
-    "topolayer": topolayer_,
+    "topolayer": lambda: [*topolayer_(), *matchings()],
     "gudhi": gudhi_,
     "cripser": cripser_,
     "oineus": oineus_,
     "ripser": ripser_,
     "redzed-tda": redzed_,
     "persist0-tda": persist0_,
+    "topolosses": topolosses_,
     "torch-topological": torch_topological_,
     "topologylayer": topologylayer_,
 }
@@ -318,6 +358,8 @@ def tiny(job: Job) -> Tensor:
     """An input on which any contender is done in no time."""
     if job == "distances":
         return distances(8)
+    if job == "matching":
+        return prediction_and_target("mask", "9x10")
     shapes = {"image": (8, 9), "volume": (8, 8, 8), "penalty": (2, 1, 8, 9), "batch": (2, 8, 9), "hashing": (2, 8)}
     return make("noise", shapes[job], ndim=3 if job == "volume" else 2)
 

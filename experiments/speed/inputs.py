@@ -20,7 +20,7 @@ from experiments.speed.config import Kind, VolumeKind
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
-Job = Literal["image", "volume", "distances", "penalty", "batch", "hashing"]
+Job = Literal["image", "volume", "distances", "penalty", "matching", "batch", "hashing"]
 
 SMALLEST = 8  # pixels on a side: below it a spiral has no turns, and packages have code of their own
 
@@ -73,6 +73,20 @@ def make(kind: Kind | VolumeKind, shape: Shape, *, ndim: int = 2) -> Tensor:
 
 
 _SIGMAS = {"smooth": 3, "smooth 2": 2, "smooth 4": 4}
+
+
+def prediction_and_target(kind: Literal["mask", "noise"], size: str) -> Tensor:
+    """(2, samples, channels, *grid): smoothed noise, from 0 to 1, and a mask of large blobs; or two images of noise."""
+    axes = size.count("x") + 1
+    grid = parse(size, axes, leading=2 if axes == 4 else 0)
+    shape, ndim = (grid, 2) if axes == 4 else ((1, 1, *grid), axes)
+    one, other = (np.random.default_rng(seed).random(shape, dtype=np.float32) for seed in (0, 1))
+    if kind == "mask":
+        own = tuple(range(-ndim, 0))
+        one, other = gaussian_filter(one, 2, axes=own), gaussian_filter(other, min(shape[-ndim:]) / 20, axes=own)
+        one = (one - one.min()) / (one.max() - one.min())
+        other = (other > np.quantile(other, 0.7)).astype(np.float32)
+    return torch.from_numpy(np.stack([one, other]))
 
 
 def distances(points: int) -> Tensor:

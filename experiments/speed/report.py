@@ -27,6 +27,7 @@ TITLES: dict[Job, str] = {
     "volume": "Volumes",
     "distances": "Rips, from distances",
     "penalty": "`few_maxima`, forward and backward",
+    "matching": "A prediction and its target: Betti matching",
     "batch": "One thread and two",
     "hashing": "One thread and two on something that shares nothing",
 }

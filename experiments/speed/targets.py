@@ -35,6 +35,17 @@ LOOPS: tuple[tuple[str, VolumeKind, float], ...] = (
 )
 
 
+# How many times as fast the Betti matching loss is to be, forward and backward.
+MATCHINGS = (
+    ("8x1x64x64", "mask", 8),
+    ("256x256", "mask", 12),
+    ("512x512", "mask", 18),
+    ("512x512", "noise", 12),
+    ("48x48x48", "mask", 15),
+    ("96x96x96", "mask", 40),
+)
+
+
 @dataclass(frozen=True)
 class Verdict:
     """A row of the table. `met` is None where nothing was measured, and `measured` says why."""
@@ -91,6 +102,18 @@ def verdicts(results: Results) -> list[Verdict]:
                 f"H0, H1 and H2, {size}, {kind}, Cubical V", "`cripser.computePH(maxdim=2)`", least,
             )
             for size, kind, least in LOOPS
+        ),
+        *(
+            _least(
+                dict(_ratios(times, "matching", [size], "betti_matching_loss", "topolosses", [kind])),
+                f"`betti_matching_loss` forward + backward, all dimensions, {size}, {kind}",
+                "topolosses' `BettiMatchingLoss`", least,
+            )
+            for size, kind, least in MATCHINGS
+        ),
+        _most(
+            dict(_ratios(times, "matching", sizes(times, "matching"), "three barcodes", "induced_matching", ["mask"])),
+            "`induced_matching`, masks", "the barcodes of both and of their union", 1.6, times_,
         ),
     ]  # fmt: skip
 

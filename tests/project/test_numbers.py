@@ -56,6 +56,8 @@ REALS: dict[str, tuple[Callable[[Any], Tensor], float]] = {
     "sigma": (lambda x: tl.persistence_image(_barcode(), GRID, GRID, sigma=x), 0.25),
     "threshold of simplify": (lambda x: tl.simplify(tl.Freudenthal(IMAGES), threshold=x), 0.25),
     "threshold of Rips": (lambda x: _lengths(tl.persistence(tl.Rips(torch.tensor(SQUARE), threshold=x))), 1),
+    "threshold of betti_matching_error": (lambda x: tl.betti_matching_error(IMAGES, IMAGES > 0.5, threshold=x), 0.25),
+    "min_length": (lambda x: tl.betti_matching_loss(IMAGES, IMAGES > 0.5, min_length=x), 0.25),
     "threshold of betti_error": (lambda x: tl.betti_error(IMAGES, IMAGES > 0.5, threshold=x), 0.25),
     "order": (lambda x: tl.wasserstein(_barcode(), _barcode(superlevel=False), order=x), 2),
     "norm": (lambda x: tl.wasserstein(_barcode(), _barcode(), norm=x), 2),

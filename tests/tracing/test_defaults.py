@@ -106,6 +106,8 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], Tensor]] = {
     "wasserstein": (lambda x: tl.wasserstein(bars(x), bars(OTHER), norm=2), IMAGES),
     "bottleneck": (lambda x: tl.bottleneck(bars(x), bars(OTHER[0])), IMAGES),
     "sliced_wasserstein": (lambda x: tl.sliced_wasserstein(bars(x), bars(OTHER[0])), IMAGES),
+    "betti_matching_error": (lambda x: tl.betti_matching_error(x, MASK) * x.sum(), IMAGES),
+    "betti_matching_loss": (lambda x: tl.betti_matching_loss(x, MASK), IMAGES),
     "wasserstein_matching_loss": (lambda x: tl.wasserstein_matching_loss(x, MASK), IMAGES),
 }  # fmt: skip
 

@@ -192,6 +192,8 @@ GRID = torch.linspace(-1, 1, 5)
 OF_NUMBERS: dict[str, Callable[[Tensor, tl.Barcode], Tensor]] = {
     "wasserstein_matching_loss": lambda x, _: tl.wasserstein_matching_loss(x.sigmoid(), MASK),
     "betti_error": lambda x, _: tl.betti_error(x.sigmoid(), MASK),
+    "betti_matching_loss": lambda x, _: tl.betti_matching_loss(x.sigmoid(), MASK),
+    "betti_matching_error": lambda x, _: tl.betti_matching_error(x.sigmoid(), MASK),
     "wasserstein": lambda _, bars: tl.wasserstein(bars, bars),
     "bottleneck": lambda _, bars: tl.bottleneck(bars, bars),
     "sliced_wasserstein": lambda _, bars: tl.sliced_wasserstein(bars, bars),

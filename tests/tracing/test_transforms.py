@@ -75,6 +75,8 @@ LOSSES: dict[str, tuple[Loss, Tensor]] = {
     "sliced_wasserstein": (lambda v: tl.sliced_wasserstein(bars(v), bars(GRID.flip(0))).square().sum(), GRID),
     "bottleneck": (lambda v: tl.bottleneck(bars(v), bars(GRID.flip(0))).sum(), GRID),
     "wasserstein_matching_loss": (lambda v: tl.wasserstein_matching_loss(v, GRID.flip(1) > 0.5).sum(), GRID),
+    "betti_matching_loss": (lambda v: tl.betti_matching_loss(v, GRID.flip(1) > 0.5).sum(), GRID),
+    "betti_matching_loss of two": (lambda v: tl.betti_matching_loss(v, GRID.flip(1), min_length=0.1).sum(), GRID),
     "silhouette": (lambda v: tl.silhouette(bars(v), AXIS).square().sum(), GRID),
     "longest_lengths": (lambda v: tl.longest_lengths(bars(v), 3).square().sum(), GRID),
     "betti_numbers": (lambda v: tl.betti_numbers(bars(v), AXIS, softness=0.1).square().sum(), GRID),

@@ -350,6 +350,7 @@ def tiny(tmp_path: Path) -> Config:
         points=(8,),
         batches=("2x8x9",),
         activations=("1x1x8x9",),
+        matchings=("2x1x8x9", "8x8x8"),
         memory="",
         steps=1,
         quick=True,
