@@ -33,6 +33,7 @@ from topolayer._barcodes.extended import ExtendedBarcode, extended_persistence
 from topolayer._barcodes.extrema import few_extrema
 from topolayer._barcodes.matching import InducedMatching, induced_matching
 from topolayer._barcodes.persistence import persistence
+from topolayer._barcodes.representatives import representatives
 from topolayer._barcodes.simplify import simplify
 from topolayer._barcodes.sums import algebraic, length_weights, longest_lengths, persistent_entropy, total_persistence
 from topolayer._barcodes.vectors import betti_numbers, landscape, persistence_image, silhouette
@@ -87,6 +88,7 @@ __all__ = [
     "persistent_entropy",
     "probe",
     "register_backend",
+    "representatives",
     "silhouette",
     "simplify",
     "sliced_wasserstein",

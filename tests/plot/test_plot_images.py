@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 import topolayer as tl
@@ -43,6 +44,28 @@ def test_pairs_are_where_bars_are_born_and_die(superlevel: bool, k: int | None) 
     assert texts(ax) == ["$H_{0}$ is born", "$H_{1}$ is born", "dies", "is born, never dies"]
     draw(ax)
     assert ax.get_xlim() == (-0.5, 9.5) and ax.get_ylim() == (6.5, -0.5)
+
+
+@pytest.mark.parametrize("k", [None, 2])
+def test_representatives_are_coloured_by_dimension(k: int | None) -> None:
+    images = torch.rand(2, 8, 9, generator=torch.Generator().manual_seed(3))
+    filtration = tl.Cubical(images, superlevel=True)
+    barcode = tl.persistence(filtration, (0, 1))
+    for dim in (0, 1):
+        ax = plot.representatives(filtration, barcode.select(dim=dim), sample=1, k=k, ax=Figure().subplots())
+        image, overlay = (np.asarray(shown.get_array()) for shown in ax.images)
+        assert np.array_equal(image, images[1].double().numpy())
+        chosen = (barcode.sample == 1) & (barcode.dims == dim) & (barcode.ranks < (99 if k is None else k))
+        cells = tl.representatives(filtration, barcode, chosen)
+        expected = torch.zeros(144, dtype=torch.bool).index_fill(0, torch.cat(cells), True)[72:].view(8, 9)
+        assert np.array_equal(overlay[..., 3] > 0, expected.numpy())
+        assert {tuple(pixel) for pixel in overlay[overlay[..., 3] > 0].round(2)} == {
+            tuple(np.round(to_rgba(("#D55E00", "#004C7F")[dim], 0.6), 2))
+        }
+    with pytest.raises(ValueError, match="filtration: expected one of 2D images"):
+        plot.representatives(
+            tl.Freudenthal(images[0], ndim=1), tl.persistence(tl.Freudenthal(images[0], ndim=1)), sample=0
+        )
 
 
 def test_pairs_on_a_batch_and_on_a_photograph() -> None:

@@ -63,6 +63,7 @@ NAMES = [
     "persistent_entropy",
     "probe",
     "register_backend",
+    "representatives",
     "silhouette",
     "simplify",
     "sliced_wasserstein",
@@ -85,6 +86,7 @@ PICTURES = [
     "matching",
     "pairs",
     "persistence_image",
+    "representatives",
     "superlevel_sets",
 ]
 
@@ -193,6 +195,7 @@ def test_importing_warns_of_nothing() -> None:
     {
         "persistence": ["filtration", "dims"],
         "extended_persistence": ["filtration"],
+        "representatives": ["filtration", "barcode", "which"],
         "simplify": ["filtration"],
         "algebraic": ["barcode"],
         "total_persistence": ["barcode"],

@@ -10,8 +10,9 @@ import topolayer as tl
 from topolayer import losses, metrics, nn
 
 from ..helpers.bad_inputs import BARCODES, FILTRATIONS, LAYERS, MATCHINGS, WITHOUT_INPUT, Bad
+from ..helpers.bad_learning import LEARNING
 
-TABLE = [*FILTRATIONS, *BARCODES, *MATCHINGS, *LAYERS]
+TABLE = [*FILTRATIONS, *BARCODES, *MATCHINGS, *LAYERS, *LEARNING]
 
 
 @pytest.mark.parametrize("bad", TABLE, ids=lambda bad: f"{bad.name}-{bad.argument}-{bad.came}")

@@ -14,7 +14,7 @@ except ModuleNotFoundError as error:
 
 from topolayer.plot.barcodes import barcode, diagram
 from topolayer.plot.curves import betti_curve, landscape, persistence_image
-from topolayer.plot.images import activations, pairs, superlevel_sets
+from topolayer.plot.images import activations, pairs, representatives, superlevel_sets
 from topolayer.plot.matchings import matching
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "matching",
     "pairs",
     "persistence_image",
+    "representatives",
     "superlevel_sets",
 ]

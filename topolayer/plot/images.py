@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import ListedColormap, to_rgba
 from torch import Tensor
 
 from topolayer._barcodes.barcode import Barcode
 from topolayer._barcodes.persistence import persistence
-from topolayer._checks import check_bool
-from topolayer._filtrations import Freudenthal
+from topolayer._barcodes.representatives import representatives as _representatives
+from topolayer._checks import came, check_bool
+from topolayer._filtrations import Filtration, Freudenthal
 from topolayer.plot import axes as _axes
 from topolayer.plot.axes import Array
 from topolayer.plot.barcodes import diagram
@@ -79,6 +82,58 @@ def pairs(
     ax.set_axis_off()
     if legend:
         _axes.legend(ax, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=4, columnspacing=1.2)
+    return ax
+
+
+def representatives(
+    filtration: Filtration,
+    barcode: Barcode,
+    *,
+    sample: int | None = None,
+    k: int | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """What the bars of an image stand for, over the image: the pixels of components, and the loops around holes.
+
+    They are those of `topolayer.representatives`, coloured by dimension; small ones lie above large ones. Bars that
+    never die have none.
+
+    Args:
+        filtration: of 2D images.
+        barcode: of `persistence(filtration)`, any dimensions, all of it or a part.
+        sample: flat batch index of the sample to draw; needed where there are several.
+        k: draw no more than the k longest bars of each dimension, those that never die counted.
+        ax: where to draw, the current axes if None; returned.
+
+    Raises:
+        TypeError, ValueError: an argument is of another type or out of its range; several samples and none chosen; the
+            filtration is not one of images, or the barcode of another one.
+
+    Example:
+        >>> import torch, topolayer as tl
+        >>> from topolayer import plot
+        >>> filtration = tl.Cubical(torch.rand(32, 48), superlevel=True)
+        >>> ax = plot.representatives(filtration, tl.persistence(filtration, dims=(0, 1)), k=4)
+    """
+    bars, groups = _axes.read(barcode, sample, k)
+    shape = filtration.sample_shape if isinstance(filtration, Filtration) else ()
+    if len(shape) != 2 or bars.grid_shape != shape:
+        raise ValueError(
+            f"filtration: expected one of 2D images, and the barcode of it, got {came(filtration)} and a barcode of "
+            f"grid {bars.grid_shape}; tl.representatives takes others"
+        )
+    drawn = [
+        (group, number) for group in groups for number in group.finite[: max(group.kept - len(group.essential), 0)]
+    ]
+    found = _representatives(filtration, bars, torch.tensor([number for _, number in drawn], dtype=torch.int64))
+    ax = _axes.current(ax)
+    pixels = _axes.array("values", filtration.values).reshape(-1, *shape)[sample or 0]
+    ax.imshow(pixels, cmap="gray", interpolation="nearest")
+    colours = np.zeros((math.prod(shape), 4))
+    for (group, _), cells in sorted(zip(drawn, found, strict=True), key=lambda one: -len(one[1])):
+        colours[_axes.numpy(cells) % math.prod(shape)] = to_rgba(group.colour, 0.6)
+    ax.imshow(colours.reshape(*shape, 4), interpolation="nearest")
+    ax.set_axis_off()
     return ax
 
 
