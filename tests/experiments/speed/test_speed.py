@@ -21,7 +21,7 @@ from experiments.speed.contenders import LOADERS, Contender, assemble
 from experiments.speed.inputs import Input, distances, make, parse, spiral
 from experiments.speed.measure import Effort, Key, Times, Timing
 from experiments.speed.step import PAPER, Share
-from experiments.speed.targets import LOOPS, Results, verdicts
+from experiments.speed.targets import LOOPS, MATCHINGS, Results, verdicts
 from tests.helpers import reference
 
 LETTERS = {"Freudenthal": "F", "V": "V", "T": "T"}
@@ -285,6 +285,9 @@ def good() -> dict[Key, float]:
     for size, volume, least in LOOPS:
         found[Key("volume", size, volume, "topolayer V")] = 1.0
         found[Key("volume", size, volume, "cripser")] = 1.01 * least
+    for size, pair, least in MATCHINGS:
+        ours = {"betti_matching_loss": 1.0, "topolosses": 1.01 * least, "three barcodes": 1.0, "induced_matching": 1.5}
+        found |= {Key("matching", size, pair, name): seconds for name, seconds in ours.items()}
     return found
 
 
@@ -309,21 +312,22 @@ def judged(medians: dict[Key, float], peak: float = 23.0, part: float = 0.009) -
         (8, Key("image", "4096x4096", "photograph", "topolayer H0"), 2.1),
         (11, Key("volume", "128x128x128", "smooth", "cripser H0"), 0.9),
         (22, Key("volume", "128x128x128", "mask", "cripser"), 0.9),
+        (29, Key("matching", "256x256", "mask", "induced_matching"), 1.1),
     ],
 )
 def test_one_time_decides_a_target(row: int, key: Key, factor: float) -> None:
     medians = good()
-    assert judged(medians) == [True] * 23
+    assert judged(medians) == [True] * 30
     if row == 0:  # so that only the lowest ratio is at fault
         medians |= {k: 2 * v for k, v in medians.items() if k.contender == "gudhi 2D" and k.size == "512x512"}
-        assert judged(medians) == [True] * 23
+        assert judged(medians) == [True] * 30
     medians[key] *= factor
     assert judged(medians)[row] is False
 
 
 def test_peaks_and_shares_decide_theirs() -> None:
-    assert judged(good(), peak=24.1) == [True] * 9 + [False] + [True] * 13
-    assert judged(good(), part=0.011) == [True] * 10 + [False] + [True] * 12
+    assert judged(good(), peak=24.1) == [True] * 9 + [False] + [True] * 20
+    assert judged(good(), part=0.011) == [True] * 10 + [False] + [True] * 19
 
 
 def test_a_geometric_mean_decides_a_target() -> None:
@@ -334,8 +338,7 @@ def test_a_geometric_mean_decides_a_target() -> None:
 
 def test_what_was_not_measured_is_not_judged() -> None:
     found = verdicts(Results(Times({}, {}), {}, []))
-    assert len(found) == 23
-    assert all(verdict.met is None and verdict.measured == "not measured" for verdict in found)
+    assert [(verdict.met, verdict.measured) for verdict in found] == [(None, "not measured")] * 30
 
 
 # --- the command ----------------------------------------------------------------------------------------------------
@@ -388,7 +391,7 @@ def test_the_benchmark_writes_its_files_once(tiny: Config) -> None:
         ({"steps": -1}, "--steps must be at least 0"),
         ({"limit": float("nan")}, "--limit must be"),
         ({"points": (1,)}, "--points must be at least 2"),
-        ({"kinds": (), "volumes": (), "points": (), "batches": ()}, "nothing to measure"),
+        ({"kinds": (), "volumes": (), "points": (), "batches": (), "matchings": ()}, "nothing to measure"),
     ],
 )
 def test_options_that_cannot_work_are_refused(tiny: Config, changes: dict[str, Any], message: str) -> None:
