@@ -19,17 +19,17 @@ def channel_norm(h: Tensor, dim: int = 1) -> Tensor:
     """The 2-norm of the channels at every pixel: equation (3) of the paper.
 
     Args:
-        h: floating-point tensor with channels on axis `dim`. Half precision is raised to float32 first:
-            squares would overflow.
+        h: floating-point tensor with channels on axis `dim`. Half precision is raised to float32 first, because squares
+            would overflow.
         dim: the axis of the channels.
 
     Returns:
-        `h.shape` without axis `dim`, float32 or float64. At the zero vector, common after a ReLU, the first
-        and second derivative are 0, not NaN. With several channels, a norm whose square is no normal number
-        (below 2.2e-19 in float32) counts as zero.
+        `h.shape` without axis `dim`, float32 or float64. At the zero vector, common after a ReLU, the first and second
+        derivatives are 0, not NaN. With several channels, a norm whose square is not a normal number (below 2.2e-19 in
+        float32) counts as zero.
 
     Raises:
-        TypeError: `h` is no floating-point tensor.
+        TypeError: `h` is not a floating-point tensor.
         ValueError: `h` has no axis `dim`.
 
     Example:
@@ -52,7 +52,7 @@ def channel_norm(h: Tensor, dim: int = 1) -> Tensor:
 
 
 def _root_mean_square(magnitude: Tensor, channels: int, mask: Tensor | None) -> Tensor:
-    """Over all entries of each sample, a constant; 1 where they are all zero. `magnitude` is zero outside the mask."""
+    """For each sample over all entries, as a constant; 1 if all are zero. `magnitude` is zero outside the mask."""
     squares = magnitude.detach().flatten(1)
     largest = squares.amax(dim=1, keepdim=True)  # what is divided by it has squares that neither overflow nor vanish
     largest = torch.where(largest == 0, 1, largest)
@@ -108,27 +108,29 @@ def few_maxima(
     """Penalizes all but the k most prominent maxima of an activation's magnitude: equations (3) and (1) of the paper.
 
     This is `few_extrema` of the channel norms on the Freudenthal triangulation, by superlevel sets: the sum of
-    `length ** p` over all but the k longest bars, where the maximum that never dies is one of the k. `few_extrema` says
-    what "region" is, and when to take it.
+    `length ** p` over all but the k longest bars. The maximum that never dies is one of the k. `few_extrema` explains
+    "region", and when to take it.
 
     Args:
         h: (B, C, H, W) activation of a layer; (B, C, D, H, W) for volumes.
         k: how many maxima to spare.
         p: power of the lengths, or of the distances.
-        gradient: whether to penalize bars, which pulls on "critical" pixels, or pixels, which pulls on a "region".
-        scale: "rms" divides each sample of `h` by the root mean square of its entries first, held constant. The penalty
-            then does not depend on the scale of the activation, and shrinking it earns nothing.
+        gradient: "critical" penalizes bars, which pulls on two pixels of each. "region" penalizes pixels, which pulls
+            on whole regions.
+        scale: "rms" first divides each sample of `h` by the root mean square of its entries, held constant (detached).
+            The penalty then does not depend on the scale of the activation, so shrinking the activation does not lower
+            it.
         region: bool tensor, True inside, if only a part of the pixels counts: (B, 1, H, W), or (H, W) for all samples.
-            What is outside may be anything. Each piece of the region has a maximum that never dies, and that k counts.
-            The root mean square is that of the entries inside.
+            Entries outside may be anything. Each piece of the region has a maximum that never dies and counts towards
+            k. The root mean square is that of the entries inside.
 
     Returns:
-        (B,) one number per sample, float32 or float64. A sample in which anything is NaN or infinite, or too
-        large for the norm, gets NaN, and so does its gradient, so that a gradient scaler can skip the step.
+        (B,) one number per sample, float32 or float64. If any entry of a sample is NaN, infinite or too large for the
+        norm, its penalty and its gradient are NaN, so that a gradient scaler can skip the step.
 
     Raises:
-        TypeError, ValueError: `h` is no floating-point tensor of four or five axes; `k` or `p` is out of
-            range; an unknown `gradient` or `scale`; `region` does not go with `h`, or with `gradient="region"`.
+        TypeError, ValueError: `h` is not a floating-point tensor of four or five axes; `k` or `p` is out of range;
+            `gradient` or `scale` is unknown; `region` does not fit `h`, or comes with `gradient="region"`.
 
     Example:
         >>> import torch, topolayer as tl

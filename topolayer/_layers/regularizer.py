@@ -1,4 +1,4 @@
-"""Penalties on the activations of named layers: forward hooks, and nothing that knows of topology."""
+"""Penalties on the activations of named layers, by forward hooks. Nothing here depends on topology."""
 
 from __future__ import annotations
 
@@ -34,42 +34,42 @@ _SUCH_AS = "such as {'decoder.dec4': topolayer.few_maxima}"
 class Regularizer:
     """Adds up penalties on the activations of named layers of a model.
 
-    Forward hooks record what the layers return. A call applies the penalties to the records and forgets them; it
-    returns the sum over layers of the mean over *all* samples recorded since the last call.
+    Forward hooks record what the layers return. A call applies the penalties to the records and then drops the records.
+    It returns the sum over the layers of the mean over *all* samples recorded since the last call.
 
-    * **Steps.** A call ends a step: the forwards between two calls belong to the later one. With ``every=n`` the first
-      step is due, then every n-th; the others record nothing, cost nothing and return zero. What counts is calls, not
-      steps of the optimizer.
+    * **Steps.** A call ends a step: the forward passes between two calls belong to the later call. With ``every=n`` the
+      first step is due, and then every n-th one. The other steps record nothing, cost nothing and return zero. Calls
+      are counted, not steps of the optimizer.
     * **Gradient accumulation.** For the mean over ``m`` batches of equal size, call once per batch and divide by ``m``
-      as for the loss (each batch is then a step), or call once after ``m`` forwards.
-    * **Recorded** are the forwards of a model in training mode (its own flag, not the layer's: a frozen batch norm
-      counts), each time a layer runs, but not inside a backward pass (recomputation by activation checkpointing), nor
-      under a tracer (``torch.export``, ``torch.jit.trace`` and others) or ``FlopCounterMode``.
-      A call that fails drops the records and leaves the step due. After a step that failed before its call, drop
-      them with :meth:`clear`.
+      as for the loss (each batch is then a step), or call once after ``m`` forward passes.
+    * **Records.** A layer is recorded each time it runs while the model is in training mode. (The flag of the model
+      decides, not that of the layer, so a frozen batch norm is recorded.) Nothing is recorded inside a backward pass
+      (recomputation by activation checkpointing), under a tracer (``torch.export``, ``torch.jit.trace`` and others) or
+      under ``FlopCounterMode``. A call that fails drops the records and leaves the step due. If a step fails before its
+      call, drop the records with :meth:`clear`.
     * **The penalties run** in the call, under its autocast and grad mode. Under ``DistributedDataParallel`` each
-      process penalizes its own samples, and the gradients are averaged as those of the loss are. Add the two before
-      the backward pass.
-    * **Compiled models.** A hook breaks the graph behind its layer, so ``fullgraph=True`` is out. Code compiled
+      process penalizes its own samples, and the gradients are averaged like those of the loss. Add the loss and the
+      penalty before the backward pass.
+    * **Compiled models.** A hook breaks the graph after its layer, so ``fullgraph=True`` is not possible. Code compiled
       earlier would not see the hooks, so creating a regularizer discards all compiled code of the process; it is
       compiled again when called. Create the regularizer once, before the training loop. Until it is removed,
       ``torch._dynamo.config.skip_nnmodule_hook_guards`` is False.
-    * **Copies** of the model (``deepcopy``, ``pickle``) made meanwhile have inert hooks and no records. What replaces
-      layers comes first: conversion to ``SyncBatchNorm``, quantization, adapters.
+    * **Copies** of the model (``deepcopy``, ``pickle``) made meanwhile have inert hooks and no records. Conversion to
+      ``SyncBatchNorm``, quantization and adapters replace layers, so they have to come first.
 
     Args:
         model: the model, bare or wrapped by ``DistributedDataParallel``, FSDP, ``torch.compile``, Lightning Fabric or
             several of them.
-        penalties: what to apply to which layer. Names are those of ``model.named_modules()``, where the ``module.``,
-            ``_orig_mod.`` and so on of wrappers may be left out; ``""`` is the model itself. A penalty is any
-            differentiable function of an activation, batch first, to one number per sample: ``(B, ...) -> (B,)``. For
-            a layer that returns something else than a tensor give a pair ``(select, penalty)``, where ``select`` takes
-            what the layer returns and picks the tensor.
-        every: penalize every n-th step only.
+        penalties: a penalty for each layer, by name. Names are those of ``model.named_modules()``; the ``module.``,
+            ``_orig_mod.`` and so on of wrappers may be left out, and ``""`` is the model itself. A penalty is any
+            differentiable function from an activation, batch first, to one number per sample: ``(B, ...) -> (B,)``. If
+            a layer does not return a tensor, give a pair ``(select, penalty)``, where ``select`` takes what the layer
+            returns and picks the tensor.
+        every: penalize only every n-th step.
 
     Raises:
         TypeError: an argument of the wrong kind; later, a layer, ``select`` or a penalty that returns no tensor.
-        ValueError: no penalties, an unknown layer (the nearest names are listed), one that never runs itself or is
+        ValueError: no penalties, an unknown layer (the nearest names are listed), a layer that never runs or is
             scripted, ``every`` below 1; in the call, a penalty that does not return one floating-point number per
             sample.
         RuntimeError: in the call, a layer without records or that was replaced, an activation that was changed in
@@ -140,22 +140,22 @@ class Regularizer:
         return torch.stack([mean.to(device) for mean in means.values()]).sum()
 
     def clear(self) -> None:
-        """Forgets what was recorded since the last call, such as by a step that failed before its call."""
+        """Drops what was recorded since the last call, for instance by a step that failed before its call."""
         self._records: dict[str, list[tuple[Tensor, int]]] = {name: [] for name in self._penalties}
 
     def remove(self) -> None:
-        """Takes the hooks off the model and forgets the records. The end of the ``with`` block does so too."""
+        """Takes the hooks off the model and drops the records. The end of the ``with`` block does so too."""
         for undo in self._undo:
             undo()
         self._undo = []
         self.clear()
 
     def state_dict(self) -> dict[str, int]:
-        """How many steps there were, for a training that is resumed: with ``every=n`` they say which are due."""
+        """The number of steps so far, for resuming a training: with ``every=n`` it says which steps are due."""
         return {"step": self._step}
 
     def load_state_dict(self, state_dict: Mapping[str, int]) -> None:
-        """Goes on counting steps.
+        """Continues to count steps from there.
 
         Args:
             state_dict: what :meth:`state_dict` returned.
@@ -170,7 +170,7 @@ class Regularizer:
                 f"got {state_dict!r}"
             )
         self._step = int(step)
-        self.clear()  # of a step that is counted no more
+        self.clear()  # the records belong to a step that no longer counts
 
     def __enter__(self) -> Self:
         self._check_attached()
@@ -203,7 +203,7 @@ class Regularizer:
             layer = find_layer(self._model, name)
             if layer is None or not any(hook is other for other in layer._forward_hooks.values()):
                 raise RuntimeError(
-                    f"layer {name!r} is not the one that it was when the regularizer was created. Conversion to "
+                    f"layer {name!r} was replaced or removed after the regularizer was created. Conversion to "
                     "SyncBatchNorm, quantization and adapters replace layers: create the regularizer after that"
                 )
 
@@ -251,7 +251,7 @@ def _picked(name: str, select: Select | None, output: object) -> Tensor:
         if not isinstance(output, Tensor):
             raise TypeError(
                 f"layer {name!r} must return one tensor to be penalized, not a {type(output).__name__}: give a pair of "
-                f"functions, of which the first picks the tensor, such as {{{name!r}: (lambda output: output[0], "
+                f"functions, the first of which picks the tensor, such as {{{name!r}: (lambda output: output[0], "
                 "topolayer.few_maxima)}, or name a layer inside it"
             )
         return output
@@ -284,7 +284,7 @@ def _mean(name: str, penalty: Penalty, record: list[tuple[Tensor, int]]) -> Tens
         if version_of(activation) != version:
             raise RuntimeError(
                 f"the activation of layer {name!r} was changed in place after the layer returned it. Name the layer "
-                "that changes it, or let that one work out of place (ReLU(inplace=False), x = x + y for x += y)."
+                "that changes it, or make that layer work out of place (ReLU(inplace=False), x = x + y for x += y)."
             )
         try:
             value = penalty(activation)
@@ -352,7 +352,7 @@ def _check(model: object, penalties: object, every: object) -> dict[str, nn.Modu
 def _check_runs(name: str, layer: nn.Module, *, exported: bool) -> None:
     if isinstance(layer, torch.jit.RecursiveScriptModule):  # type: ignore[attr-defined]
         raise ValueError(
-            f"penalties: layer {name!r} is scripted, and takes no hooks: take the model before torch.jit.script, and "
+            f"penalties: layer {name!r} is scripted, so it takes no hooks: take the model before torch.jit.script, and "
             "script it after the training"
         )
     if not runs(layer):
@@ -360,7 +360,7 @@ def _check_runs(name: str, layer: nn.Module, *, exported: bool) -> None:
         remedy = f"name one of its layers, such as {inside[-1]!r}" if inside else "it holds no layers"
         if exported:
             remedy = "a graph has operations in place of its layers: take the model before torch.export"
-        raise ValueError(f"penalties: layer {name!r} is a {type(layer).__name__}, which never runs itself: {remedy}")
+        raise ValueError(f"penalties: layer {name!r} is a {type(layer).__name__}, which never runs: {remedy}")
 
 
 def _pair(penalty: Any) -> tuple[Select | None, Penalty]:
