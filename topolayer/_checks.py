@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, SupportsFloat
 
 import torch
@@ -50,6 +50,25 @@ def floating(name: str, tensor: object) -> Tensor:
         return tensor.float()
     remedy = "take .real or .abs()" if tensor.is_complex() else f"convert it with {name}.float()"
     raise TypeError(f"{name}: expected a floating-point tensor, got {tensor.dtype}; {remedy}")
+
+
+def alike(name: str, tensors: Sequence[object]) -> list[Tensor]:
+    """The tensors of a list as `floating` takes each, if they have one dtype and one device; else an error."""
+    checked = [dense(f"{name}[{i}]", tensor) for i, tensor in enumerate(tensors)]
+    for i, tensor in enumerate(checked):
+        for what in ("dtype", "device"):
+            expected, got = getattr(checked[0], what), getattr(tensor, what)
+            if got != expected:
+                raise ValueError(
+                    f"{name}[{i}]: expected {what} {expected}, as {name}[0] has, got {got}; {name}[{i}].to({name}[0]) "
+                    "has both"
+                )
+    return [floating(f"{name}[{i}]", tensor) for i, tensor in enumerate(checked)]
+
+
+def joined(tensors: Sequence[Tensor]) -> Tensor:
+    """Tensors of one dtype and device, one after another; float32 on the CPU if there are none, whatever is default."""
+    return torch.cat([t.flatten() for t in tensors]) if tensors else torch.empty(0, dtype=torch.float32, device="cpu")
 
 
 def _as_tensor(thing: object) -> str:
@@ -341,8 +360,8 @@ def _check_vertices(simplices: Tensor, *, vertices: int) -> None:
     if bool(missing.any()):
         row, column = missing.nonzero()[0].tolist()
         raise ValueError(
-            f"simplices: expected vertices from 0 to {vertices - 1}, got {int(simplices[row, column])} in row {row}; "
-            "values has one entry per vertex on its last axis"
+            f"simplices: expected vertices {f'from 0 to {vertices - 1}' if vertices else 'of values, which has none'}, "
+            f"got {int(simplices[row, column])} in row {row}; values has one entry per vertex on its last axis"
             + ("; those of shape (vertices, 1) are squeezed with values.squeeze(-1)" if vertices == 1 else "")
         )
     _check_distinct(simplices)
@@ -365,19 +384,3 @@ def _shortened(row: Tensor) -> str:
     if len(row) <= 8:
         return str(row.tolist())
     return f"[{', '.join(map(str, row[:6].tolist()))}, ... {len(row)} in all]"
-
-
-def check_points(points: object) -> Tensor:
-    """The clouds (*batch, n, d), half precision raised to float32."""
-    if isinstance(points, (list, tuple)) and any(hasattr(cloud, "__array__") for cloud in points):
-        raise TypeError(
-            "points: expected one tensor of shape (*batch, n, d), got several; clouds of one size are put together by "
-            "torch.stack, of those that differ in size each gets a filtration of its own"
-        )
-    clouds = floating("points", points)
-    if clouds.ndim < 2 or 0 in clouds.shape[-2:]:
-        raise ValueError(
-            f"points: expected shape (*batch, n, d), n and d >= 1, got {tuple(clouds.shape)}; numbers on a line are "
-            "points[:, None]"
-        )
-    return clouds

@@ -42,7 +42,7 @@ def _all(make: Callable[[Any], Any], argument: Any) -> None:
 @pytest.mark.parametrize("which", FLOATING)
 def test_no_tensor(which: str) -> None:
     make, name, good = FLOATING[which]
-    for wrong in (good.tolist(), good.numpy(), None, 3.0, "values", [], np.float32(1)):
+    for wrong in (good.tolist(), good.numpy(), None, 3.0, "values", [[]], np.float32(1)):
         with pytest.raises(TypeError, match=rf"^{name}\b.*torch\.Tensor.*{type(wrong).__name__}.*torch\.as_tensor"):
             make(wrong)
 

@@ -147,8 +147,8 @@ def test_the_gradient_is_the_same_with_and_without_a_graph_of_it(p: float) -> No
     [
         ([[0.0, 1.0]], TypeError, "list.*as_tensor"),
         (np.zeros((3, 2)), TypeError, "ndarray.*as_tensor"),
-        ([torch.rand(3, 2), torch.rand(4, 2)], TypeError, r"\(\*batch, n, d\).*stack.*filtration"),
-        ((torch.rand(3, 2),), TypeError, r"stack"),
+        ([torch.rand(3, 2), torch.rand(4, 3)], ValueError, r"R\^2.*\(4, 3\).*filtration of their own"),
+        ((torch.rand(1, 3, 2),), ValueError, r"\(n, d\).*\(1, 3, 2\).*list\(points\[0\]\)"),
         (torch.ones(3, 2, dtype=torch.int64), TypeError, r"int64.*float\(\)"),
         (torch.ones(3, 2, dtype=torch.complex64), TypeError, "real"),
         (torch.rand(3), ValueError, r"\(\*batch, n, d\).*\(3,\).*points\[:, None\]"),

@@ -185,7 +185,7 @@ def test_tensors_whose_numbers_are_elsewhere(kind: str) -> None:
 def test_several_tensors_are_no_tensor() -> None:
     """A list is refused where torch.as_tensor could not make one tensor of it."""
     several = [torch.rand(3, 3), torch.rand(2, 2)]
-    for name, call in {"values": tl.Freudenthal, "distances": tl.Rips, "points": tl.Alpha, "h": tl.few_maxima}.items():
+    for name, call in {"values": tl.Freudenthal, "h": tl.few_maxima}.items():
         for wrong in (several, tuple(several), several[:1]):
             with pytest.raises(TypeError, match=rf"^{name}: .*got {type(wrong).__name__}; torch\.stack.*each one"):
                 call(wrong)

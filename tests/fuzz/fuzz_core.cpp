@@ -51,7 +51,8 @@ void try_grid(Bytes& in) {
     const auto batch = trial.batch(superlevel);
     const topolayer::Grid grid(shape, connectivity);
     const auto bars = with_little_memory_first(in, [&] { return topolayer::grid_bars(batch, grid, dims); });
-    const auto expected = [&](const Value* sample, int dim) {
+    const auto expected = [&](std::int64_t number, int dim) {
+        const Value* const sample = trial.sample(number);
         if (dim == 0) return plain::grid_h0(sample, shape, adjacency, superlevel);
         return dim == top ? plain::grid_top(sample, shape, adjacency, superlevel)
                           : plain::volume_h1(sample, shape, adjacency, superlevel);
@@ -62,8 +63,8 @@ void try_grid(Bytes& in) {
     std::vector<std::int32_t> indices(trial.samples() * size);
     const bool finite = with_little_memory_first(
         in, [&] { return topolayer::simplify_grid(batch, grid, kept, std::span(indices)); });
-    trial.expect_indices(finite, indices, [&](const Value* sample) {
-        return plain::simplified(sample, size, superlevel, kept.most, static_cast<Value>(kept.shortest),
+    trial.expect_indices(finite, indices, [&](std::int64_t number) {
+        return plain::simplified(trial.sample(number), size, superlevel, kept.most, static_cast<Value>(kept.shortest),
                                  plain::grid_neighbors(shape, adjacency));
     });
 }
@@ -74,39 +75,49 @@ void try_graph(Bytes& in) {
     const bool superlevel = options & 1;
     const std::vector<std::vector<int>> choices{{0}, {1}, {0, 1}};
     const std::vector<int>& dims = choices[options / 2 % 3];
-    const int vertices = 1 + in.upto(40), edges = in.upto(90);
+    // One graph for all samples, or one for each, which may be empty.
+    const bool common = in.byte() % 2;
+    const std::int64_t graphs = common ? 1 : in.upto(in.byte() % 16 ? 5 : 40);
     const bool any_vertex = in.byte() % 8 == 0;
-    std::vector<std::int64_t> ends(2 * edges);
     bool valid = true;
-    for (std::int64_t& end : ends) {
-        end = any_vertex ? static_cast<std::int8_t>(in.byte()) : in.upto(vertices - 1);
-        valid &= 0 <= end && end < vertices;
+    std::vector<std::vector<std::int64_t>> edges(graphs);
+    std::vector<std::int64_t> offsets{0}, edge_offsets{0}, ends;
+    for (std::int64_t graph = 0; graph < graphs; ++graph) {
+        const int vertices = common ? 1 + in.upto(40) : in.upto(in.byte() % 2 ? 40 : 3);
+        edges[graph].resize(2 * (vertices ? in.upto(90) : 0));
+        for (std::int64_t& end : edges[graph]) {
+            end = any_vertex ? static_cast<std::int8_t>(in.byte()) : in.upto(vertices - 1);
+            valid &= 0 <= end && end < vertices;
+        }
+        ends.insert(ends.end(), edges[graph].begin(), edges[graph].end());
+        offsets.push_back(offsets.back() + vertices);
+        edge_offsets.push_back(static_cast<std::int64_t>(ends.size()) / 2);
     }
-    const Trial<Value> trial(in, vertices);
+    const Trial<Value> trial = common ? Trial<Value>(in, offsets.back()) : Trial<Value>(in, offsets);
+    valid |= trial.samples() == 0;
+    const auto edges_of = [&](std::int64_t number) { return edges[common ? 0 : number]; };
     const auto batch = trial.batch(superlevel);
+    const topolayer::Edges given{ends, edge_offsets};
     const topolayer::Kept kept{1 + in.upto(9), static_cast<double>(in.upto(3))};
-    std::vector<std::int32_t> indices(trial.samples() * vertices);
+    std::vector<std::int32_t> indices(batch.size());
     try {
-        const auto bars = with_little_memory_first(
-            in, [&] { return topolayer::graph_bars(batch, topolayer::Graph(vertices, ends), dims); });
-        const bool finite = with_little_memory_first(in, [&] {
-            return topolayer::simplify_graph(batch, topolayer::Graph(vertices, ends), kept, std::span(indices));
-        });
+        const auto bars = with_little_memory_first(in, [&] { return topolayer::graph_bars(batch, given, dims); });
+        const bool finite = with_little_memory_first(
+            in, [&] { return topolayer::simplify_graph(batch, given, kept, std::span(indices)); });
         expect(valid, "an edge with a vertex that is not there");
-        const auto expected = [&](const Value* sample, int dim) {
-            return dim == 0 ? plain::graph_h0(sample, vertices, ends, superlevel)
-                            : plain::graph_h1(sample, vertices, ends, superlevel);
+        const auto expected = [&](std::int64_t number, int dim) {
+            const auto find = dim == 0 ? plain::graph_h0<Value> : plain::graph_h1<Value>;
+            return find(trial.sample(number), trial.size(number), edges_of(number), superlevel);
         };
         trial.expect_bars(bars, dims, expected, "bars of a graph");
-        const auto extended = with_little_memory_first(
-            in, [&] { return topolayer::extended_graph_bars(batch, topolayer::Graph(vertices, ends)); });
-        const auto kind_expected = [&](const Value* sample, int kind) {
-            return plain::extended_graph(sample, vertices, ends, superlevel)[kind];
+        const auto extended = with_little_memory_first(in, [&] { return topolayer::extended_graph_bars(batch, given); });
+        const auto kind_expected = [&](std::int64_t number, int kind) {
+            return plain::extended_graph(trial.sample(number), trial.size(number), edges_of(number), superlevel)[kind];
         };
         trial.expect_bars(extended, {0, 1, 2, 3}, kind_expected, "extended persistence of a graph");
-        trial.expect_indices(finite, indices, [&](const Value* sample) {
-            return plain::simplified(sample, vertices, superlevel, kept.most, static_cast<Value>(kept.shortest),
-                                     plain::graph_neighbors(ends));
+        trial.expect_indices(finite, indices, [&](std::int64_t number) {
+            return plain::simplified(trial.sample(number), trial.size(number), superlevel, kept.most,
+                                     static_cast<Value>(kept.shortest), plain::graph_neighbors(edges_of(number)));
         });
     } catch (const std::invalid_argument&) {
         expect(!valid, "refused edges");
@@ -155,13 +166,14 @@ void try_complex(Bytes& in) {
         const Trial<Value> trial(in, vertices);
         const auto bars = with_little_memory_first(in, [&] {
             const auto highest = static_cast<std::size_t>(std::min(dims.back() + 1, top));
-            topolayer::Complex complex(count, topolayer::closure(given, count, highest).facets);
-            return topolayer::complex_bars(trial.batch(superlevel), complex, topolayer::ValueOf::vertices, false, dims);
+            const topolayer::Complex complex(count, topolayer::closure(given, count, highest).facets);
+            return topolayer::complex_bars(trial.batch(superlevel), {&complex, 1}, topolayer::ValueOf::vertices, false, dims);
         });
-        trial.expect_bars(bars, dims, [&](const Value* sample, int dim) {
+        trial.expect_bars(bars, dims, [&](std::int64_t number, int dim) {
+            const Value* const sample = trial.sample(number);
             const auto place = plain::places(sample, vertices, superlevel);
-            return plain::complex_bars(sample, vertices, cells, superlevel, dim, [&](std::size_t dimension, std::size_t number) {
-                const plain::Simplex& simplex = cells[dimension][number];
+            return plain::complex_bars(sample, vertices, cells, superlevel, dim, [&](std::size_t dimension, std::size_t row) {
+                const plain::Simplex& simplex = cells[dimension][row];
                 return *std::max_element(simplex.begin(), simplex.end(),
                                          [&](auto a, auto b) { return place[a] < place[b]; });
             });
@@ -194,12 +206,13 @@ void try_complex(Bytes& in) {
             }
     const auto bars = with_little_memory_first(in, [&] {
         const auto kept = static_cast<std::size_t>(std::min(dims.back() + 1, top));
-        topolayer::Complex complex(count, {lattice.facets.begin(), lattice.facets.begin() + kept});
-        return topolayer::complex_bars(trial.batch(superlevel), complex, topolayer::ValueOf::cells, false, dims);
+        const topolayer::Complex complex(count, {lattice.facets.begin(), lattice.facets.begin() + kept});
+        return topolayer::complex_bars(trial.batch(superlevel), {&complex, 1}, topolayer::ValueOf::cells, false, dims);
     });
-    trial.expect_bars(bars, dims, [&](const Value* sample, int dim) {
-        return plain::complex_bars(sample, first.back(), cells, superlevel, dim, [&](std::size_t dimension, std::size_t number) {
-            return first[dimension] + static_cast<plain::Index>(number);
+    trial.expect_bars(bars, dims, [&](std::int64_t number, int dim) {
+        const Value* const sample = trial.sample(number);
+        return plain::complex_bars(sample, first.back(), cells, superlevel, dim, [&](std::size_t dimension, std::size_t row) {
+            return first[dimension] + static_cast<plain::Index>(row);
         });
     }, "bars of a filtered complex");
 }
@@ -208,8 +221,14 @@ template <class Value>
 void try_rips(Bytes& in) {
     const std::vector<int> choices_of_dims[] = {{0}, {1}, {0, 1}};
     const std::vector<int>& dims = choices_of_dims[in.upto(2)];
-    const int points = 1 + in.upto(dims.back() == 0 || in.byte() % 8 == 0 ? 30 : 12);
-    Trial<Value> trial(in, points * points);
+    const int most = dims.back() == 0 || in.byte() % 8 == 0 ? 30 : 12;
+    std::vector<std::int64_t> points(in.upto(in.byte() % 16 ? 3 : 40)), offsets{0};
+    const int common = in.upto(2 * most);  // of all samples, or none
+    for (std::int64_t& count : points) {
+        count = common >= 1 && common <= most ? common : 1 + in.upto(most - 1);
+        offsets.push_back(offsets.back() + count * count);
+    }
+    Trial<Value> trial(in, offsets);
     bool valid = true;
     for (Value& distance : trial.values()) {
         distance = std::abs(distance);
@@ -217,14 +236,16 @@ void try_rips(Bytes& in) {
     }
     const auto choice = in.upto(3);
     const Value choices[] = {std::numeric_limits<Value>::infinity(), 0, 1,
-                             trial.samples() ? trial.values()[points / 2] : Value{2}};
+                             trial.samples() ? trial.values()[points[0] / 2] : Value{2}};
     const Value threshold = choices[choice];
     const auto bars = with_little_memory_first(
-        in, [&] { return topolayer::rips_bars(trial.batch(false), points, threshold, dims); });
+        in, [&] { return topolayer::rips_bars(trial.batch(false), threshold, dims); });
     // What is not finite is refused before; the core may see it or not, but does nothing that is undefined.
     if (!valid || !(threshold >= 0)) return;
-    const auto expected = [&](const Value* sample, int dim) {
-        return dim == 0 ? plain::rips_h0(sample, points, threshold) : plain::rips_h1(sample, points, threshold);
+    const auto expected = [&](std::int64_t number, int dim) {
+        const Value* const sample = trial.sample(number);
+        return dim == 0 ? plain::rips_h0(sample, points[number], threshold)
+                        : plain::rips_h1(sample, points[number], threshold);
     };
     trial.expect_bars(bars, dims, expected, "bars of Rips");
 }

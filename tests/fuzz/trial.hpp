@@ -95,30 +95,29 @@ auto with_little_memory_first(Bytes& in, Compute compute) {
 template <class Value>
 class Trial {
 public:
+    Trial(Bytes& in, std::vector<std::int64_t> offsets)
+        : offsets_(std::move(offsets)), values_(read_values<Value>(in, offsets_.back())), threads_(1 + in.upto(4)) {}
+
     Trial(Bytes& in, std::int64_t values_per_sample)
-        : size_(values_per_sample),
-          values_(read_values<Value>(in, size_ * in.upto(in.byte() % 16 ? 3 : 40))),
-          threads_(1 + in.upto(4)) {}
+        : Trial(in, topolayer::offsets_of_one_size(in.upto(in.byte() % 16 ? 3 : 40), values_per_sample)) {}
 
     std::vector<Value>& values() { return values_; }
-    std::int64_t samples() const { return static_cast<std::int64_t>(values_.size()) / size_; }
-    const Value* sample(std::int64_t number) const { return &values_[number * size_]; }
-    int threads() const { return threads_; }
+    std::int64_t samples() const { return static_cast<std::int64_t>(offsets_.size()) - 1; }
+    std::int64_t size(std::int64_t number) const { return offsets_[number + 1] - offsets_[number]; }
+    const Value* sample(std::int64_t number) const { return values_.data() + offsets_[number]; }
 
-    topolayer::Batch<Value> batch(bool superlevel) const {
-        return {values_.data(), samples(), size_, superlevel, threads_};
-    }
+    topolayer::Batch<Value> batch(bool superlevel) const { return {values_.data(), offsets_, superlevel, threads_}; }
 
-    // `expected` makes the bars of a sample that is finite, in a dimension.
+    // `expected` makes the bars of a sample that is finite, by its number, in a dimension.
     void expect_bars(const topolayer::BatchBars& found, const std::vector<int>& dims, auto expected, const char* what) const {
         topolayer::BatchBars all;
         for (std::int64_t number = 0; number < samples(); ++number)
             for (const int dim : dims) {
-                if (!all_finite(sample(number), size_)) {
+                if (!all_finite(sample(number), size(number))) {
                     all.all_finite = false;
                     continue;
                 }
-                const plain::Bars bars = expected(sample(number), dim);
+                const plain::Bars bars = expected(number, dim);
                 append(all.finite, bars.finite, 2, dim, number);
                 append(all.essential, bars.essential, 1, dim, number);
             }
@@ -130,14 +129,15 @@ public:
         }
     }
 
-    // `expected` makes the values that a sample takes. Each must be that of the sample's entry with the index that was found.
+    // `expected` makes the values that a sample takes, by its number. Each must be that of the sample's entry with the index
+    // that was found.
     void expect_indices(bool finite, const std::vector<std::int32_t>& indices, auto expected) const {
         expect(finite == all_finite(values_.data(), values_.size()), "simplified, not finite");
         for (std::int64_t number = 0; finite && number < samples(); ++number) {
-            const auto simplified = expected(sample(number));
-            for (std::int64_t i = 0; i < size_; ++i) {
-                const std::int64_t index = indices[number * size_ + i] - number * size_;
-                expect(0 <= index && index < size_ && sample(number)[index] == simplified[i], "simplified");
+            const auto simplified = expected(number);
+            for (std::int64_t i = 0; i < size(number); ++i) {
+                const std::int64_t index = indices[offsets_[number] + i] - offsets_[number];
+                expect(0 <= index && index < size(number) && sample(number)[index] == simplified[i], "simplified");
                 expect(index == i || simplified[i] != sample(number)[i], "simplified without need");
             }
         }
@@ -146,12 +146,12 @@ public:
 private:
     void append(topolayer::JoinedBars& bars, const std::vector<plain::Index>& found, std::size_t per_bar, int dim,
                 std::int64_t number) const {
-        for (const plain::Index index : found) bars.indices.push_back(number * size_ + index);
+        for (const plain::Index index : found) bars.indices.push_back(offsets_[number] + index);
         bars.dims.insert(bars.dims.end(), found.size() / per_bar, dim);
         bars.samples.insert(bars.samples.end(), found.size() / per_bar, number);
     }
 
-    std::int64_t size_;
+    std::vector<std::int64_t> offsets_;
     std::vector<Value> values_;
     int threads_;
 };

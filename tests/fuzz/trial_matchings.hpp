@@ -37,7 +37,9 @@ void try_matching(Bytes& in, const plain::Complex& complex, std::int64_t size, c
         if (in.byte() < among) other.values()[i] = trial.values()[i];
     const bool superlevel = in.byte() % 2, is_union = in.byte() % 2;
     const auto comparison = is_union ? topolayer::Comparison::union_ : topolayer::Comparison::intersection;
-    const auto first = trial.batch(superlevel), second = other.batch(superlevel);
+    const auto first = trial.batch(superlevel);
+    auto second = first;
+    second.values = other.values().data();
     const auto found = with_little_memory_first(in, [&] { return match(first, second, comparison); });
     const bool finite = all_finite(trial.values().data(), trial.values().size()) &&
                         all_finite(other.values().data(), other.values().size());
@@ -50,7 +52,7 @@ void try_matching(Bytes& in, const plain::Complex& complex, std::int64_t size, c
     }
     std::vector<std::pair<std::int64_t, plain::Pair>> expected;
     for (std::int64_t number = 0; number < trial.samples(); ++number)
-        for (const auto& pair : plain::matched(complex, trial.sample(number), other.sample(number),
+        for (const auto& pair : plain::matched(complex, trial.sample(number), second.values + number * size,
                                                static_cast<std::size_t>(size), superlevel, is_union))
             if (std::find(dims.begin(), dims.end(), pair[0]) != dims.end()) expected.push_back({number, pair});
     std::sort(expected.begin(), expected.end());
@@ -83,7 +85,8 @@ void try_graph_matching(Bytes& in) {
     const int vertices = 1 + in.upto(30), edges = in.upto(60);
     std::vector<std::int64_t> ends(2 * edges);
     for (std::int64_t& end : ends) end = in.upto(vertices - 1);
-    const topolayer::Graph graph(vertices, ends);
+    const std::int64_t offsets[] = {0, edges};
+    const topolayer::Edges graph{ends, offsets};
     const std::vector<int> dims{0};
     try_matching<Value>(
         in, plain::graph_complex(vertices, ends), vertices, dims,

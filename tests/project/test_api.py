@@ -267,7 +267,7 @@ OF_METRICS = [
         ("nn.Grid", ["weights", "*", "births", "lengths"]),
         ("Freudenthal", ["values", "*", "ndim=2", "superlevel=False", "mask=None"]),
         ("Cubical", ["values", "*", "ndim=2", "construction='V'", "superlevel=False", "mask=None"]),
-        ("LowerStar", ["values", "simplices", "*", "superlevel=False"]),
+        ("LowerStar", ["values", "simplices", "*", "superlevel=False", "batch=None", "samples=None"]),
         ("Rips", ["distances", "*", "threshold=inf"]),
         ("Alpha", ["points"]),
         ("persistence", ["filtration", "dims=0", "*", "backend=None"]),

@@ -11,8 +11,9 @@ from topolayer import losses, metrics, nn
 
 from ..helpers.bad_inputs import BARCODES, FILTRATIONS, LAYERS, MATCHINGS, WITHOUT_INPUT, Bad
 from ..helpers.bad_learning import LEARNING
+from ..helpers.bad_samples import SAMPLES
 
-TABLE = [*FILTRATIONS, *BARCODES, *MATCHINGS, *LAYERS, *LEARNING]
+TABLE = [*FILTRATIONS, *BARCODES, *MATCHINGS, *LAYERS, *LEARNING, *SAMPLES]
 
 
 @pytest.mark.parametrize("bad", TABLE, ids=lambda bad: f"{bad.name}-{bad.argument}-{bad.came}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from typing import Literal
 
 from torch import Tensor
@@ -94,7 +95,10 @@ def choose_backend(
         able = capabilities_of(candidate)
         if (task == "simplify" and not able.simplifies) or (task == "match" and not able.matches):
             return "it computes pairs only"
-        return candidate.unsupported(filtration, dims)
+        if task == "match" and filtration.is_ragged and not able.ragged:
+            return "it matches samples of one size only"
+        reasons = (candidate.unsupported(part, dims) for part in _seen_by(candidate, filtration))
+        return next((reason for reason in reasons if reason is not None), None)
 
     candidates = _by_preference(filtration.values) if backend is None else [_asked_for(backend)]
     for candidate in candidates:
@@ -109,6 +113,16 @@ def choose_backend(
     able = ", ".join(repr(name) for name, reason in reasons.items() if reason is None) or "none"
     reason = unsupported(candidate)
     raise ValueError(f"backend: {candidate.name!r} cannot {what}: {reason}. Those that can: {able}")
+
+
+def _seen_by(backend: Backend, filtration: Filtration) -> Iterator[Filtration]:
+    """The filtrations that it is given: where samples may differ in size, most get one sample at a time."""
+    sizes = filtration.offsets.diff().tolist() if filtration.is_ragged else []
+    numbers = [number for number, size in enumerate(sizes) if size > 0]
+    if not numbers or capabilities_of(backend).ragged:
+        yield filtration
+    else:
+        yield from map(filtration.sample, numbers)
 
 
 def _by_preference(values: Tensor) -> list[Backend]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from typing import TypeAlias
 
@@ -15,7 +14,7 @@ from topolayer import _core
 from topolayer._backends.protocol import BarIndices, Capabilities, IndexPairs, unchecked
 from topolayer._filtrations import Filtration
 from topolayer._filtrations.cells import CliqueComplex, Grid, SimplexComplex, VertexComplex
-from topolayer._filtrations.simplices import edges
+from topolayer._filtrations.simplices import Simplices, by_sample, edges
 
 _Indices: TypeAlias = NDArray[np.int64]
 _Arrays: TypeAlias = tuple[_Indices, _Indices, _Indices]  # indices of bars, their dimensions and samples
@@ -28,7 +27,7 @@ class NativeBackend:
     """Spreads a batch over `torch.get_num_threads()` threads, with the GIL released. Copies tensors to the CPU."""
 
     name = "native"
-    capabilities = Capabilities(simplifies=True, matches=True, checks_finite=True)
+    capabilities = Capabilities(simplifies=True, matches=True, checks_finite=True, ragged=True)
 
     def unsupported(self, filtration: Filtration, dims: tuple[int, ...]) -> str | None:
         match filtration.cells:
@@ -45,27 +44,28 @@ class NativeBackend:
                     return f"it takes at most {_MOST_POINTS_OF_LOOPS} points in dimension 1, got {points}"
             case _:
                 return f"it does not compute {type(filtration).__name__} filtrations"
-        entries = math.prod(filtration.sample_shape)
-        if entries > _LARGEST_SAMPLE and not isinstance(filtration.cells, CliqueComplex):
-            return f"it takes samples of at most {_LARGEST_SAMPLE} entries, got {entries}"
+        if filtration.values.numel() > _LARGEST_SAMPLE and not isinstance(filtration.cells, CliqueComplex):
+            entries = int(filtration.offsets.diff().max())
+            if entries > _LARGEST_SAMPLE:
+                return f"it takes samples of at most {_LARGEST_SAMPLE} entries, got {entries}"
         return None
 
     def pairs(self, filtration: Filtration, dims: tuple[int, ...]) -> IndexPairs:
         return _index_pairs(filtration, _bars(filtration, sorted(dims)))
 
     def simplified(self, filtration: Filtration, k: int, threshold: float) -> Tensor:
-        values = _rows(filtration)
-        narrow = values.size <= 2**31  # half the memory to go through
-        indices = torch.empty(values.size, dtype=torch.int32 if narrow else torch.int64, device="cpu")
+        entries = filtration.values.numel()
+        narrow = entries <= 2**31  # half the memory to go through
+        indices = torch.empty(entries, dtype=torch.int32 if narrow else torch.int64, device="cpu")
         kept = min(k, sys.maxsize), threshold
         threads = torch.get_num_threads()
         options = filtration.superlevel, *kept, threads
         match filtration.cells:
             case VertexComplex() as complex_:
-                graph = edges(complex_.maximal_simplices())
-                all_finite = _core.simplify_graph(values, indices.numpy(), graph, *options)
+                (values, offsets), graphs = _flat(filtration), _graphs(filtration, complex_)
+                all_finite = _core.simplify_graph(values, offsets, indices.numpy(), *graphs, *options)  # type: ignore[call-overload]
             case Grid() as grid:
-                all_finite = _core.simplify_grid(values, indices.numpy(), _grid(grid), *options)
+                all_finite = _core.simplify_grid(_rows(filtration), indices.numpy(), _grid(grid), *options)
             case _:
                 raise AssertionError("unsupported")
         if not all_finite:
@@ -75,15 +75,18 @@ class NativeBackend:
     def matched(
         self, first: Filtration, second: Filtration, dims: tuple[int, ...], comparison: str
     ) -> tuple[IndexPairs, IndexPairs, Tensor]:
-        values, threads = (_rows(first), _rows(second)), torch.get_num_threads()
+        threads = torch.get_num_threads()
         compared = _core.Comparison.UNION if comparison == "union" else _core.Comparison.INTERSECTION
         match first.cells:
             case VertexComplex() as complex_:
-                graph = edges(complex_.maximal_simplices())
-                *found, pairs = _core.graph_matching(*values, graph, first.superlevel, compared, threads)
+                (values, offsets), (others, _) = _flat(first), _flat(second)
+                samples = values, others, offsets
+                *found, pairs = _core.graph_matching(
+                    *samples, *_graphs(first, complex_), first.superlevel, compared, threads
+                )
             case Grid() as grid:
                 found_and_pairs = _core.grid_matching(
-                    *values, _grid(grid), first.superlevel, sorted(dims), compared, threads
+                    _rows(first), _rows(second), _grid(grid), first.superlevel, sorted(dims), compared, threads
                 )
                 *found, pairs = found_and_pairs
             case _:
@@ -104,9 +107,9 @@ def extended_pairs(filtration: Filtration) -> tuple[Tensor, Tensor, Tensor, Tens
         return none.reshape(0, 2), none, none, none
     if not isinstance(filtration.cells, VertexComplex):
         raise AssertionError("unsupported")
-    graph = edges(filtration.cells.maximal_simplices())
+    graphs = _graphs(filtration, filtration.cells)
     (indices, code, samples), _, all_finite = _core.extended_graph_bars(
-        _rows(filtration), graph, filtration.superlevel, torch.get_num_threads()
+        *_flat(filtration), *graphs, filtration.superlevel, torch.get_num_threads()
     )
     if not all_finite:
         filtration.check_finite()
@@ -126,18 +129,21 @@ def _bars(filtration: Filtration, dims: list[int]) -> _Found:
     threads = torch.get_num_threads()
     match filtration.cells:
         case CliqueComplex(threshold=threshold):
-            distances = filtration.values.reshape(-1, *filtration.sample_shape)
-            return _core.rips_bars(_to_numpy(distances), threshold, dims, threads)
+            return _core.rips_bars(*_flat(filtration), threshold, dims, threads)
         case VertexComplex() as complex_ if complex_.dimension <= 1 or dims == [0]:
-            graph = edges(complex_.maximal_simplices())
-            return _core.graph_bars(_rows(filtration), graph, filtration.superlevel, dims, threads)
+            graphs = _graphs(filtration, complex_)
+            return _core.graph_bars(*_flat(filtration), *graphs, filtration.superlevel, dims, threads)
         case VertexComplex() as complex_:
-            simplices = complex_.maximal_simplices()
-            return _core.lower_star_bars(_rows(filtration), simplices, filtration.superlevel, dims, threads)
-        case SimplexComplex(simplices, facets, is_ball):
-            needed = facets[: dims[-1] + 1]  # bars of a dimension end with simplices of the next
-            options = is_ball, filtration.superlevel, dims, threads
-            return _core.simplicial_bars(_rows(filtration), len(simplices[0]), needed, *options)
+            simplices = _complexes(filtration, complex_)
+            return _core.lower_star_bars(*_flat(filtration), simplices, filtration.superlevel, dims, threads)
+        case SimplexComplex() as complex_:
+            each = _each(filtration, complex_)
+            vertices = [len(part.simplices[0]) for part in each]
+            facets = [part.facets[: dims[-1] + 1] for part in each]  # bars end with simplices of the next dimension
+            balls = all(part.is_ball for part in each)
+            return _core.simplicial_bars(
+                *_flat(filtration), vertices, facets, balls, filtration.superlevel, dims, threads
+            )
         case Grid() as grid:
             return _core.grid_bars(_rows(filtration), _grid(grid), filtration.superlevel, dims, threads)
     raise AssertionError("unsupported")
@@ -159,9 +165,44 @@ def _grid(grid: Grid) -> _core.Grid:
     return _core.Grid(grid.shape, _CONNECTIVITY[grid.connectivity])
 
 
+def _graphs(filtration: Filtration, complex_: VertexComplex) -> tuple[_Indices, _Indices]:
+    """The edges of one graph that all samples have, or of one for each, and where those of each graph begin."""
+    found = edges(complex_.maximal_simplices())
+    if filtration.is_ragged:
+        return by_sample(found, filtration.offsets.cpu().numpy())
+    return found, np.array([0, len(found)])
+
+
+def _complexes(filtration: Filtration, complex_: VertexComplex) -> list[list[Simplices]]:
+    """The simplices of one complex that all samples have, or of one for each."""
+    simplices = complex_.maximal_simplices()
+    if not filtration.is_ragged:
+        return [simplices]
+    parts = [np.split(*_cut(rows, filtration.offsets.cpu().numpy())) for rows in simplices]
+    return [list(rows) for rows in zip(*parts, strict=True)]
+
+
+def _cut(simplices: Simplices, offsets: _Indices) -> tuple[Simplices, _Indices]:
+    rows, firsts = by_sample(simplices, offsets)
+    return rows, firsts[1:-1]
+
+
+def _each(filtration: Filtration, complex_: SimplexComplex) -> list[SimplexComplex]:
+    """The complex that all samples have, or that of each."""
+    if not filtration.is_ragged:
+        return [complex_]
+    every = [filtration.sample(number).cells for number in range(filtration.samples)]
+    return [cells for cells in every if isinstance(cells, SimplexComplex)]
+
+
 def _rows(filtration: Filtration) -> np.ndarray:
     """(samples, values)."""
     return _to_numpy(filtration.values).reshape(filtration.samples, -1)
+
+
+def _flat(filtration: Filtration) -> tuple[np.ndarray, _Indices]:
+    """All values, and where each sample begins."""
+    return _to_numpy(filtration.values).ravel(), filtration.offsets.cpu().numpy()
 
 
 def _to_numpy(tensor: Tensor) -> np.ndarray:

@@ -131,6 +131,8 @@ class Capabilities:
             `unsupported(first, dims)` is None.
         checks_finite: `pairs`, `simplified` and `matched` find NaN and infinity on their way and then call
             `filtration.check_finite()`, so that nobody need look before.
+        ragged: it takes filtrations whose samples may differ in size (`filtration.is_ragged`), with `offsets` that say
+            where each begins. Others are given one sample at a time.
         devices: types of devices, such as ("cuda",), on which it computes; None is any. It may be given values on
             another one, which it copies. For values on an accelerator the backends that name its type come first, then
             those with None.
@@ -147,10 +149,11 @@ class Capabilities:
     simplifies: bool = False
     matches: bool = False
     checks_finite: bool = False
+    ragged: bool = False
     devices: tuple[str, ...] | None = ("cpu",)
 
     def __post_init__(self) -> None:
-        for name in ("simplifies", "matches", "checks_finite"):
+        for name in ("simplifies", "matches", "checks_finite", "ragged"):
             check_bool(name, getattr(self, name))
         if isinstance(self.devices, list):
             object.__setattr__(self, "devices", tuple(self.devices))

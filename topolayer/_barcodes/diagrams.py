@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from topolayer._checks import check_bool, check_integer, dense, floating
+from topolayer._checks import alike, check_bool, check_integer, floating, joined
 from topolayer._per_sample import lexsort
 from topolayer._tracing import refuse_jit_trace, refuse_without_numbers, untraced
 
@@ -30,12 +30,15 @@ def read_diagrams(diagram: Tensor | Sequence[Tensor], *, dim: int, superlevel: b
     check_bool("superlevel", superlevel)
     refuse_jit_trace()
     several = isinstance(diagram, (list, tuple))
-    tables = [(f"diagram[{i}]", rows) for i, rows in enumerate(diagram)] if several else [("diagram", diagram)]
-    ends, input_dtype = _put_together([(name, _table(name, rows)) for name, rows in tables])
-    sizes = [len(rows) for _, rows in tables]
+    given: list[Any] = list(diagram) if several else [diagram]
+    tables = alike("diagram", given) if several else [floating("diagram", diagram)]
+    names = [f"diagram[{i}]" for i in range(len(tables))] if several else ["diagram"]
+    for name, table in zip(names, tables, strict=True):
+        _check_shape(name, table)
+    ends, sizes = joined(tables).view(-1, 2), list(map(len, tables))
     with torch.no_grad():
         refuse_without_numbers(ends)
-        _check_bars(ends, superlevel, [name for name, _ in tables], sizes)
+        _check_bars(ends, superlevel, names, sizes)
         births, deaths = (-ends if superlevel else ends).add(0.0).unbind(1)  # 0.0 for -0.0, which sorts tell apart
         samples = torch.arange(len(sizes), device=ends.device)
         sample = samples.repeat_interleave(torch.tensor(sizes, dtype=torch.int64, device=ends.device))
@@ -51,13 +54,11 @@ def read_diagrams(diagram: Tensor | Sequence[Tensor], *, dim: int, superlevel: b
             *(2 * essential, torch.full_like(essential, dim), sample[essential]),
         ),
         batch_shape=(len(sizes),) if several else (),
-        input_dtype=input_dtype,
+        input_dtype=given[0].dtype if given else torch.float32,
     )
 
 
-def _table(name: str, rows: object) -> Tensor:
-    table = dense(name, rows)
-    floating(name, table)
+def _check_shape(name: str, table: Tensor) -> None:
     if table.ndim != 2 or table.shape[1] != 2:
         remedy = "torch.stack([births, deaths], dim=1) has it"
         if table.numel() == 0:
@@ -67,22 +68,6 @@ def _table(name: str, rows: object) -> Tensor:
         elif table.ndim == 2 and table.shape[1] == 3:
             remedy = f"leave out the column of dimensions and choose one of them, such as {name}[{name}[:, 2] == 1, :2]"
         raise ValueError(f"{name}: expected shape (bars, 2), births and deaths, got {tuple(table.shape)}; {remedy}")
-    return table
-
-
-def _put_together(tables: list[tuple[str, Tensor]]) -> tuple[Tensor, torch.dtype]:
-    """All rows, half precision raised to float32, and the dtype that they had."""
-    if not tables:
-        return torch.empty(0, 2, dtype=torch.float32, device="cpu"), torch.float32  # whatever torch's defaults are
-    (_, first), *others = tables
-    for name, table in others:
-        for what in ("dtype", "device"):
-            expected, got = getattr(first, what), getattr(table, what)
-            if got != expected:
-                raise ValueError(
-                    f"{name}: expected {what} {expected}, as diagram[0] has, got {got}; {name}.to(diagram[0]) has both"
-                )
-    return floating("diagram", torch.cat([table for _, table in tables])), first.dtype
 
 
 def _check_bars(ends: Tensor, superlevel: bool, names: list[str], sizes: list[int]) -> None:

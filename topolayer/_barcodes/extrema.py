@@ -79,8 +79,8 @@ def superfluous(
     if gradient == "critical":
         return total_persistence(persistence(filtration, backend=backend), p=p, k=k)
     excess = filtration.values - simplify(filtration.detach(), k=max(k, 1), backend=backend)
-    excess = (excess if filtration.superlevel else -excess).flatten(len(filtration.batch_shape))
+    excess = excess if filtration.superlevel else -excess
     if p >= 2:
-        return (excess**p).sum(dim=-1)
+        return filtration.sums(excess**p)
     above = excess.detach() > 0  # at 0, where there is nothing to penalize, the power or a derivative of it is not 0
-    return torch.where(above, torch.where(above, excess, 1) ** p, 0).sum(dim=-1)
+    return filtration.sums(torch.where(above, torch.where(above, excess, 1) ** p, 0))

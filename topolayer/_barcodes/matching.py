@@ -156,6 +156,8 @@ def _check_two(first: Filtration, second: Filtration) -> None:
     expected = f"second: expected what differs from the first, {first!r}, in its values alone"
     if type(second) is not type(first) or not _same_cells(first, second) or second.superlevel != first.superlevel:
         raise ValueError(f"{expected}, got {second!r}; {different}")
+    if first.is_ragged and not torch.equal(second.offsets.cpu(), first.offsets.cpu()):
+        raise ValueError(f"{expected}, got {second!r} with samples of other sizes; {different}")
     if second.batch_shape != first.batch_shape:
         raise ValueError(f"{expected}, got {second!r}; expand the values of the one that has fewer samples")
     if second.values.device != first.values.device:
@@ -266,7 +268,7 @@ def _match_essential(one: EssentialBars, other: EssentialBars, filtration: Filtr
     cells = filtration.cells
     if not isinstance(cells, VertexComplex):
         return torch.stack([every, every])
-    vertices = filtration.sample_shape[0]
+    vertices = filtration.values.numel() if filtration.is_ragged else filtration.sample_shape[0]
     ends = edges(cells.maximal_simplices())
     graph = coo_matrix((np.ones(len(ends), dtype=np.int8), ends.T), shape=(vertices, vertices))
     component = torch.from_numpy(connected_components(graph, directed=False)[1]).to(every.device)

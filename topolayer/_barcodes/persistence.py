@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -98,14 +98,42 @@ def _index_pairs(filtration: Filtration, dims: Sequence[int], backend: str | Bac
     unmasked = outside_last(filtration.detach())  # so that nothing below is on the graph
     if not capabilities_of(chosen).checks_finite:
         unmasked.check_finite()
-    pairs = chosen.pairs(unmasked, tuple(dims))
-    if not (isinstance(pairs, IndexPairs) and pairs.canonical):
-        _check_pairs(pairs, unmasked, tuple(dims), chosen.name)
-        pairs = _canonical(pairs, unmasked)
+    if filtration.is_ragged and not capabilities_of(chosen).ragged:
+        pairs = _one_by_one(chosen, unmasked, tuple(dims))
+    else:
+        pairs = _canonical_pairs(chosen, unmasked, tuple(dims))
     if filtration.mask is not None:
         pairs = inside(pairs, unmasked, filtration.mask)
     finite, essential = pairs.finite, pairs.essential
     return finite.indices, finite.dims, finite.samples, essential.indices, essential.dims, essential.samples
+
+
+def _canonical_pairs(backend: Backend, filtration: Filtration, dims: tuple[int, ...]) -> IndexPairs:
+    pairs = backend.pairs(filtration, dims)
+    if isinstance(pairs, IndexPairs) and pairs.canonical:
+        return pairs
+    _check_pairs(pairs, filtration, dims, backend.name)
+    return _canonical(pairs, filtration)
+
+
+def _one_by_one(backend: Backend, filtration: Filtration, dims: tuple[int, ...]) -> IndexPairs:
+    """By a backend that takes samples of one size only. What has no values has no bars."""
+    none = torch.empty(0, dtype=torch.int64, device="cpu")
+    finite, essential = [BarIndices(none.reshape(0, 2), none, none)], [BarIndices(none, none, none)]
+    offsets = filtration.offsets.tolist()
+    for number, (first, end) in enumerate(itertools.pairwise(offsets)):
+        if first == end:
+            continue
+        found = _canonical_pairs(backend, filtration.sample(number), dims)
+        for bars, all_bars in ((found.finite, finite), (found.essential, essential)):
+            here = bars.map(lambda tensor: tensor.cpu())
+            all_bars.append(BarIndices(here.indices + first, here.dims, here.samples + number))
+    return IndexPairs(_catenated(finite), _catenated(essential), canonical=True)
+
+
+def _catenated(parts: Sequence[BarIndices]) -> BarIndices:
+    indices, dims, samples = zip(*((part.indices, part.dims, part.samples) for part in parts), strict=True)
+    return BarIndices(torch.cat(indices), torch.cat(dims), torch.cat(samples))
 
 
 def check_dims(dims: object, filtration: Filtration) -> tuple[int, ...]:
@@ -132,14 +160,15 @@ def _check_pairs(pairs: object, filtration: Filtration, dims: tuple[int, ...], b
     """Refuses what no gather should be made from."""
     if not isinstance(pairs, IndexPairs):
         raise TypeError(f"backend: {backend!r} was expected to return IndexPairs, got {type(pairs).__name__}")
-    size = math.prod(filtration.sample_shape)
     for kind, bars in (("finite", pairs.finite), ("essential", pairs.essential)):
         if bool((bars.indices < 0).any() or (bars.indices >= filtration.values.numel()).any()):
             raise ValueError(
                 f"backend: {backend!r} returned {kind} bars with an index outside of filtration.values, "
                 f"which has {filtration.values.numel()} entries"
             )
-        if bool((bars.indices // size != bars.samples.reshape(-1, *[1] * (bars.indices.ndim - 1))).any()):
+        offsets = filtration.offsets.to(bars.indices.device)
+        sample = torch.searchsorted(offsets, bars.indices.contiguous(), right=True) - 1
+        if bool((sample != bars.samples.reshape(-1, *[1] * (bars.indices.ndim - 1))).any()):
             raise ValueError(f"backend: {backend!r} returned {kind} bars whose indices are not of their sample")
         if not set(bars.dims.tolist()) <= set(dims):
             raise ValueError(f"backend: {backend!r} returned {kind} bars in dimensions that are not asked for, {dims}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 
 import torch
@@ -113,7 +114,17 @@ def _indices(filtration: Filtration, k: int, threshold: float, backend: str | Ba
     detached = filtration.detach()  # so that nothing below is on the graph
     if not capabilities_of(chosen).checks_finite:
         detached.check_finite()
-    indices = chosen.simplified(detached, k, threshold)  # type: ignore[attr-defined]
+    if not filtration.is_ragged or capabilities_of(chosen).ragged:
+        return _checked(chosen, detached, k, threshold)
+    parts = [torch.empty(0, dtype=torch.int64, device=filtration.values.device)]
+    for number, (first, end) in enumerate(itertools.pairwise(filtration.offsets.tolist())):
+        if first < end:
+            parts.append(first + _checked(chosen, detached.sample(number), k, threshold).long())
+    return torch.cat(parts)
+
+
+def _checked(chosen: Backend, filtration: Filtration, k: int, threshold: float) -> Tensor:
+    indices = chosen.simplified(filtration, k, threshold)  # type: ignore[attr-defined]
     if not isinstance(indices, Tensor) or indices.dtype not in (torch.int32, torch.int64):
         got = indices.dtype if isinstance(indices, Tensor) else type(indices).__name__
         raise TypeError(f"backend: {chosen.name!r} was expected to return an int32 or int64 tensor, got {got}")

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from topolayer._checks import check_finite
-from topolayer._filtrations.base import Filtration
-from topolayer._filtrations.cells import SimplexComplex
+from topolayer._checks import check_finite, joined
+from topolayer._filtrations.base import Filtration, with_tensors
+from topolayer._filtrations.cells import SimplexComplex, disjoint_union
 from topolayer._filtrations.delaunay import check_size, delaunay
+from topolayer._filtrations.point_distances import check_clouds
 from topolayer._filtrations.radii import alpha_values
-from topolayer._filtrations.simplices import Indices
 from topolayer._tracing import refuse_jit_trace, refuse_without_numbers, to_numpy
 
 
@@ -47,43 +49,64 @@ class Alpha(Filtration):
         (tensor([0.2500]), tensor([0.5000]))
     """
 
-    points: Tensor
+    points: Tensor | Sequence[Tensor]
     values: Tensor = field(init=False)
     simplices: tuple[Tensor, ...] = field(init=False)
-    _facets: list[Indices] = field(init=False)
+    _complexes: tuple[SimplexComplex, ...] = field(init=False)  # of each cloud
 
     def __post_init__(self) -> None:
-        points = self._take("points", self.points)
-        refuse_without_numbers(points)
-        refuse_jit_trace()
-        if points.ndim != 2 or 0 in points.shape:
-            raise ValueError(
-                f"points: expected one cloud of shape (n, d), n and d >= 1, got {tuple(points.shape)}; the clouds of a "
-                "batch are computed one by one"
-            )
-        check_finite("points", points)
-        check_size(*points.shape)
-        unit, scale = _into_the_unit_cube(points)
-        triangulation = delaunay(to_numpy(unit))
-        vertices, simplices = triangulation.vertices, triangulation.lattice.simplices
-        values = (alpha_values(unit, triangulation) * scale * scale).to(points)
-        edges_on = values.detach()[len(vertices) :]
-        if not bool(((edges_on > 0) & (edges_on < math.inf)).all()):
-            raise ValueError(
-                f"points: their squared radii leave the range of {points.dtype}; rescale them, for instance to [0, 1]"
-            )
-        tensors = tuple(torch.from_numpy(vertices[rows]).to(points.device) for rows in simplices)
-        object.__setattr__(self, "simplices", tensors)
-        object.__setattr__(self, "values", values)
-        object.__setattr__(self, "_facets", triangulation.lattice.facets[1:])
+        given: Any = self.points
+        several = isinstance(given, (list, tuple))
+        clouds = self._take_each("points", given) if several else [self._take("points", given)]
+        if several:
+            check_clouds(clouds)
+        found = [_filtered(f"points[{i}]" if several else "points", cloud) for i, cloud in enumerate(clouds)]
+        complexes = tuple(complex_ for _, complex_ in found)
+        object.__setattr__(self, "_complexes", complexes)
+        object.__setattr__(self, "values", joined([values for values, _ in found]))
+        if several:
+            object.__setattr__(self, "_sizes", tuple(len(values) for values, _ in found))
+        object.__setattr__(self, "simplices", self.cells.simplices)
 
     @property
     def cells(self) -> SimplexComplex:
-        return SimplexComplex(self.simplices, self._facets, is_ball=True)
+        if self._sizes is None:
+            return self._complexes[0]
+        return disjoint_union(self._complexes, [len(cloud) for cloud in self.points])
+
+    def _alone(self, number: int, values: Tensor) -> Self:
+        complex_ = self._complexes[number]
+        others = {"points": self.points[number], "simplices": complex_.simplices, "_complexes": (complex_,)}
+        return with_tensors(self, values, None, **others, _sizes=None)
 
     @property
     def top_dimension(self) -> int:
-        return max(self.points.shape[1] - 1, 0)
+        clouds = [self.points] if isinstance(self.points, Tensor) else self.points[:1]
+        return max([cloud.shape[1] - 1 for cloud in clouds], default=0)
+
+
+def _filtered(name: str, points: Tensor) -> tuple[Tensor, SimplexComplex]:
+    """The values of the simplices of a cloud, and these."""
+    refuse_without_numbers(points)
+    refuse_jit_trace()
+    if points.ndim != 2 or 0 in points.shape:
+        raise ValueError(
+            f"{name}: expected one cloud of shape (n, d), n and d >= 1, got {tuple(points.shape)}; the clouds of a "
+            f"batch are a list, list({name})"
+        )
+    check_finite(name, points)
+    check_size(len(points), points.shape[1], name)
+    unit, scale = _into_the_unit_cube(points)
+    triangulation = delaunay(to_numpy(unit), name)
+    vertices, lattice = triangulation.vertices, triangulation.lattice
+    values = (alpha_values(unit, triangulation) * scale * scale).to(points)
+    edges_on = values.detach()[len(vertices) :]
+    if not bool(((edges_on > 0) & (edges_on < math.inf)).all()):
+        raise ValueError(
+            f"{name}: their squared radii leave the range of {points.dtype}; rescale them, for instance to [0, 1]"
+        )
+    simplices = tuple(torch.from_numpy(vertices[rows]).to(points.device) for rows in lattice.simplices)
+    return values, SimplexComplex(simplices, lattice.facets[1:], is_ball=True)
 
 
 def _into_the_unit_cube(points: Tensor) -> tuple[Tensor, float]:

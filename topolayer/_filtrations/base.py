@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import Self, TypeVar
+from collections.abc import Sequence
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor
 
-from topolayer._checks import check_finite, check_inside, floating
+from topolayer._checks import alike, check_finite, check_inside, check_integer, floating
 from topolayer._filtrations.cells import Cells
+from topolayer._filtrations.simplices import offsets_of
 
 Kind = TypeVar("Kind", bound="Filtration")
 
 
-def with_tensors(filtration: Kind, values: Tensor, mask: Tensor | None) -> Kind:
-    """The same filtration with other values and another mask, which are not checked."""
+def with_tensors(filtration: Kind, values: Tensor, mask: Tensor | None, **others: Any) -> Kind:
+    """The same filtration with other values and another mask, which are not checked, and other attributes."""
     other = object.__new__(type(filtration))
-    other.__dict__.update(filtration.__dict__, values=values, mask=mask)
+    other.__dict__.update(filtration.__dict__, values=values, mask=mask, **others)
     return other
 
 
@@ -45,6 +47,7 @@ class Filtration:
 
     Attributes:
         values: float32 or float64, the batch axes first, then the axes of one sample. Indices of bars are flat into it.
+            Where samples may differ in size (`is_ragged`) it has one axis, with one sample after another.
         superlevel: whether high values come first.
         mask: of the shape of `values`, False where they never enter; None if all do. A backend gets none with a mask.
         input_dtype: of the tensor that it was made from, before half precision was raised. Where a number is compared
@@ -64,6 +67,7 @@ class Filtration:
     superlevel: bool = False
     mask: Tensor | None = None
     input_dtype: torch.dtype
+    _sizes: tuple[int, ...] | None = None  # how many values each sample has, where they may differ in that
 
     def __init__(self) -> None:
         if type(self) is Filtration:
@@ -78,10 +82,24 @@ class Filtration:
         object.__setattr__(self, "input_dtype", tensor.dtype)  # type: ignore[attr-defined]
         return raised
 
+    def _take_each(self, name: str, tensors: Sequence[object]) -> list[Tensor]:
+        """The same of a list of tensors, which have one dtype and one device."""
+        raised = alike(name, tensors)
+        object.__setattr__(self, "input_dtype", tensors[0].dtype if tensors else torch.float32)  # type: ignore[attr-defined]
+        return raised
+
     @property
     def cells(self) -> Cells | None:
-        """The cells that the values belong to, which tell a backend what to compute; None if none here knows them."""
+        """The cells that the values belong to, which tell a backend what to compute; None if none here knows them.
+
+        They are those of one sample, or, where samples may differ in size, those of all together.
+        """
         return None
+
+    @property
+    def is_ragged(self) -> bool:
+        """Whether samples may differ in size. A backend gets them one by one, unless it declares to take them so."""
+        return self._sizes is not None
 
     @property
     def value_axes(self) -> int:
@@ -91,12 +109,23 @@ class Filtration:
     @property
     def batch_shape(self) -> tuple[int, ...]:
         """The batch axes."""
+        if self._sizes is not None:
+            return (len(self._sizes),)
         shape = tuple(self.values.shape)
         return shape[: len(shape) - self.value_axes]
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
-        """Shape of one sample's values."""
+        """Shape of one sample's values.
+
+        Raises:
+            ValueError: samples may differ in size, and have none in common.
+        """
+        if self._sizes is not None:
+            raise ValueError(
+                f"sample_shape: expected samples of one shape, got {self!r}, whose samples may differ in size; "
+                "filtration.sample(0) is the first alone"
+            )
         shape = tuple(self.values.shape)
         return shape[len(shape) - self.value_axes :]
 
@@ -104,6 +133,51 @@ class Filtration:
     def samples(self) -> int:
         """Number of samples in the batch."""
         return math.prod(self.batch_shape)
+
+    @property
+    def offsets(self) -> Tensor:
+        """(samples + 1,) int64: where each sample begins in the values, flat, and where the last one ends."""
+        device, sizes = self.values.device, self._sizes
+        if sizes is not None:
+            return torch.from_numpy(offsets_of(sizes)).to(device)
+        return torch.arange(self.samples + 1, device=device) * math.prod(self.sample_shape)
+
+    def sample(self, number: int) -> Self:
+        """One sample alone, without a batch axis, on the autograd graph.
+
+        Args:
+            number: which one, a flat batch index.
+
+        Returns:
+            A filtration whose indices are those here, less `offsets[number]`.
+
+        Raises:
+            TypeError, ValueError: there is no such sample.
+
+        Example:
+            >>> import torch, topolayer as tl
+            >>> tl.Freudenthal(torch.rand(4, 24, 32)).sample(0)
+            Freudenthal(<torch.float32 of shape (24, 32)>)
+        """
+        number = check_integer("number", number, what="a flat batch index, an int", remedy="0 is the first")
+        if not 0 <= number < self.samples:
+            raise ValueError(
+                f"number: expected a flat batch index >= 0 and < {self.samples}, got {number}; the batch shape is "
+                f"{self.batch_shape}"
+            )
+        if self._sizes is not None:
+            first = sum(self._sizes[:number])
+            return self._alone(number, self.values[first : first + self._sizes[number]])
+        values, mask = (
+            None if tensor is None else tensor.reshape(self.samples, *self.sample_shape)[number]
+            for tensor in (self.values, self.mask)
+        )
+        assert values is not None
+        return with_tensors(self, values, mask)
+
+    def _alone(self, number: int, values: Tensor) -> Self:
+        """A sample whose size may differ from that of others, with its values."""
+        raise NotImplementedError
 
     @property
     def top_dimension(self) -> int | None:
@@ -117,7 +191,7 @@ class Filtration:
             (samples, entries) int64, on the CPU.
         """
         values = (
-            outside_last(self).values.cpu().reshape(self.samples, -1) + 0.0
+            outside_last(self).values.cpu().reshape(self.samples, math.prod(self.sample_shape)) + 0.0
         )  # +0.0 for -0.0: no sort may tell them apart
         return (-values if self.superlevel else values).argsort(dim=1, stable=True)
 
@@ -149,8 +223,24 @@ class Filtration:
         """
         check_finite("values", self.values if self.mask is None else torch.where(self.mask, self.values, 0))
 
+    def sums(self, terms: Tensor) -> Tensor:
+        """Adds up one term per value to one number per sample.
+
+        Args:
+            terms: of the shape of `values`.
+
+        Returns:
+            `(*batch,)`, on the graph of the terms.
+        """
+        if self._sizes is None:
+            return terms.flatten(len(self.batch_shape)).sum(dim=-1)
+        sizes = torch.tensor(self._sizes, dtype=torch.int64, device=terms.device)
+        sample = torch.arange(len(sizes), device=terms.device).repeat_interleave(sizes)
+        return terms.new_zeros(len(sizes)).index_add(0, sample, terms)
+
     def __repr__(self) -> str:
         shape = ", ".join(map(str, self.values.shape))
+        samples = "" if self._sizes is None else f" in {len(self._sizes)} samples"
         level = ", superlevel=True" if self.superlevel else ""
         mask = "" if self.mask is None else ", mask=..."
-        return f"{type(self).__name__}(<{self.values.dtype} of shape ({shape})>{level}{mask})"
+        return f"{type(self).__name__}(<{self.values.dtype} of shape ({shape}){samples}>{level}{mask})"

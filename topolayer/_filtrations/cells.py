@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from topolayer._filtrations.simplices import Indices, Simplices, freudenthal_simplices
@@ -46,8 +48,26 @@ class SimplexComplex(NamedTuple):
 class CliqueComplex(NamedTuple):
     """A value for each pair of points, up to the threshold: a simplex enters with its last edge, a vertex at 0."""
 
-    points: int
+    points: int  # of one sample; where they differ, of the largest
     threshold: float
+
+
+def disjoint_union(parts: Sequence[SimplexComplex], points: Sequence[int]) -> SimplexComplex:
+    """Complexes beside each other, of so many points each, which are numbered on."""
+    dimensions = max((len(part.simplices) for part in parts), default=0)
+    simplices: list[list[Tensor]] = [[] for _ in range(dimensions)]
+    facets: list[list[Indices]] = [[] for _ in range(1, dimensions)]
+    before = [0] * dimensions  # how many simplices of each dimension
+    first = 0
+    for part, count in zip(parts, points, strict=True):
+        for dimension, rows in enumerate(part.simplices):
+            simplices[dimension].append(rows + first)
+        for dimension, places in enumerate(part.facets):
+            facets[dimension].append(places + before[dimension])
+        for dimension, rows in enumerate(part.simplices):
+            before[dimension] += len(rows)
+        first += count
+    return SimplexComplex(tuple(map(torch.cat, simplices)), list(map(np.concatenate, facets)))
 
 
 Cells: TypeAlias = Grid | VertexComplex | SimplexComplex | CliqueComplex

@@ -29,7 +29,7 @@ class Triangulation(NamedTuple):
     lattice: FaceLattice  # of positions in `vertices`
 
 
-def delaunay(points: NDArray[np.float64]) -> Triangulation:
+def delaunay(points: NDArray[np.float64], name: str = "points") -> Triangulation:
     """The Delaunay complex of (n, d) points in the unit cube, exact for the points that it is of.
 
     Of equal points it has the first one. The points are moved where they are degenerate, d + 2 on a sphere, or so near
@@ -43,7 +43,7 @@ def delaunay(points: NDArray[np.float64]) -> Triangulation:
     cells: Simplices | None
     if dimension == 1 or count <= dimension:  # Qhull needs more
         if dimension > 1:
-            _refuse_flat(points)
+            _refuse_flat(points, name)
         cells = _on_a_line(points) if dimension == 1 else np.arange(count, dtype=np.int64)[None, :]
         return Triangulation(vertices, Cloud(points), 0.0, face_lattice(cells, vertices=count))
     for triangulate in (_by_qhull, by_insertion):  # Qhull fails as well where points are very close to one another
@@ -54,19 +54,19 @@ def delaunay(points: NDArray[np.float64]) -> Triangulation:
                 lattice = face_lattice(cells, vertices=count)
                 if _is_delaunay(cloud, lattice):
                     return Triangulation(vertices, cloud, move, lattice)
-            _refuse_flat(points)
+            _refuse_flat(points, name)
     raise ValueError(
-        f"points: expected points that can be triangulated once they are moved a little, got {count} points in "
+        f"{name}: expected points that can be triangulated once they are moved a little, got {count} points in "
         f"R^{dimension} that cannot; add a little noise"
     )
 
 
-def check_size(count: int, dimension: int) -> None:
+def check_size(count: int, dimension: int, name: str = "points") -> None:
     """Refuses what could not be computed in minutes, or in the memory of a large machine."""
     simplices = most_maximal(count, dimension) * (2 ** min(count, dimension + 1) - 1)
     if dimension >= _MANY_DIMENSIONS and simplices > _MANY_SIMPLICES:
         raise ValueError(
-            f"points: expected few enough for a Delaunay triangulation in {dimension} dimensions, got {count}, with up "
+            f"{name}: expected few enough for a Delaunay triangulation in {dimension} dimensions, got {count}, with up "
             f"to {simplices:.0e} simplices; Rips.from_points(points) does without one, and a projection to fewer "
             f"dimensions makes it small"
         )
@@ -112,7 +112,7 @@ def _distinct(points: NDArray[np.float64]) -> Indices:
     return np.sort(order[is_new])
 
 
-def _refuse_flat(points: NDArray[np.float64]) -> None:
+def _refuse_flat(points: NDArray[np.float64], name: str) -> None:
     """Raises ValueError if they lie in a hyperplane, and n <= d points if they lie in a plane of dimension n - 2."""
     count, dimension = points.shape
     if count == 1:
@@ -120,7 +120,7 @@ def _refuse_flat(points: NDArray[np.float64]) -> None:
     width = np.linalg.svd(points[1:] - points[0], compute_uv=False)[min(count - 1, dimension) - 1]
     if width <= 4 * np.sqrt(points.size) * np.finfo(np.float64).eps:
         raise ValueError(
-            f"points: expected points in general position, got {count} points that lie in a hyperplane of "
+            f"{name}: expected points in general position, got {count} points that lie in a hyperplane of "
             f"R^{dimension}; use fewer coordinates, or add a little noise"
         )
 

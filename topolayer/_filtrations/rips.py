@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from topolayer._checks import NonFiniteError, check_finite, check_number, check_points, check_threshold
-from topolayer._filtrations.base import Filtration
+from topolayer._checks import check_finite, check_number, check_threshold, joined
+from topolayer._filtrations.base import Filtration, with_tensors
 from topolayer._filtrations.cells import CliqueComplex
-from topolayer._filtrations.point_distances import point_distances
-from topolayer._filtrations.rounding import check_distances
-from topolayer._tracing import refuse_without_numbers
+from topolayer._filtrations.point_distances import check_clouds, check_points, distances_of_each, point_distances
+from topolayer._filtrations.rounding import check_distances, check_each
+from topolayer._filtrations.simplices import offsets_of
+from topolayer._tracing import refuse_without_numbers, requires_grad_tells
 
 _NO_LIMIT = "math.inf lets all edges in"
 
@@ -26,47 +28,70 @@ class Rips(Filtration):
     Args:
         distances: floating-point tensor `(*batch, n, n)`. Entries (i, j) with i < j are read; those with i > j
             and the diagonal only to see whether the matrix is symmetric, and its diagonal 0, up to rounding. Entries
-            that are negative by rounding count as 0. Of points take `Rips.from_points`.
+            that are negative by rounding count as 0. Of points take `Rips.from_points`. A list of matrices (n, n), of
+            any sizes, is a batch, and `values` are their entries, one matrix after another.
         threshold: longest edge there is, inclusive. Bars that are alive at it are essential.
 
     Raises:
         TypeError, ValueError: `distances` is no floating-point tensor, not square, not symmetric, negative or
-            not finite; its diagonal shows that small distances are lost to rounding; `threshold` is negative or NaN.
+            not finite; its diagonal shows that small distances are lost to rounding; matrices of a list have several
+            dtypes or devices; `threshold` is negative or NaN.
 
     Example:
         >>> import torch, topolayer as tl
         >>> distances = torch.tensor([[0.0, 1.0, 3.0], [1.0, 0.0, 3.5], [3.0, 3.5, 0.0]])
         >>> tl.persistence(tl.Rips(distances)).deaths
         tensor([1., 3.])
+        >>> barcode = tl.persistence(tl.Rips([distances, distances[:2, :2]]))
+        >>> barcode.sum(barcode.lengths)
+        tensor([4., 1.])
     """
 
-    distances: Tensor
+    distances: Tensor | Sequence[Tensor]
     threshold: float = field(default=math.inf, kw_only=True)
     values: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
-        distances = self._take("distances", self.distances)
-        refuse_without_numbers(distances)
-        shape = tuple(distances.shape)
-        if len(shape) < 2 or shape[-1] != shape[-2] or shape[-1] == 0:
-            raise ValueError(
-                f"distances: expected square matrices of shape (*batch, n, n), got {shape}; "
-                "points are given to Rips.from_points(points)"
-            )
+        given: Any = self.distances
+        several = isinstance(given, (list, tuple))
+        matrices = self._take_each("distances", given) if several else [self._take("distances", given)]
+        for i, matrix in enumerate(matrices):
+            _check_square(f"distances[{i}]" if several else "distances", matrix, several)
         object.__setattr__(self, "threshold", check_threshold(self.threshold, self.input_dtype, remedy=_NO_LIMIT))
+        values = self._of_list(matrices) if several else self._of_tensor(*matrices)
+        object.__setattr__(self, "values", values)
+
+    def _of_tensor(self, distances: Tensor) -> Tensor:
+        refuse_without_numbers(distances)
         if check_distances(distances.detach(), self.input_dtype):
             distances = distances.clamp(min=0)
-        births = distances.new_zeros(shape[:-1])
-        object.__setattr__(self, "values", torch.diagonal_scatter(distances, births, dim1=-2, dim2=-1))
+        is_constant = requires_grad_tells() and not distances.requires_grad
+        if is_constant and not bool(distances.diagonal(dim1=-2, dim2=-1).any()):
+            return distances
+        births = distances.new_zeros(distances.shape[:-1])
+        return torch.diagonal_scatter(distances, births, dim1=-2, dim2=-1)
+
+    def _of_list(self, matrices: list[Tensor]) -> Tensor:
+        flat = joined(matrices)
+        refuse_without_numbers(flat)
+        sizes = tuple(matrix.numel() for matrix in matrices)
+        object.__setattr__(self, "_sizes", sizes)
+        offsets = offsets_of(sizes)
+        if check_each([matrix.detach() for matrix in matrices], flat.detach(), offsets, self.input_dtype):
+            flat = flat.clamp(min=0)
+        starts = zip(offsets.tolist(), matrices, strict=False)
+        diagonals = [torch.arange(first, first + len(m) ** 2, len(m) + 1, device=flat.device) for first, m in starts]
+        return flat.index_fill(0, torch.cat(diagonals), 0) if diagonals else flat
 
     @classmethod
-    def from_points(cls, points: Tensor, *, p: float = 2.0, threshold: float = math.inf) -> Self:
+    def from_points(cls, points: Tensor | Sequence[Tensor], *, p: float = 2.0, threshold: float = math.inf) -> Self:
         """The filtration of points, by exact distances: from differences of coordinates, in O(n²) memory.
 
         `torch.cdist` by itself multiplies matrices from 26 points on, which loses small distances far from the origin.
 
         Args:
-            points: floating-point tensor `(*batch, n, d)`; half precision is raised to float32.
+            points: floating-point tensor `(*batch, n, d)`; half precision is raised to float32. A list of clouds
+                (n, d), of any sizes in one R^d, is a batch, as a list of matrices is for `Rips`.
             p: of which p-norm, >= 1; `math.inf` is the largest difference of coordinates.
             threshold: as in `Rips`.
 
@@ -77,35 +102,55 @@ class Rips(Filtration):
 
         Raises:
             TypeError, ValueError: `points` is no floating-point tensor, has fewer than two axes, no point or no
-                coordinate, or is not finite; distances leave the range of the dtype; `p` or `threshold` does its own.
+                coordinate, or is not finite; clouds of a list are of several dtypes, devices or dimensions; distances
+                leave the range of the dtype; `p` or `threshold` does its own.
 
         Example:
             >>> import torch, topolayer as tl
             >>> points = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 3.0]])
             >>> tl.persistence(tl.Rips.from_points(points)).deaths
             tensor([1., 3.])
+            >>> tl.persistence(tl.Rips.from_points([points, points[:2]])).sample
+            tensor([0, 0, 1])
         """
-        clouds = check_points(points)
-        refuse_without_numbers(clouds)
+        given: Any = points
+        several = isinstance(given, (list, tuple))
+        clouds = check_clouds(given) if several else [check_points(given)]
+        input_dtype = given.dtype if not several else given[0].dtype if given else torch.float32
         p = check_number("p", p, least=1, infinite=True, remedy="2 is Euclid's norm")
-        threshold = check_threshold(threshold, points.dtype, remedy=_NO_LIMIT)
-        check_finite("points", clouds)
-        try:
-            rips = cls(point_distances(clouds, p), threshold=threshold)
-        except NonFiniteError as error:
+        threshold = check_threshold(threshold, input_dtype, remedy=_NO_LIMIT)
+        for i, cloud in enumerate(clouds):
+            refuse_without_numbers(cloud)
+            check_finite(f"points[{i}]" if several else "points", cloud)
+        values = distances_of_each(clouds, p) if several else point_distances(clouds[0], p)
+        if values.numel() > 0 and not math.isfinite(values.detach().amax()):  # NaN is the largest of all
             raise ValueError(
-                f"points: their distances leave the range of {clouds.dtype}; rescale them, for instance to [0, 1]"
-            ) from error
-        object.__setattr__(rips, "input_dtype", points.dtype)
+                f"points: their distances leave the range of {values.dtype}; rescale them, for instance to [0, 1]"
+            )
+        distances: Tensor | list[Tensor] = values
+        if several:
+            parts = torch.split(values, [len(cloud) ** 2 for cloud in clouds])
+            distances = [part.view(len(cloud), len(cloud)) for part, cloud in zip(parts, clouds, strict=True)]
+        rips = object.__new__(cls)
+        sizes = tuple(len(cloud) ** 2 for cloud in clouds) if several else None
+        rips.__dict__.update(
+            distances=distances, values=values, threshold=threshold, input_dtype=input_dtype, _sizes=sizes
+        )
         return rips
 
     @property
     def cells(self) -> CliqueComplex:
-        return CliqueComplex(self.sample_shape[0], self.threshold)
+        points = math.isqrt(max(self._sizes, default=0)) if self._sizes is not None else self.sample_shape[0]
+        return CliqueComplex(points, self.threshold)
 
     @property
     def value_axes(self) -> int:
-        return 2
+        return 2 if self._sizes is None else 1
+
+    def _alone(self, number: int, values: Tensor) -> Self:
+        count = math.isqrt(len(values))
+        distances = self.distances[number]
+        return with_tensors(self, values.view(count, count), None, distances=distances, _sizes=None)
 
     def order(self) -> Tensor:
         """All vertices, then the edges (i, j) with i < j; no entry below the diagonal."""
@@ -132,3 +177,17 @@ class Rips(Filtration):
     @property
     def top_dimension(self) -> None:
         return None
+
+
+def _check_square(name: str, distances: Tensor, alone: bool) -> None:
+    """One matrix alone, or a batch of them."""
+    shape = tuple(distances.shape)
+    if len(shape) >= 2 and shape[-1] == shape[-2] != 0 and (len(shape) == 2 or not alone):
+        return
+    expected = "one square matrix of shape (n, n)" if alone else "square matrices of shape (*batch, n, n)"
+    remedy = "points are given to Rips.from_points(points)"
+    if len(shape) > 2 and alone:
+        remedy = f"list({name}) has the matrices of a batch"
+    elif 0 in shape[-2:]:
+        remedy = "samples without points are left out"
+    raise ValueError(f"{name}: expected {expected}, got {shape}; {remedy}")

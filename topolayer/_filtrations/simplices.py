@@ -51,6 +51,23 @@ def edges(simplices: Iterable[Simplices]) -> Simplices:
     return np.concatenate([np.empty((0, 2), np.int64), *pairs])
 
 
+def offsets_of(sizes: Sequence[int]) -> Indices:
+    """(samples + 1,) where each of several samples begins, and where the last one ends."""
+    return np.cumsum([0, *sizes], dtype=np.int64)
+
+
+def by_sample(simplices: Simplices, offsets: Indices) -> tuple[Simplices, Indices]:
+    """Simplices whose vertices are in one sample each: sample by sample, vertices numbered from 0 in each; and offsets.
+
+    offsets: (samples + 1,) where the vertices of each sample begin, and where those of the last one end.
+    """
+    sample = np.searchsorted(offsets, simplices[:, 0], side="right") - 1
+    if (sample[1:] < sample[:-1]).any():
+        order = np.argsort(sample, kind="stable")
+        simplices, sample = simplices[order], sample[order]
+    return simplices - offsets[sample, None], np.searchsorted(sample, np.arange(len(offsets)))
+
+
 class FaceLattice(NamedTuple):
     """All simplices of a complex, per dimension in lexicographic order, and where the facets of each stand."""
 

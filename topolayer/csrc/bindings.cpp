@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <stdexcept>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -32,7 +34,10 @@ template <class Value, class Shape>
 using Input = nb::ndarray<const Value, Shape, nb::c_contig, nb::device::cpu>;
 template <class Value>
 using Values = Input<Value, nb::ndim<2>>;
-using Edges = Input<std::int64_t, nb::shape<-1, 2>>;
+using Pairs = Input<std::int64_t, nb::shape<-1, 2>>;
+using Offsets = Input<std::int64_t, nb::ndim<1>>;
+template <class Value>
+using Flat = Input<Value, nb::ndim<1>>;
 using Rows = Input<std::int64_t, nb::ndim<2>>;
 template <class Index>
 using Output = nb::ndarray<Index, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
@@ -56,16 +61,31 @@ Array to_numpy(std::vector<std::int64_t>&& data, [[maybe_unused]] std::size_t wi
         return Array(vector->data(), {vector->size() / width, width}, capsule);
 }
 
-template <class Value, class Shape>
-Batch<Value> to_batch(const Input<Value, Shape>& values, bool superlevel, int threads) {
-    const auto samples = static_cast<std::int64_t>(values.shape(0));
-    std::int64_t values_per_sample = 1;
-    for (std::size_t axis = 1; axis < values.ndim(); ++axis)
-        values_per_sample *= static_cast<std::int64_t>(values.shape(axis));
-    return {values.data(), samples, values_per_sample, superlevel, threads, [] {
-                nb::gil_scoped_acquire locked;
-                if (PyErr_CheckSignals() != 0) throw nb::python_error();
-            }};
+void look_for_signals() {
+    nb::gil_scoped_acquire locked;
+    if (PyErr_CheckSignals() != 0) throw nb::python_error();
+}
+
+// A row for each sample.
+template <class Value>
+Batch<Value> to_batch(const Values<Value>& values, bool superlevel, int threads) {
+    const auto samples = static_cast<std::int64_t>(values.shape(0)), each = static_cast<std::int64_t>(values.shape(1));
+    return {values.data(), offsets_of_one_size(samples, each), superlevel, threads, look_for_signals};
+}
+
+// Where each begins among so many, and where the last one ends.
+std::span<const std::int64_t> to_span(const Offsets& offsets, std::size_t count) {
+    const std::span<const std::int64_t> span(offsets.data(), offsets.size());
+    if (span.empty() || span.front() != 0 || span.back() != static_cast<std::int64_t>(count) ||
+        !std::is_sorted(span.begin(), span.end()))
+        throw std::invalid_argument("offsets must ascend from 0 to the number of what they divide");
+    return span;
+}
+
+template <class Value>
+Batch<Value> to_batch(const Flat<Value>& values, const Offsets& offsets, bool superlevel, int threads) {
+    const auto span = to_span(offsets, values.size());
+    return {values.data(), {span.begin(), span.end()}, superlevel, threads, look_for_signals};
 }
 
 template <class Compute>
@@ -88,8 +108,8 @@ Matching to_python(BatchMatching&& found) {
             to_numpy<Numbers<nb::shape<-1, 2>>>(std::move(found.pairs))};
 }
 
-Graph to_graph(std::size_t vertices, const Edges& edges) {
-    return Graph(static_cast<std::int64_t>(vertices), {edges.data(), edges.size()});
+Edges to_edges(const Pairs& edges, const Offsets& offsets) {
+    return {{edges.data(), edges.size()}, to_span(offsets, edges.shape(0))};
 }
 
 Simplices unpacked(const Rows& rows, std::size_t vertices) {
@@ -144,14 +164,15 @@ void bind_matching(nb::module_& m) {
         "threads"_a);
     m.def(
         "graph_matching",
-        [](const Values<Value>& first, const Values<Value>& second, const Edges& edges, bool superlevel, Comparison comparison,
-           int threads) {
-            const auto batch = to_batch(first, superlevel, threads), other = to_batch(second, superlevel, threads);
-            return to_python(
-                without_gil([&] { return graph_matching(batch, other, to_graph(first.shape(1), edges), comparison); }));
+        [](const Flat<Value>& first, const Flat<Value>& second, const Offsets& offsets, const Pairs& edges,
+           const Offsets& edge_offsets, bool superlevel, Comparison comparison, int threads) {
+            const auto batch = to_batch(first, offsets, superlevel, threads);
+            const auto other = to_batch(second, offsets, superlevel, threads);
+            const auto graphs = to_edges(edges, edge_offsets);
+            return to_python(without_gil([&] { return graph_matching(batch, other, graphs, comparison); }));
         },
-        matching_doc, "first"_a.noconvert(), "second"_a.noconvert(), "edges"_a.noconvert(), "superlevel"_a, "comparison"_a,
-        "threads"_a);
+        matching_doc, "first"_a.noconvert(), "second"_a.noconvert(), "offsets"_a.noconvert(), "edges"_a.noconvert(),
+        "edge_offsets"_a.noconvert(), "superlevel"_a, "comparison"_a, "threads"_a);
 }
 
 template <class Value, class Index>
@@ -170,16 +191,16 @@ void bind_simplification(nb::module_& m) {
         "threads"_a);
     m.def(
         "simplify_graph",
-        [](const Values<Value>& values, const Output<Index>& indices, const Edges& edges, bool superlevel,
-           std::int64_t most, double shortest, int threads) {
-            const auto batch = to_batch(values, superlevel, threads);
+        [](const Flat<Value>& values, const Offsets& offsets, const Output<Index>& indices, const Pairs& edges,
+           const Offsets& edge_offsets, bool superlevel, std::int64_t most, double shortest, int threads) {
+            const auto batch = to_batch(values, offsets, superlevel, threads);
+            const auto graphs = to_edges(edges, edge_offsets);
             return without_gil([&] {
-                return simplify_graph(batch, to_graph(values.shape(1), edges), {most, shortest},
-                                      std::span(indices.data(), indices.size()));
+                return simplify_graph(batch, graphs, {most, shortest}, std::span(indices.data(), indices.size()));
             });
         },
-        simplify_doc, "values"_a.noconvert(), "indices"_a.noconvert(), "edges"_a.noconvert(), "superlevel"_a, "most"_a,
-        "shortest"_a, "threads"_a);
+        simplify_doc, "values"_a.noconvert(), "offsets"_a.noconvert(), "indices"_a.noconvert(), "edges"_a.noconvert(),
+        "edge_offsets"_a.noconvert(), "superlevel"_a, "most"_a, "shortest"_a, "threads"_a);
 }
 
 template <class Value>
@@ -194,57 +215,70 @@ void bind(nb::module_& m) {
         bars_doc, "values"_a.noconvert(), "grid"_a, "superlevel"_a, "dims"_a, "threads"_a);
     m.def(
         "graph_bars",
-        [](const Values<Value>& values, const Edges& edges, bool superlevel, const std::vector<int>& dims, int threads) {
-            const auto batch = to_batch(values, superlevel, threads);
-            return to_python(without_gil([&] { return graph_bars(batch, to_graph(values.shape(1), edges), dims); }));
+        [](const Flat<Value>& values, const Offsets& offsets, const Pairs& edges, const Offsets& edge_offsets,
+           bool superlevel, const std::vector<int>& dims, int threads) {
+            const auto batch = to_batch(values, offsets, superlevel, threads);
+            const auto graphs = to_edges(edges, edge_offsets);
+            return to_python(without_gil([&] { return graph_bars(batch, graphs, dims); }));
         },
-        bars_doc, "values"_a.noconvert(), "edges"_a.noconvert(), "superlevel"_a, "dims"_a, "threads"_a);
+        bars_doc, "values"_a.noconvert(), "offsets"_a.noconvert(), "edges"_a.noconvert(), "edge_offsets"_a.noconvert(),
+        "superlevel"_a, "dims"_a, "threads"_a);
     m.def(
         "lower_star_bars",
-        [](const Values<Value>& values, const std::vector<Rows>& simplices, bool superlevel, const std::vector<int>& dims,
-           int threads) {
-            const auto batch = to_batch(values, superlevel, threads);
-            return to_python(without_gil([&] {
-                const Complex complex = to_complex(simplices, values.shape(1), static_cast<std::size_t>(dims.back()) + 1);
-                return complex_bars(batch, complex, ValueOf::vertices, false, dims);
-            }));
-        },
-        bars_doc, "values"_a.noconvert(), "simplices"_a.noconvert(), "superlevel"_a, "dims"_a, "threads"_a);
-    m.def(
-        "simplicial_bars",
-        [](const Values<Value>& values, std::size_t vertices, const std::vector<Rows>& facets, bool is_ball, bool superlevel,
+        [](const Flat<Value>& values, const Offsets& offsets, const std::vector<std::vector<Rows>>& simplices, bool superlevel,
            const std::vector<int>& dims, int threads) {
-            const auto batch = to_batch(values, superlevel, threads);
+            const auto batch = to_batch(values, offsets, superlevel, threads);
             return to_python(without_gil([&] {
-                return complex_bars(batch, to_complex_of_facets(facets, vertices), ValueOf::cells, is_ball, dims);
+                std::vector<Complex> complexes;
+                for (std::size_t i = 0; i < simplices.size() && i + 1 < batch.offsets.size(); ++i)
+                    complexes.push_back(to_complex(simplices[i], static_cast<std::size_t>(batch.size_of(i)),
+                                                   static_cast<std::size_t>(dims.back()) + 1));
+                return complex_bars(batch, complexes, ValueOf::vertices, false, dims);
             }));
         },
-        bars_doc, "values"_a.noconvert(), "vertices"_a, "facets"_a.noconvert(), "is_ball"_a, "superlevel"_a, "dims"_a,
+        bars_doc, "values"_a.noconvert(), "offsets"_a.noconvert(), "simplices"_a.noconvert(), "superlevel"_a, "dims"_a,
         "threads"_a);
     m.def(
-        "extended_graph_bars",
-        [](const Values<Value>& values, const Edges& edges, bool superlevel, int threads) {
-            const auto batch = to_batch(values, superlevel, threads);
-            return to_python(without_gil([&] { return extended_graph_bars(batch, to_graph(values.shape(1), edges)); }));
+        "simplicial_bars",
+        [](const Flat<Value>& values, const Offsets& offsets, const std::vector<std::size_t>& vertices,
+           const std::vector<std::vector<Rows>>& facets, bool is_ball, bool superlevel, const std::vector<int>& dims,
+           int threads) {
+            const auto batch = to_batch(values, offsets, superlevel, threads);
+            return to_python(without_gil([&] {
+                std::vector<Complex> complexes;
+                for (std::size_t i = 0; i < facets.size(); ++i)
+                    complexes.push_back(to_complex_of_facets(facets[i], vertices.at(i)));
+                return complex_bars(batch, complexes, ValueOf::cells, is_ball, dims);
+            }));
         },
-        extended_doc, "values"_a.noconvert(), "edges"_a.noconvert(), "superlevel"_a, "threads"_a);
+        bars_doc, "values"_a.noconvert(), "offsets"_a.noconvert(), "vertices"_a, "facets"_a.noconvert(), "is_ball"_a,
+        "superlevel"_a, "dims"_a, "threads"_a);
+    m.def(
+        "extended_graph_bars",
+        [](const Flat<Value>& values, const Offsets& offsets, const Pairs& edges, const Offsets& edge_offsets,
+           bool superlevel, int threads) {
+            const auto batch = to_batch(values, offsets, superlevel, threads);
+            const auto graphs = to_edges(edges, edge_offsets);
+            return to_python(without_gil([&] { return extended_graph_bars(batch, graphs); }));
+        },
+        extended_doc, "values"_a.noconvert(), "offsets"_a.noconvert(), "edges"_a.noconvert(),
+        "edge_offsets"_a.noconvert(), "superlevel"_a, "threads"_a);
     m.def(
         "rips_bars",
-        [](const Input<Value, nb::ndim<3>>& distances, double threshold, const std::vector<int>& dims, int threads) {
-            const auto batch = to_batch(distances, false, threads);
-            const auto points = static_cast<std::int64_t>(distances.shape(1));
-            return to_python(without_gil([&] { return rips_bars(batch, points, threshold, dims); }));
+        [](const Flat<Value>& distances, const Offsets& offsets, double threshold, const std::vector<int>& dims,
+           int threads) {
+            const auto batch = to_batch(distances, offsets, false, threads);
+            return to_python(without_gil([&] { return rips_bars(batch, threshold, dims); }));
         },
-        bars_doc, "distances"_a.noconvert(), "threshold"_a, "dims"_a, "threads"_a);
+        bars_doc, "distances"_a.noconvert(), "offsets"_a.noconvert(), "threshold"_a, "dims"_a, "threads"_a);
     m.def(
         "rips_extremes",
-        [](const Input<Value, nb::ndim<3>>& distances, const Output<Value>& extremes, int threads) {
-            const auto batch = to_batch(distances, false, threads);
-            const auto points = static_cast<std::int64_t>(distances.shape(1));
-            without_gil([&] { rips_extremes(batch, points, std::span(extremes.data(), extremes.size())); });
+        [](const Flat<Value>& distances, const Offsets& offsets, const Output<Value>& extremes, int threads) {
+            const auto batch = to_batch(distances, offsets, false, threads);
+            without_gil([&] { rips_extremes(batch, std::span(extremes.data(), extremes.size())); });
         },
         "Writes the smallest and the largest entry off the diagonal, the largest on it and the largest difference across it.",
-        "distances"_a.noconvert(), "extremes"_a.noconvert(), "threads"_a);
+        "distances"_a.noconvert(), "offsets"_a.noconvert(), "extremes"_a.noconvert(), "threads"_a);
     bind_matching<Value>(m);
     bind_simplification<Value, std::int32_t>(m);
     bind_simplification<Value, std::int64_t>(m);
@@ -286,7 +320,8 @@ void bind_faces(nb::module_& m) {
 
 NB_MODULE(_core, m) {
     using namespace nb::literals;
-    m.doc() = "The C++ core. Indices are flat into the whole array of values; bars come in the order that `Barcode` documents.";
+    m.doc() = "The C++ core. Indices are flat into the whole array of values, in which offsets say where each sample begins; bars come in "
+              "the order that `Barcode` documents. Vertices are numbered within a sample, whose graph or complex is its own or that of all.";
     nb::enum_<Connectivity>(m, "Connectivity")
         .value("FREUDENTHAL", Connectivity::freudenthal)
         .value("VERTICES", Connectivity::vertices)

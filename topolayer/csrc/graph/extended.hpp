@@ -26,7 +26,8 @@ class ExtendedPersistence {
 public:
     // Bars of each kind.
     void operator()(const Sample<Value>& sample, const Graph& graph, Bars* bars) {
-        const Sample<Value> back{sample.values, sample.first, !sample.superlevel, sample.threads, sample.interrupt};
+        Sample<Value> back(sample);
+        back.superlevel = !sample.superlevel;
         Bars components, components_back;
         if (!first_.find(sample, graph, components, nullptr)) {
             bars[0].nonfinite = true;

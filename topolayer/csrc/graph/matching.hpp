@@ -33,7 +33,8 @@ public:
         compared_.renew(size);
         for (std::size_t i = 0; i < size; ++i)
             compared_[i] = lower ? std::min(first.values[i], second.values[i]) : std::max(first.values[i], second.values[i]);
-        const Sample<Value> both{compared_.begin(), first.first, first.superlevel, first.threads, first.interrupt};
+        Sample<Value> both(first);
+        both.values = compared_.begin();
         found.first.nonfinite = !first_.find(first, graph, found.first, nullptr);
         found.second.nonfinite = !second_.find(second, graph, found.second, nullptr);
         if (found.first.nonfinite || found.second.nonfinite) {

@@ -63,7 +63,8 @@ public:
             compared_[i] = lower ? std::min(first.values[i], second.values[i]) : std::max(first.values[i], second.values[i]);
         first_.sample.emplace(first);
         second_.sample.emplace(second);
-        both_.sample.emplace(Sample<Value>{compared_.begin(), first.first, first.superlevel, first.threads, first.interrupt});
+        both_.sample.emplace(first);
+        both_.sample->values = compared_.begin();
         const bool in_plane = with_h0 && top && grid.shape()[0] == 1;
         for (Side* side : {&first_, &second_, &both_}) {
             side->in_plane = in_plane;

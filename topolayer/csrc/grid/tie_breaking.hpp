@@ -116,7 +116,7 @@ private:
     }
 
     static Sample<Value> changed(const Buffer<Value>& values, const Sample<Value>& given, bool reversed) {
-        return {values.begin(), given.first, reversed, given.threads, given.interrupt};
+        return {values.begin(), given.size, given.first, given.number, reversed, given.threads, given.interrupt};
     }
 
     Buffer<Value> row_numbers_, column_numbers_;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -14,22 +13,25 @@
 namespace topolayer {
 
 // The smallest and the largest entry off the diagonal, the largest absolute value on it, and the largest difference between two
-// entries across it. The largest entry is infinite where one off the diagonal is not finite.
+// entries across it. The largest entry is infinite where one off the diagonal is not finite. A single point has no entries but
+// one, which makes the diagonal NaN if it is not finite; all else is 0.
 template <class Value>
 struct DistanceExtremes {
     Value smallest, largest, diagonal, asymmetry;
 };
 
-// One pass over the matrix of a sample, of two points or more.
+// One pass over the matrix of a sample.
 template <class Value>
 class FindExtremes {
 public:
     DistanceExtremes<Value> operator()(const Sample<Value>& sample, std::int64_t points) {
         Pace pace(sample.interrupt);
         const Value* const distances = sample.values;
-        least_ = std::numeric_limits<Key<Value>>::max();
-        most_ = apart_ = 0;
-        finite_ = true;
+        if (points == 1) return {0, 0, distances[0] - distances[0], 0};
+        std::fill_n(least_, lanes, std::numeric_limits<Value>::infinity());
+        std::fill_n(most_, lanes, -std::numeric_limits<Value>::infinity());
+        std::fill_n(apart_, lanes, Value{0});
+        std::fill_n(zero_, lanes, Value{0});
         for (std::int64_t top = 0; top < points; top += side)
             for (std::int64_t left = top; left < points; left += side) {
                 copy_blocks(distances, points, top, left);
@@ -41,8 +43,9 @@ public:
             const Value entry = std::abs(distances[i * points + i]);
             if (!(entry <= diagonal)) diagonal = entry;
         }
-        const Value largest = finite_ ? value_of(most_) : std::numeric_limits<Value>::infinity();
-        return {value_of(least_), largest, diagonal, std::bit_cast<Value>(apart_)};
+        if (!are_finite(zero_, lanes)) *most_ = std::numeric_limits<Value>::infinity();
+        return {*std::min_element(least_, least_ + lanes), *std::max_element(most_, most_ + lanes), diagonal,
+                *std::max_element(apart_, apart_ + lanes)};
     }
 
 private:
@@ -63,29 +66,24 @@ private:
             for (std::int64_t i = 0; i < height; ++i) block_[i * side + i] = across_[i * side + i] = distances[1];
     }
 
-    // In integers: minima of floats would have to be found one after the other.
+    // Each lane has an extreme of its own: a single one of floats would have to be found one entry after the other.
     void look_at_blocks() {
-        Key<Value> least = least_, most = most_, apart = apart_;
-        for (std::int64_t i = 0; i < side * side; ++i) {
-            const Key<Value> a = order_key(block_[i], false), b = order_key(across_[i], false);
-            least = std::min(least, std::min(a, b));
-            most = std::max(most, std::max(a, b));
-            apart = std::max(apart, std::bit_cast<Key<Value>>(std::abs(block_[i] - across_[i])));
-        }
-        least_ = least;
-        most_ = most;
-        apart_ = apart;
-        finite_ &= are_finite(block_, side * side) && are_finite(across_, side * side);
+        for (std::int64_t i = 0; i < side * side; i += lanes)
+            for (std::int64_t lane = 0; lane < lanes; ++lane) {
+                const Value a = block_[i + lane], b = across_[i + lane], apart = std::abs(a - b);
+                const Value smaller = a < b ? a : b, larger = a < b ? b : a;
+                least_[lane] = smaller < least_[lane] ? smaller : least_[lane];
+                most_[lane] = larger > most_[lane] ? larger : most_[lane];
+                apart_[lane] = apart > apart_[lane] ? apart : apart_[lane];
+                zero_[lane] += (a - a) + (b - b);
+            }
     }
 
-    static Value value_of(Key<Value> key) {
-        constexpr Key<Value> sign = Key<Value>{1} << (8 * sizeof(Value) - 1);
-        return std::bit_cast<Value>(static_cast<Key<Value>>(key & sign ? key ^ sign : ~key));
-    }
+    static constexpr std::int64_t lanes = 32 / sizeof(Value);
 
     Value block_[side * side], across_[side * side];
-    Key<Value> least_, most_, apart_;
-    bool finite_;
+    Value least_[lanes], most_[lanes], apart_[lanes];
+    Value zero_[lanes];  // NaN if an entry was not finite
 };
 
 }  // namespace topolayer

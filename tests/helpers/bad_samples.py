@@ -1,0 +1,48 @@
+"""Bad inputs of samples that may differ in size, as in `bad_inputs`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+import topolayer as tl
+
+from .bad_inputs import A_TENSOR, AS_TENSOR, EDGES, GRID, IMAGE, NAN, NONE, Bad, T, V
+
+from_points, PAIR, PLANE = tl.Rips.from_points, torch.zeros(2, 2), torch.rand(5, 2)
+BATCH, PATH = torch.tensor([0, 0, 1, 1, 1]), torch.tensor([[0, 1], [2, 3], [3, 4]])
+
+
+def _graphs(values: Any = GRID, simplices: Any = PATH, batch: Any = BATCH, samples: Any = None) -> tl.LowerStar:
+    return tl.LowerStar(values, simplices, batch=batch, samples=samples)
+
+
+SAMPLES = [
+    Bad("Rips", lambda: tl.Rips([PAIR, PAIR.double()]), V, "distances[1]", "float32", "float64", "distances[0]"),
+    Bad("Rips", lambda: tl.Rips([PAIR, PAIR.to("meta")]), T, "distances[1]", "with data", "meta", "on the CPU"),
+    Bad("Rips", lambda: tl.Rips([PAIR, PAIR[None]]), V, "distances[1]", "(n, n)", "(1, 2, 2)", "list(distances[1])"),
+    Bad("Rips", lambda: tl.Rips([PAIR[:0, :0]]), V, "distances[0]", "(n, n)", "(0, 0)", "left out"),
+    Bad("Rips", lambda: tl.Rips([PAIR, NAN]), V, "distances[1]", "finite", "2 that are NaN", "threshold"),
+    Bad("Rips", lambda: from_points([PLANE, PLANE[:, :1]]), V, "points[1]", "R^2", "(5, 1)", "of their own"),
+    Bad("Rips", lambda: from_points([PLANE, PLANE[:0]]), V, "points[1]", "(n, d)", "(0, 2)", "leave empty"),
+    Bad("Rips", lambda: from_points([PLANE, PLANE.half()]), V, "points[1]", "float32", "float16", "points[0]"),
+    Bad("Rips", lambda: from_points([PLANE, NAN]), V, "points[1]", "finite", "4 that are NaN", "torch.where"),
+    Bad("Alpha", lambda: tl.Alpha([PLANE, PLANE[:0]]), V, "points[1]", "(n, d)", "(0, 2)", "leave empty"),
+    Bad("Alpha", lambda: tl.Alpha([PLANE, PLANE[None]]), V, "points[1]", "(n, d)", "(1, 5, 2)", "list(points[1])"),
+    Bad("Alpha", lambda: tl.Alpha([PLANE, IMAGE[0]]), V, "points[1]", "R^2", "(6, 7)", "of their own"),
+    Bad("Alpha", lambda: tl.Alpha([PLANE, PLANE.double()]), V, "points[1]", "float32", "float64", "points[0]"),
+    Bad("LowerStar", lambda: _graphs(batch=[0]), T, "batch", A_TENSOR, "list", AS_TENSOR),
+    Bad("LowerStar", lambda: _graphs(batch=GRID), T, "batch", "integer", "float32", ".long()"),
+    Bad("LowerStar", lambda: _graphs(batch=BATCH[:3]), V, "batch", "(5,)", "(3,)", "repeat_interleave"),
+    Bad("LowerStar", lambda: _graphs(batch=BATCH.flip(0)), V, "batch", "ascend", "[1, 0] at index 2", "sort"),
+    Bad("LowerStar", lambda: _graphs(batch=BATCH - 1), V, "batch", "from 0", "-1", "sort"),
+    Bad("LowerStar", lambda: _graphs(GRID.expand(2, 5)), V, "values", "(vertices,)", "(2, 5)", "values[:, 0]"),
+    Bad("LowerStar", lambda: _graphs(GRID[:, None]), V, "values", "(vertices,)", "(5, 1)", "squeeze(-1)"),
+    Bad("LowerStar", lambda: _graphs(simplices=EDGES), V, "simplices", "one sample", "samples [0, 1]", "numbers in"),
+    Bad("LowerStar", lambda: _graphs(GRID[:0], batch=NONE), V, "simplices", "has none", "got 0", "per vertex"),
+    Bad("LowerStar", lambda: _graphs(samples=1), V, "samples", "at least 2", "got 1", "None"),
+    Bad("LowerStar", lambda: _graphs(samples=2.0), T, "samples", "an int", "float 2.0", "int(...)"),
+    Bad("LowerStar", lambda: _graphs(batch=None, samples=3), V, "samples", "None", "got 3", "batch says"),
+    Bad("Capabilities", lambda: tl.Capabilities(ragged=1), T, "ragged", "a bool", "int 1", "bool(...)"),
+]  # fmt: skip
