@@ -32,27 +32,28 @@ def wasserstein(
 ) -> Tensor:
     r"""Wasserstein distance of order q: :math:`\bigl(\min_\gamma \sum_x \|x - \gamma(x)\|_p^q\bigr)^{1/q}`.
 
-    :math:`\gamma` runs over all matchings of the bars, points (birth, death) in the plane, in which any bar may go to
-    the diagonal instead, at the distance :math:`2^{1/p - 1} |d - b|` (Cohen-Steiner, Edelsbrunner, Harer and Mileyko,
-    2010; Turner, Mileyko, Mukherjee and Harer, 2014). Bars that never die are matched in the order of their births, at
-    the distance of the births. `wasserstein_matching` gives the matching.
+    :math:`\gamma` runs over all matchings of the bars, as points (birth, death) in the plane. Any bar may be matched
+    with the diagonal instead, at the distance :math:`2^{1/p - 1} |d - b|` (Cohen-Steiner, Edelsbrunner, Harer and
+    Mileyko, 2010; Turner, Mileyko, Mukherjee and Harer, 2014). Bars that never die are matched in the order of their
+    births, at the distance of the births. `wasserstein_matching` gives the matching.
 
     Args:
         first: from `persistence`, any number of samples.
         second: another barcode with the same batch shape; or with batch shape (), to be compared with every sample of
             `first`. Both are of superlevel sets or both of sublevel sets.
-        order: q, >= 1. `bottleneck` is its limit for large ones.
+        order: q, >= 1. `bottleneck` is the limit for large q.
         norm: p, >= 1, of the plane; `math.inf` is the maximum norm.
-        dim: of which homology dimension; None if only one was computed.
-        essential: "count": bars that never die are matched too. "exclude": finite bars alone are compared.
+        dim: the homology dimension; None if only one was computed.
+        essential: "count": bars that never die are matched too. "exclude": only finite bars are compared.
 
     Returns:
-        `(*batch,)` one distance per sample. Infinite, with gradient 0, where one has more bars that never die than the
-        other. The gradient flows through the matched bars to both barcodes, and is 0 for equal bars and equal
-        barcodes. Where several matchings are optimal it is that of one of them: a subgradient, one of several.
+        `(*batch,)` one distance per sample. It is infinite, with gradient 0, if one barcode has more bars that never
+        die than the other. The gradient flows through the matched bars to both barcodes, and is 0 for equal bars and
+        equal barcodes. If several matchings are optimal, the gradient is that of one of them, which is one of several
+        subgradients.
 
-        The matching is exact, an assignment that is computed on the CPU for one sample after another: a millisecond
-        for 100 bars against 100, seconds for 5,000 against 5,000, in a matrix of 8 bytes per pair of bars.
+        The matching is exact. The assignment is computed on the CPU, one sample after another. It takes a millisecond
+        for 100 bars against 100, and seconds for 5,000 against 5,000, with a matrix of 8 bytes per pair of bars.
 
     Raises:
         TypeError, ValueError: an argument is out of its range; the barcodes differ in batch shape, dimension, device,
@@ -91,9 +92,9 @@ def wasserstein_matching(
         dim: likewise.
 
     Returns:
-        (2, matched) int64, indices of bars in `first`, ascending, and of those in `second` that they are matched with;
-        of all samples. Bars that are not there go to the diagonal. Bars that never die are matched in the order of
-        their births and are not there either.
+        (2, matched) int64, for all samples: indices of bars in `first`, ascending, and indices of the bars in `second`
+        that they are matched with. Bars without an index are matched with the diagonal. Bars that never die are matched
+        in the order of their births, and have no index here either.
 
     Raises:
         TypeError, ValueError: as in `wasserstein`.
@@ -118,19 +119,20 @@ def wasserstein_matching(
 def bottleneck(first: Barcode, second: Barcode, *, dim: int | None = None, essential: Essential = "count") -> Tensor:
     r"""Bottleneck distance: :math:`\min_\gamma \max_x \|x - \gamma(x)\|_\infty`.
 
-    The matchings :math:`\gamma` are those of `wasserstein` (Cohen-Steiner, Edelsbrunner and Harer, 2007). The
-    distance is exact, not approximated: that of one pair of bars, or of one bar to the diagonal, half its length.
+    The matchings :math:`\gamma` are those of `wasserstein` (Cohen-Steiner, Edelsbrunner and Harer, 2007). The distance
+    is exact, not approximated. It is the distance of one pair of bars, or of one bar to the diagonal, which is half its
+    length.
 
     Args:
         first: from `persistence`, any number of samples.
         second: as in `wasserstein`.
-        dim: of which homology dimension; None if only one was computed.
+        dim: the homology dimension; None if only one was computed.
         essential: "count" or "exclude", as in `wasserstein`: whether bars that never die are matched too.
 
     Returns:
-        `(*batch,)` one distance per sample, infinite where one has more bars that never die than the other. The
-        gradient flows to the one pair, or the one bar, that has the distance. If several do, or several matchings are
-        optimal, it is one of several subgradients.
+        `(*batch,)` one distance per sample, infinite if one barcode has more bars that never die than the other. The
+        gradient flows to the one pair of bars, or the one bar, that has this distance. If several have it, or if
+        several matchings are optimal, it is one of several subgradients.
 
     Raises:
         TypeError, ValueError: as in `wasserstein`.
@@ -156,18 +158,18 @@ def sliced_wasserstein(first: Barcode, second: Barcode, *, directions: int = 50,
     with the second ones moved to the diagonal, and of the second bars together with the first ones moved to the
     diagonal. The integral is the mean over equally spaced directions.
 
-    It costs sorts and no matching, all samples at once on the barcodes' device, and lies between two multiples of
+    It needs sorts and no matching, for all samples at once on the barcodes' device. It lies between two multiples of
     `wasserstein` with order 1.
 
     Args:
         first: from `persistence`, any number of samples.
         second: as in `wasserstein`.
-        directions: how many, >= 1. Time and memory are proportional to it.
-        dim: of which homology dimension; None if only one was computed.
+        directions: the number of directions, >= 1. Time and memory are proportional to it.
+        dim: the homology dimension; None if only one was computed.
 
     Returns:
-        `(*batch,)` one distance per sample. Bars that never die have no place in this distance, and are left out.
-        Where projections coincide the gradient is one of several subgradients.
+        `(*batch,)` one distance per sample. Bars that never die are left out. If projections coincide, the gradient is
+        one of several subgradients.
 
     Raises:
         TypeError, ValueError: as in `wasserstein`.

@@ -25,29 +25,30 @@ def few_extrema(
 ) -> Tensor:
     """Penalizes all but the k most prominent extrema: maxima of a superlevel filtration, minima of a sublevel one.
 
-    The sum of `length ** p` over all but the k longest bars of dimension 0: equation (1) of the paper. An extremum that
-    never dies is one of the k.
+    This is the sum of `length ** p` over all but the k longest bars of dimension 0: equation (1) of the paper. An
+    extremum that never dies is one of the k.
 
     Its gradient is a subgradient of the bars: two entries for each, the extremum and the saddle where it dies.
     `gradient="region"` is *another penalty*, with other values: the distance to the `simplify`-ed function, held
     constant, which is the sum of `|f - simplify(f, k)| ** p` over all entries f. It is 0 for the same functions, and
-    moves all entries of a superfluous region at once, as the "big steps" of Nigmetov and Morozov (2022) move more than
-    the critical ones. Take it where extrema are to go in few steps, as in noise removal; take "critical" for equation
-    (1) itself, and where few entries are to change.
+    moves all entries of a superfluous region at once, like the "big steps" of Nigmetov and Morozov (2022), which move
+    more than the critical entries. Take "region" if extrema should vanish in few steps, as in noise removal. Take
+    "critical" for equation (1), and if few entries should change.
 
     Args:
         filtration: any filtration; for "region" `Freudenthal`, `Cubical` or `LowerStar`, as for `simplify`.
         k: how many extrema to spare.
         p: power of the lengths, or of the distances.
-        gradient: whether to penalize bars, which pulls on "critical" entries, or entries, which pulls on a "region".
+        gradient: "critical" penalizes bars, which pulls on two entries of each. "region" penalizes entries, which pulls
+            on whole regions.
         backend: as in `persistence`.
 
     Returns:
-        `(*batch,)` one number per sample; 0 with gradient 0 where there are no more than k extrema.
+        `(*batch,)` one number per sample; 0 with gradient 0 if there are no more than k extrema.
 
     Raises:
-        TypeError, ValueError: `filtration` is none, or has values that are not finite; `k` or `p` is out of range; an
-            unknown `gradient` or `backend`.
+        TypeError, ValueError: `filtration` is not a filtration, or has values that are not finite; `k` or `p` is out of
+            range; `gradient` or `backend` is unknown.
 
     Example:
         >>> import torch, topolayer as tl

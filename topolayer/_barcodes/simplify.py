@@ -23,27 +23,27 @@ def simplify(
     threshold: float | None = None,
     backend: str | Backend | None = None,
 ) -> Tensor:
-    """The function with its most prominent extrema alone: the others are cut off (superlevel) or filled (sublevel).
+    """The function with only its most prominent extrema: the others are cut off (superlevel) or filled (sublevel).
 
-    Every other extremum is flattened to the value at which its component meets one that stays. In a superlevel
-    filtration this is the largest function below that has no maxima but those that stay, and morphological
-    reconstruction by dilation from them (Vincent, 1993). The bars of the result in dimension 0 are those that were
-    kept; in higher dimensions bars may become shorter or vanish.
+    Every other extremum is flattened to the value at which its component meets one that is kept. In a superlevel
+    filtration the result is the largest function below the values whose maxima are only those that are kept. It is the
+    morphological reconstruction by dilation from them (Vincent, 1993). The bars of the result in dimension 0 are those
+    that were kept. In higher dimensions bars may become shorter or vanish.
 
     Args:
         filtration: `Freudenthal`, `Cubical` or `LowerStar`.
-        k: how many bars of dimension 0 to keep of each sample, the longest, ranked as in `Barcode.ranks`. The
-            one that never dies counts; if there are several, all of them stay.
-        threshold: keep the bars that are at least so long, instead; one that never dies stays.
+        k: how many bars of dimension 0 to keep in each sample: the longest, ranked as in `Barcode.ranks`. The one that
+            never dies counts. If several never die, all of them are kept.
+        threshold: instead of `k`: keep the bars that are at least this long. A bar that never dies is always kept.
         backend: a name from `backends()`, an object with the protocol `Backend`, or None: the first that can
             do it.
 
     Returns:
-        Values of the same shape, on the filtration's device. Each is one of the filtration values, gathered, and
-        the gradient is that of a gather: a flattened entry passes it on to the saddle whose value it takes.
+        Values of the same shape, on the filtration's device. Each is gathered from the filtration values, and the
+        gradient is that of a gather: a flattened entry passes it on to the saddle whose value it takes.
 
     Raises:
-        TypeError: an argument is of another type, or there is not exactly one of `k` and `threshold`.
+        TypeError: an argument is of another type, or not exactly one of `k` and `threshold` is given.
         ValueError: `k` is below 1, `threshold` negative or NaN; values that are not finite; a backend that is
             unknown or cannot do it; under `torch.jit.trace`, which would repeat the pixels of its example.
         MemoryError: there is not enough memory.
@@ -84,7 +84,7 @@ def _gather(filtration: Filtration, indices: Tensor) -> Tensor:
 
 
 def _check_kept(k: int | None, threshold: float | None, dtype: torch.dtype) -> tuple[int, float]:
-    """How many bars are kept, and how long they are at least; one of the two limits nothing."""
+    """How many bars are kept, and how long they are at least; one of the two has no effect."""
     if (k is None) == (threshold is None):
         got = "neither" if k is None else "both"
         raise TypeError(
@@ -107,7 +107,7 @@ def _no_indices(filtration: Filtration) -> Tensor:
 
 @of_filtrations("simplified", options="int k, float threshold", returns="Tensor", fake=_fake, empty=_no_indices)
 def _indices(filtration: Filtration, k: int, threshold: float, backend: str | Backend | None) -> Tensor:
-    """For every value the flat index of the one that it takes, by the backend."""
+    """For every value the flat index of the value that replaces it, by the backend."""
     chosen = choose_backend(backend, filtration, (0,), task="simplify")
     if filtration.samples == 0:
         return _no_indices(filtration)

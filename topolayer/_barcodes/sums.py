@@ -29,15 +29,15 @@ def algebraic(
     Args:
         barcode: from `persistence`, any number of samples and dimensions.
         p: power of the length, >= 0. Below 1 the gradient grows without bound as a length goes to zero.
-        q: power of the midpoint, >= 0; a whole number where midpoints may be negative. Between 0 and 1
-            the gradient grows without bound as a midpoint goes to zero.
+        q: power of the midpoint, >= 0; a whole number if midpoints may be negative. Between 0 and 1 the gradient grows
+            without bound as a midpoint goes to zero.
         k: how many bars to spare.
         essential: "count": bars that never die are the longest and count towards k, so that k=8 leaves at
             most 8 components. "exclude": k finite bars are spared. Essential bars add nothing to the sum in
             either case.
 
     Returns:
-        `(*batch,)` one number per sample; 0 with gradient 0 where there are no more than k bars.
+        `(*batch,)` one number per sample; 0 with gradient 0 if there are no more than k bars.
 
     Raises:
         TypeError, ValueError: an argument is out of its range, or `q` is fractional and a midpoint negative.
@@ -84,8 +84,8 @@ def total_persistence(
         essential: "count" or "exclude", as in `algebraic`: whether bars that never die count towards k.
 
     Returns:
-        `(*batch,)` one number per sample, of the dtype of the lengths; 0 with gradient 0 where there are no more than
-        k bars.
+        `(*batch,)` one number per sample, of the dtype of the lengths; 0 with gradient 0 if there are no more than k
+        bars.
 
     Raises:
         TypeError, ValueError: an argument is of another type or out of its range.
@@ -103,20 +103,21 @@ def persistent_entropy(barcode: Barcode, *, normalized: bool = False) -> Tensor:
     r"""Entropy of the lengths :math:`\ell_i` of the finite bars of each sample, :math:`-\sum_i p_i \log p_i` with
     :math:`p_i = \ell_i / \sum_j \ell_j`: low where few bars hold most of the length.
 
-    Chintakunta, Gentimis, Gonzalez-Diaz, Jimenez and Krim (2015). The bars of all dimensions of a sample are taken
-    together; `barcode.select(dim=...)` takes those of one.
+    Chintakunta, Gentimis, Gonzalez-Diaz, Jimenez and Krim (2015). The bars of all dimensions of a sample count
+    together; `barcode.select(dim=...)` takes those of one dimension.
 
     Args:
         barcode: from `persistence`, any number of samples and dimensions.
-        normalized: divide by the logarithm of the number of bars, the largest entropy that so many can have.
+        normalized: divide by the logarithm of the number of bars, which is the largest entropy that this many bars can
+            have.
 
     Returns:
-        `(*batch,)` one number per sample, between 0 and the logarithm of the number of bars, or 1; 0 with gradient 0
-        where there are fewer than two bars. The gradient grows like a logarithm as a length goes to zero. A length
-        that is too large for the dtype has its share all the same.
+        `(*batch,)` one number per sample, between 0 and the logarithm of the number of bars, or 1 if normalized; 0 with
+        gradient 0 if there are fewer than two bars. The gradient grows like a logarithm as a length goes to zero. A
+        length that is too large for the dtype still has its share.
 
     Raises:
-        TypeError: `barcode` is no barcode, or `normalized` no bool.
+        TypeError: `barcode` is not a barcode, or `normalized` is not a bool.
 
     Example:
         >>> import torch, topolayer as tl
@@ -138,14 +139,14 @@ def length_weights(barcode: Barcode, epsilon: float, *, softness: float = 0.0) -
     r"""A weight for every finite bar: 1 where it is longer than epsilon, else 0; or a soft threshold,
     :math:`1 / (1 + e^{-(\ell - \varepsilon)/s})` of its length :math:`\ell`.
 
-    `barcode.sum` of the weights counts the prominent bars, and of weights times a term per bar it adds that up over
-    them. The bars that are not longer have the weight `1 - length_weights(barcode, epsilon)`.
+    `barcode.sum` of the weights counts the prominent bars. If the weights are multiplied by a term per bar, it adds up
+    the terms of the prominent bars. The weights of the other bars are `1 - length_weights(barcode, epsilon)`.
 
     Args:
         barcode: from `persistence`, any number of samples and dimensions.
         epsilon: the threshold, >= 0, in the units of the filtration values.
-        softness: s, >= 0, in the same units: at s from epsilon the weight is 0.27 or 0.73. 0 is the hard threshold,
-            whose derivative is 0: the weights are off the graph then.
+        softness: s, >= 0, in the same units: at a distance of s from epsilon the weight is 0.27 or 0.73. 0 is the hard
+            threshold, whose derivative is 0, so the weights are then off the graph.
 
     Returns:
         (bars,) weights from 0 to 1, of the dtype of the lengths.
@@ -176,16 +177,16 @@ def longest_lengths(barcode: Barcode, k: int, *, dim: int | None = None) -> Tens
 
     Args:
         barcode: from `persistence`, any number of samples.
-        k: how many.
-        dim: of which homology dimension; None if only one was computed.
+        k: how many lengths.
+        dim: the homology dimension; None if only one was computed.
 
     Returns:
-        `(*batch, k)`, filled up with zeros where there are fewer bars. Among equal lengths the earlier birth is first,
+        `(*batch, k)`, filled up with zeros if there are fewer bars. Among equal lengths the earlier birth comes first,
         as in `Barcode.ranks`.
 
     Raises:
         TypeError, ValueError: an argument is out of its range, or `dim` is None and several were computed.
-        MemoryError: there is not enough memory for so many.
+        MemoryError: there is not enough memory for k lengths per sample.
 
     Example:
         >>> import torch, topolayer as tl

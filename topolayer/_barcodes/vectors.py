@@ -29,12 +29,12 @@ def landscape(barcode: Barcode, grid: Tensor, *, k: int, dim: int | None = None)
     Args:
         barcode: from `persistence`, any number of samples.
         grid: (n,) where to evaluate, in any order; taken in the dtype of the barcode.
-        k: how many of the landscape functions.
-        dim: of which homology dimension; None if only one was computed.
+        k: the number of landscape functions.
+        dim: the homology dimension; None if only one was computed.
 
     Returns:
-        `(*batch, k, n)`, 0 where fewer than k bars are alive. Differentiable in the barcode and the grid; the highest
-        tents are found in parts of the grid, off the graph, which then has k of them per point.
+        `(*batch, k, n)`, 0 where fewer than k bars are alive. It is differentiable in the barcode and the grid. The
+        highest tents are found off the graph, in parts of the grid; the graph then has k of them per point.
 
     Raises:
         TypeError, ValueError: an argument is out of its range, `grid` is not finite or on another device, or `dim` is
@@ -80,17 +80,17 @@ def silhouette(barcode: Barcode, grid: Tensor, *, p: float = 1, dim: int | None 
     r"""The mean of all tents at each point of a grid, weighted by :math:`|d - b|^p`: the power-weighted silhouette of
     Chazal, Fasy, Lecci, Rinaldo and Wasserman (2014).
 
-    Tents are those of `landscape`. A large p lets the long bars speak, p = 0 all alike.
+    Tents are those of `landscape`. A large p emphasizes the long bars; with p = 0 all bars have the same weight.
 
     Args:
         barcode: from `persistence`, any number of samples.
         grid: (n,) where to evaluate, in any order; taken in the dtype of the barcode.
         p: power of the length, >= 0. Below 1 the gradient grows without bound as a length goes to zero.
-        dim: of which homology dimension; None if only one was computed.
+        dim: the homology dimension; None if only one was computed.
 
     Returns:
-        `(*batch, n)`, 0 for a sample without finite bars. Differentiable in the barcode and the grid. Memory is that of
-        all tents at all points.
+        `(*batch, n)`, 0 for a sample without finite bars. It is differentiable in the barcode and the grid. All tents
+        at all points are held in memory.
 
     Raises:
         TypeError, ValueError: as for `landscape`.
@@ -111,23 +111,23 @@ def silhouette(barcode: Barcode, grid: Tensor, *, p: float = 1, dim: int | None 
 def betti_numbers(barcode: Barcode, levels: float | Tensor, *, dim: int | None = None, softness: float = 0.0) -> Tensor:
     r"""How many bars are alive at a level, essential ones included; at many levels, the Betti curve.
 
-    This is the Betti number of the set where the values are at most the level, in a superlevel filtration at least: the
-    number of its components in dimension 0, of its holes in dimension 1. A bar is alive from its birth on, and no
-    longer at its death.
+    This is the Betti number of the set where the values are at most the level (at least the level in a superlevel
+    filtration): the number of its components in dimension 0, and of its holes in dimension 1. A bar is alive from its
+    birth on, and no longer at its death.
 
     Args:
         barcode: from `persistence`, any number of samples.
         levels: a number, or (n,) numbers in any order, in the input's units; taken in the dtype of the barcode.
-        dim: of which homology dimension; None if only one was computed.
+        dim: the homology dimension; None if only one was computed.
         softness: s >= 0. Above 0 each bar counts by
             :math:`\sigma(\frac{t - b}{s})\,\sigma(\frac{d - t}{s})` with the logistic function
-            :math:`\sigma`, a smooth function of the bar and the level, in a superlevel filtration with the signs of
-            both turned round. Bars near the level count in part, and so do short ones, of which a noisy image has many.
-            Memory is that of all bars at all levels.
+            :math:`\sigma`, a smooth function of the bar and the level; in a superlevel filtration the signs of both are
+            flipped. Bars near the level count in part, and so do short bars, of which a noisy image has many. All bars
+            at all levels are held in memory.
 
     Returns:
         `(*batch,)` for a number, `(*batch, n)` for n levels, of the dtype of the barcode. Without softness these are
-        counts, whose derivative is 0: they are off the graph.
+        counts, whose derivative is 0, so they are off the graph.
 
     Raises:
         TypeError, ValueError: an argument is out of its range, `levels` are not finite or on another device, or `dim`
@@ -178,8 +178,8 @@ def persistence_image(
     persistence image of Adams et al. (2017).
 
     At the point (x, y) it is :math:`\sum_i w_i \frac{1}{2\pi\sigma^2} e^{-((x - b_i)^2 + (y - \ell_i)^2) / 2\sigma^2}`,
-    the value at that point: the integral over a small pixel, as it is in the article, is the value times the area of
-    the pixel.
+    which is the value at that point. The article takes the integral over a small pixel, which is about the value times
+    the area of the pixel.
 
     Args:
         barcode: from `persistence`, any number of samples.
@@ -187,12 +187,13 @@ def persistence_image(
             barcode.
         lengths: (n,) the rows, likewise.
         sigma: standard deviation of the Gaussians, > 0.
-        weight: (bars,) one weight for each bar of `barcode`, for instance `length_weights(barcode, epsilon)`. None is
-            the length. Stability needs a weight that goes to zero with the length.
-        dim: of which homology dimension; None if only one was computed.
+        weight: (bars,) one weight for each bar of `barcode`, for instance `length_weights(barcode, epsilon)`. None
+            takes the length. For stability the weight has to go to zero with the length.
+        dim: the homology dimension; None if only one was computed.
 
     Returns:
-        `(*batch, n, m)`, 0 for a sample without finite bars. Differentiable in the barcode, the weights and the grid.
+        `(*batch, n, m)`, 0 for a sample without finite bars. It is differentiable in the barcode, the weights and the
+        grid.
 
     Raises:
         TypeError, ValueError: an argument is out of its range, a grid or `weight` has the wrong shape or is on another

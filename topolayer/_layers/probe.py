@@ -42,35 +42,35 @@ def probe(
     prominence: float = 0.25,
     repeats: int = 5,
 ) -> LayerTable:
-    """Runs a model and tables the topology of all its layers: where is a penalty cheap, and where does it agree?
+    """Lists the topology of all layers of a model in a table: where a penalty is cheap, and where it agrees with masks.
 
     Each layer is described by the superlevel bars, in dimension 0, of its channel norms, as `few_maxima` sees them.
     A bar is *prominent* if it is longer than `prominence` times the range, maximum less minimum, of its image; the
-    component that never dies counts as ending at the minimum. So neither scale nor offset of a magnitude changes it.
-    On photographs of people correlations were the same for 0.05 to 0.3 and fell beyond, while counts came the nearer
-    to those of the masks the higher it was; hence 0.25.
+    component that never dies counts as ending at the minimum. So neither the scale nor the offset of a magnitude
+    changes it. On photographs of people correlations were the same for a `prominence` of 0.05 to 0.3 and fell beyond,
+    while higher values brought the counts closer to those of the masks; hence 0.25.
 
     With masks, layers are ranked by how well the number of prominent bars follows the number of components of the
     true mask, against the cost of the penalty:
 
-    * k is the smallest number that at least 95 % of the masks do not exceed, so that the penalty spares what is
-      truly there.
-    * Eligible are layers that can be trained, whose parameters or those before are not all frozen; which have more
-      than k maxima in at least half of the images, as the penalty would be zero elsewhere; and whose correlation is
-      more than that which the best of so many unrelated layers would reach by chance, √(2 ln layers / (images - 1)).
-    * First come the layers about as good as the best, the cheapest first; then the others by correlation. The first
-      one is recommended. "About as good" is within 0.05 of the best correlation r, or within its standard error,
-      (1 - r²) / √(images - 1), if that is more. The cost is that of the fastest of all timed runs of layers of
-      one shape: other work of the machine can only add to it.
+    * k is the smallest number that at least 95 % of the masks do not exceed, so that the penalty spares the true
+      components.
+    * A layer is eligible if it can be trained (its parameters and those before it are not all frozen), if it has more
+      than k maxima in at least half of the images (the penalty would be zero elsewhere), and if its correlation is
+      higher than the best of that many unrelated layers would reach by chance, √(2 ln layers / (images - 1)).
+    * The layers about as good as the best come first, ordered by cost; then the others, ordered by correlation. The
+      first one is recommended. "About as good" is within 0.05 of the best correlation r, or within its standard error,
+      (1 - r²) / √(images - 1), if that is more. The cost of a layer is that of the fastest timed run of all layers of
+      its shape, because other work of the machine can only add to it.
 
-    The masks are those of images that the results are *not* reported on. A few dozen images with different numbers
-    of components are needed; of few images or of an untrained model the ranking is chance.
+    Use masks of images that results are *not* reported on. A few dozen images with different numbers of components are
+    needed. With fewer images, or an untrained model, the ranking is chance.
 
-    The model runs uncompiled, in ``eval()`` and without gradients; its mode, its hooks, its gradients and PyTorch's
-    random state (of the CPU, and of the GPUs that the model is on) are left as they were, also when something fails.
-    All activations of one batch are held in memory. What `Regularizer` would meet in a training step is seen in one
-    forward pass of a *copy* of the model, in ``train()`` and with gradients, on the first batch: which layers are
-    frozen, return no tensor there, or have their activation changed in place.
+    The model runs uncompiled, in ``eval()`` and without gradients. Its mode, its hooks, its gradients and PyTorch's
+    random state (of the CPU, and of the GPUs that the model is on) are left as they were, even if something fails. All
+    activations of one batch are held in memory. One forward pass of a *copy* of the model on the first batch, in
+    ``train()`` and with gradients, shows what `Regularizer` would meet in a training step: which layers are frozen,
+    return no tensor, or have their activation changed in place.
 
     Args:
         model: any model, bare or wrapped by ``DistributedDataParallel`` or ``torch.compile``.
@@ -78,23 +78,23 @@ def probe(
             keyword arguments, anything else is the only argument.
         masks: for each batch a tensor (B, H, W) or (B, 1, H, W), for volumes (B, 1, D, H, W), of bool or of zeros and
             ones; any resolution. Components are those of the Freudenthal triangulation.
-        layers: names of the layers to table; None is all.
-        grids: applied to every activation before it is looked at; returns (B, C, H, W) or (B, C, D, H, W). A function
-            of the activation, or of the activation and the name of its layer, as one model may mix several layouts.
-            For token sequences see `tokens_to_grid`; ``h.movedim(-1, 1)`` moves channels that come last. Whatever it
-            does, the penalty given to `Regularizer` must do as well.
+        layers: names of the layers in the table; None is all.
+        grids: a function that turns every activation into (B, C, H, W) or (B, C, D, H, W). It takes the activation, or
+            the activation and the name of its layer, because one model may mix several layouts. For token sequences see
+            `tokens_to_grid`; ``h.movedim(-1, 1)`` moves channels that come last. The penalty given to `Regularizer`
+            must do the same.
 
-            An activation that `grids` leaves alone is no grid if it looks otherwise: if its proportions are not those
-            of the images, if a `Linear` or `LayerNorm` returns its shape (channels last), or if it is heads or weights
-            of attention. What `grids` returns, be it ``h[:]``, is taken at its word.
-        prominence: from which share of the range on a bar is prominent, 0 <= prominence < 1.
-        repeats: how often the penalty is timed, after one run that is not.
+            An activation that `grids` returns as it is may be skipped because it does not look like a grid: if its
+            proportions are not those of the images, if a `Linear` or `LayerNorm` returns its shape (channels last), or
+            if it is heads or weights of attention. A new tensor, even ``h[:]``, is always taken for a grid.
+        prominence: the share of the range beyond which a bar is prominent, 0 <= prominence < 1.
+        repeats: how often the penalty is timed, after one run that is not timed.
 
     Returns:
         The table. Rows are for layers that return *one tensor* that is a grid of floating-point numbers with the
-        images on its first axis, which is what `Regularizer` and `few_maxima` take; from a layer that returns a
-        tuple or dict take a layer inside it. A tensor that several layers return, such as a block and its last
-        layer, gets the outermost name that `Regularizer` can take in training. `skipped` has all other layers, and why.
+        images on its first axis, which is what `Regularizer` and `few_maxima` take. If a layer returns a tuple or dict,
+        look at the layers inside it. A tensor that several layers return, such as a block and its last layer, gets the
+        outermost name that `Regularizer` can take in training. `skipped` has all other layers, and why.
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind; no batch, or one that the model fails on and that looks

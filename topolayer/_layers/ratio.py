@@ -11,9 +11,9 @@ from topolayer._checks import floating
 def gradient_ratio(penalty: Tensor, loss: Tensor, h: Tensor) -> Tensor:
     """The norm of the penalty's gradient at a layer, relative to that of the loss.
 
-    What acts on the weights below a layer is the gradient that arrives there. The ratio has no unit, so it can be
-    compared between weights, layers and networks. It is proportional to the weight of the penalty: one batch tells it
-    for all weights. Neither graph is freed, and gradients of parameters stay as they are.
+    The weights below a layer see only the gradient that arrives there. The ratio has no unit, so it can be compared
+    between weights, layers and networks. It is proportional to the weight of the penalty, so one batch gives it for all
+    weights. Neither graph is freed, and gradients of parameters stay as they are.
 
     Args:
         penalty: one number, weighted as in training, computed from `h`.
@@ -21,11 +21,11 @@ def gradient_ratio(penalty: Tensor, loss: Tensor, h: Tensor) -> Tensor:
         h: activation of the layer.
 
     Returns:
-        One number, float32 or float64; infinite or NaN where the loss has no gradient.
+        One number, float32 or float64; infinite or NaN if the loss has no gradient.
 
     Raises:
-        TypeError, ValueError: an argument is no floating-point tensor; `penalty` or `loss` is not one number, or does
-            not depend on `h`.
+        TypeError, ValueError: an argument is not a floating-point tensor; `penalty` or `loss` is not one number, or
+            does not depend on `h`.
 
     Example:
         >>> import torch, topolayer as tl

@@ -41,8 +41,8 @@ _WHY_NOT = {
 class LayerTable:
     """What `probe` found: one row per layer, and a recommendation.
 
-    Printed it is a table of the ten best layers, by rank and correlation or, without masks, by the number of maxima;
-    `to_string` has more. `rows` is all of it as plain data, in the order in which the layers return.
+    When printed, it shows the ten best layers, by rank and correlation or, without masks, by the number of maxima;
+    `to_string` shows more. `rows` has everything as plain data, in the order in which the layers return.
 
     Attributes:
         rows: one dict per layer. Means are over all images, and over all runs of a layer that runs several times.
@@ -65,13 +65,13 @@ class LayerTable:
         skipped: layers without a row, and why.
         images: how many were seen.
         batch_size: that of the first batch, to which the times belong.
-        prominence: from which length on a bar is prominent, as a share of the range of its image.
+        prominence: the length beyond which a bar is prominent, as a share of the range of its image.
         layer: the recommended layer; None without masks, and where no layer is eligible.
         k: the recommended number of maxima to spare, likewise.
-        counts: of each layer with a row, (images,) how many prominent bars each image has.
+        counts: for each layer with a row, (images,) the number of prominent bars of each image.
         components: (images,) how many components each mask has; None without masks.
-        chance: the correlation that the best of so many unrelated layers would reach by chance, about
-            √(2 ln layers / (images - 1)); None without masks. Layers that are frozen or have few maxima do not count.
+        chance: the correlation that the best of that many unrelated layers would reach by chance, about √(2 ln layers /
+            (images - 1)); None without masks. Layers that are frozen or have few maxima do not count.
 
     Example:
         >>> import torch, topolayer as tl
@@ -96,11 +96,11 @@ class LayerTable:
         """The table as text.
 
         Args:
-            most: how many layers it has at most. None is all of them, also those with so few pixels that they cannot
+            most: the largest number of layers to show. None shows all, even those with so few pixels that they cannot
                 have more than k maxima, or more than 8 without masks.
 
         Returns:
-            One line for the headings, one for each layer, and what there is to say about them.
+            One line for the headings, one for each layer, and notes on them.
 
         Raises:
             TypeError, ValueError: `most` is no int, or less than 1.

@@ -17,7 +17,7 @@ def tokens_to_grid(h: Tensor, *, grid: Sequence[int] | None = None, class_tokens
 
     Args:
         h: (B, N, C) tokens, batch first, in C order of their patches, after those that belong to no patch.
-        grid: (H, W) how many patches there are along each axis, (D, H, W) for volumes; None for a square.
+        grid: (H, W) the number of patches along each axis, (D, H, W) for volumes; None for a square.
         class_tokens: how many tokens at the beginning belong to no patch: class, distillation and register tokens.
             They are left out.
 
@@ -25,7 +25,7 @@ def tokens_to_grid(h: Tensor, *, grid: Sequence[int] | None = None, class_tokens
         (B, C, H, W) or (B, C, D, H, W), a view of `h`, so gradients flow back to it.
 
     Raises:
-        TypeError, ValueError: an argument of the wrong kind or shape; as many tokens do not fill the grid.
+        TypeError, ValueError: an argument of the wrong kind or shape; the number of tokens does not fill the grid.
 
     Example:
         >>> import torch, topolayer as tl
@@ -60,7 +60,7 @@ def tokens_to_grid(h: Tensor, *, grid: Sequence[int] | None = None, class_tokens
 
 
 def _other_grids(tokens: int, grid: tuple[int, ...], *, class_tokens: int, square: bool) -> str:
-    """The remedy where as many tokens do not fill the grid: it names what may have been meant."""
+    """The remedy if the tokens do not fill the grid. It names what may have been meant."""
     remedy = "give grid=(H, W) or, for a volume, (D, H, W)"
     patches = tokens - class_tokens
     side = round(patches ** (1 / 3))

@@ -4,7 +4,7 @@ A function draws on `ax`, or on the current axes if it gets none (those of `matp
 axes. A row or grid of pictures makes a figure of its own unless it gets `axes`. Tensors may be on any device and on
 the autograd graph. No setting of matplotlib is changed.
 
-Colours are those of Okabe and Ito, and none tells what a marker, a place or a label does not tell too.
+Colours are those of Okabe and Ito. Whatever a colour says, a marker, a place or a label says too.
 """
 
 try:

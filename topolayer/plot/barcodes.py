@@ -20,18 +20,18 @@ def diagram(
     """The persistence diagram: a point (birth, death) for every bar, as in Figures 2 and 3 of the paper.
 
     Bars that never die lie beyond a dashed line: below it in a superlevel diagram, above it in a sublevel one. Equal
-    bars lie on top of one another: where there are few such places, each says how many bars it holds, as in "×9". The
-    legend counts all of them.
+    bars lie on top of one another. If there are few such places, each says how many bars it holds, as in "×9". The
+    legend counts all bars.
 
     Args:
         barcode: from `persistence`, any dimensions.
-        sample: flat batch index of the sample to draw; needed where there are several.
-        k: fill the k longest bars of each dimension, those that never die counted, and leave the others hollow.
+        sample: flat batch index of the sample to draw; needed if there are several.
+        k: fill the k longest bars of each dimension, including those that never die, and leave the others hollow.
         legend: whether to draw one.
         ax: where to draw, the current axes if None; returned.
 
     Raises:
-        TypeError, ValueError: an argument is of another type or out of its range; several samples and none chosen.
+        TypeError, ValueError: an argument is of another type or out of its range; several samples, and none chosen.
 
     Example:
         >>> import torch, topolayer as tl
@@ -72,16 +72,16 @@ def diagram(
 def barcode(barcode: Barcode, *, sample: int | None = None, k: int | None = None, ax: Axes | None = None) -> Axes:
     """The bars as horizontal lines, by dimension and length; those that never die end in an arrow.
 
-    Values run in the order of the filtration: from left to right they fall in a superlevel barcode.
+    Values run in the order of the filtration: in a superlevel barcode they fall from left to right.
 
     Args:
         barcode: from `persistence`, any dimensions.
-        sample: flat batch index of the sample to draw; needed where there are several.
-        k: draw no more than the k longest bars of each dimension, those that never die counted.
+        sample: flat batch index of the sample to draw; needed if there are several.
+        k: draw only the k longest bars of each dimension, including those that never die.
         ax: where to draw, the current axes if None; returned.
 
     Raises:
-        TypeError, ValueError: an argument is of another type or out of its range; several samples and none chosen.
+        TypeError, ValueError: an argument is of another type or out of its range; several samples, and none chosen.
 
     Example:
         >>> import torch, topolayer as tl

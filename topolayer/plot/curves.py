@@ -43,7 +43,7 @@ def landscape(values: Tensor, grid: Tensor, *, ax: Axes | None = None) -> Axes:
 
 
 def betti_curve(values: Tensor, levels: Tensor, *, dims: int | Sequence[int] = 0, ax: Axes | None = None) -> Axes:
-    """Betti numbers at every level: how many components, loops, voids there are. Whole numbers are drawn as steps.
+    """Betti numbers at every level: the numbers of components, loops and voids. Whole numbers are drawn as steps.
 
     Args:
         values: (points,), or (dimensions, points).

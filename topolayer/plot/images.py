@@ -34,18 +34,19 @@ def pairs(
     legend: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
-    """Where the bars of an image are born and where they die: two pixels, and a line between them, for each bar.
+    """The pixels where the bars of an image are born and where they die, with a line between the two for each bar.
 
     Args:
-        image: `(*batch, H, W)` what the barcode was computed from, or a picture of the sample, `(H, W)` or `(H, W, 3)`.
+        image: `(*batch, H, W)` the image that the barcode was computed from, or a picture of the sample, `(H, W)` or
+            `(H, W, 3)`.
         barcode: from `persistence` of a 2D grid, any dimensions.
-        sample: flat batch index of the sample to draw; needed where there are several.
-        k: draw no more than the k longest bars of each dimension, those that never die counted.
+        sample: flat batch index of the sample to draw; needed if there are several.
+        k: draw only the k longest bars of each dimension, including those that never die.
         legend: whether to draw one, below the picture.
         ax: where to draw, the current axes if None; returned.
 
     Raises:
-        TypeError, ValueError: an argument is of another type or out of its range; several samples and none chosen;
+        TypeError, ValueError: an argument is of another type or out of its range; several samples, and none chosen;
             the barcode is not one of images of this size.
 
     Example:
@@ -142,11 +143,13 @@ def superlevel_sets(
 ) -> Array:
     """An image and, beside it, its superlevel sets, as in Figure 1 of the paper.
 
-    Of a small image, up to 32 x 32, the simplices of the Freudenthal triangulation are drawn, of a larger one pixels.
+    For images of up to 32 x 32 pixels, the simplices of the Freudenthal triangulation are drawn; for larger ones the
+    pixels.
 
     Args:
         image: (H, W).
-        levels: the levels, from left to right; or how many, spread over the values in the order of the filtration.
+        levels: the levels, from left to right; or their number, and they are spread over the values in the order of the
+            filtration.
         superlevel: False draws sublevel sets.
         axes: as many as levels, and one for the image; a new figure if None.
 
@@ -186,14 +189,14 @@ def activations(
     """The magnitude of every activation and, below it, its superlevel diagram in dimension 0, as in Figure 3.
 
     Args:
-        activations: by name (of a layer, or an image): (B, C, H, W) or (C, H, W), of which the channel norm is shown,
-            or (H, W).
-        sample: which entry of the batch to show; needed where there are several.
+        activations: by name (of a layer, or an image): (H, W), or (B, C, H, W) or (C, H, W), whose channel norm is
+            shown.
+        sample: which entry of the batch to show; needed if there are several.
         k: fill the k longest bars in the diagrams, and leave the others hollow.
         axes: (2 * rows, columns), magnitudes above diagrams; a new figure, of at most 7 columns, if None.
 
     Returns:
-        The axes, (2 * rows, columns); those that are left over are not drawn.
+        The axes, (2 * rows, columns). Unused axes are not drawn.
 
     Raises:
         TypeError, ValueError: an argument is of another type or shape, or not finite.
