@@ -43,7 +43,7 @@ def channel_norm(h: Tensor, dim: int = 1) -> Tensor:
     dim = check_integer("dim", dim, what=what, least=-h.ndim, most=h.ndim - 1, remedy=remedy)
     if h.shape[dim] == 1:
         return h.abs().squeeze(dim)
-    if torch.compiler.is_compiling():  # it makes one pass of this by itself
+    if torch.compiler.is_compiling():  # the compiler makes one pass of this
         squares = h.square().sum(dim)
         zero = squares == 0
         return torch.where(zero, 0, torch.where(zero, 1, squares).sqrt())
