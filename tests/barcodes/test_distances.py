@@ -13,6 +13,7 @@ import persim
 import pytest
 import torch
 from gudhi.representations import SlicedWassersteinDistance
+from scipy.optimize import linear_sum_assignment
 
 import topolayer as tl
 from topolayer._barcodes import assignment as _matching
@@ -130,6 +131,25 @@ def test_gudhi_on_many_bars(shapes: tuple[tuple[int, int], ...], levels: int | N
         assert tl.wasserstein(first, second, order=order, norm=norm).item() == pytest.approx(expected, rel=1e-9)
     expected = max(gudhi.bottleneck_distance(x, y, 0), essential)
     assert tl.bottleneck(first, second).item() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("n", "m"), [(4, 1), (4, 3), (4, 6), (40, 12), (12, 40), (300, 60)])
+def test_bars_of_a_mask_are_equal(n: int, m: int) -> None:
+    """Then nothing is left to assign, in either direction; scipy assigns all the same."""
+    x, y = points(n, n, levels=6 if n < 10 else None), torch.tensor([[0.25, 0.75]], dtype=torch.float64).expand(m, 2)
+    for order, norm in ORDERS_AND_NORMS:
+        spare = [2 ** (1 / norm - 1) * (bars[:, 1] - bars[:, 0]).numpy() for bars in (x, y)]
+        apart = np.linalg.norm((x[:, None] - y).numpy(), norm, axis=-1)
+        gains = np.maximum(spare[0][:, None] ** order + spare[1] ** order - apart**order, 0)
+        gained = gains[linear_sum_assignment(-gains)].sum()
+        expected = ((spare[0] ** order).sum() + (spare[1] ** order).sum() - gained) ** (1 / order)
+        for first, second in ((x, y), (y, x)):
+            found = tl.wasserstein(star(first), star(second), order=order, norm=norm).item()
+            assert found == pytest.approx(expected, rel=1e-9)
+    if max(n, m) < 10:
+        assert tl.wasserstein(star(x), star(y)).item() == pytest.approx(
+            brute_force(x.tolist(), y.tolist(), 2, math.inf)
+        )
 
 
 @pytest.mark.parametrize("n", [600, 3000])

@@ -100,8 +100,17 @@ class _Gains(NamedTuple):
         square problem a number may be added to a row or column without another assignment becoming optimal: with
         nearly optimal prices subtracted it has hardly anything left to do. The result is the same for any prices. A
         problem that is far from square is left as it is: the rows to be added make it slow.
+
+        Where one side has equal bars, as a mask of 0 and 1 does, there is nothing to assign: they go to the bars of the
+        other side that gain most.
         """
         n, m = len(self.x), len(self.y)
+        if (self.y == self.y[0]).all():
+            rows = self._largest(self.of(slice(None), slice(0, 1)), m)
+            return rows, np.arange(len(rows))
+        if (self.x == self.x[0]).all():
+            columns = self._largest(self.of(slice(0, 1), slice(None)), n)
+            return np.arange(len(columns)), columns
         if min(n, m) <= max(_FEW, 0.9 * max(n, m)):
             return linear_sum_assignment(self._losses(n, m))  # type: ignore[no-any-return]
         price_x, price_y = self._prices()
@@ -111,6 +120,11 @@ class _Gains(NamedTuple):
         rows, columns = linear_sum_assignment(losses)
         both = (rows < n) & (columns < m)
         return rows[both], columns[both]
+
+    @staticmethod
+    def _largest(gains: Floats, count: int) -> Indices:
+        """Where the `count` largest ones are, ascending; of equal ones the first."""
+        return np.sort(np.argsort(-gains, kind="stable")[:count])
 
     def _losses(self, rows: int, columns: int) -> Floats:
         """The gains with opposite sign, as scipy would copy them otherwise; 0 where there are no bars."""
