@@ -87,7 +87,11 @@ def placed(options: Options, trained_with: Any) -> Any:
     data = options.data or trained_with.data
     if data not in known:
         raise UserError(f"--data {data}: runs of {kind.experiment.name} are scored on {', '.join(known)}")
-    changes: dict[str, Any] = {"data": data, "root": options.root, "cache": options.cache}
+    changes: dict[str, Any] = {"data": data, "root": options.root}
+    if "cache" in {field.name for field in dataclasses.fields(kind)}:
+        changes["cache"] = options.cache
+    elif options.cache is not None:
+        raise UserError(f"--cache {options.cache}: {kind.experiment.name} keeps its images in memory; leave it out")
     if options.limit or data != trained_with.data:
         changes |= {"train_images": options.limit, "val_images": options.limit}
     return dataclasses.replace(trained_with, **changes)

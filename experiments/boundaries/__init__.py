@@ -1,1 +1,1 @@
-"""Networks of boundaries: membranes, cracks, and drawn ones. The data only; what is trained on them is to come."""
+"""Do matching losses help? Membranes and cracks. `python -m experiments.boundaries --help` is a good start."""

@@ -41,10 +41,22 @@ class BoundarySet:
             found.append((self.subset(outside), self.subset(inside)))
         return found
 
-    def patches(self, indices: Tensor, side: int, *, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
-        """A patch of each image, ``(b, 1, side, side)`` from 0 to 1, and its mask, turned and flipped.
+    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Whole images ``(b, 1, h, w)`` from 0 to 1, and their masks."""
+        return self.images[indices, None].float() / 255, self.masks[indices, None].float()
 
-        Place and turn depend on `seed`, `epoch` and the image, and on nothing else.
+    def split(self, share: float) -> tuple[BoundarySet, BoundarySet]:
+        """The images without a share of them, and that share: the last ones, as neighbours look alike."""
+        rest = len(self) - round(share * len(self))
+        if not 0 < rest < len(self):
+            raise UserError(f"--held-out {share}: of {len(self)} training images that is none or all")
+        return self.subset(list(range(rest))), self.subset(list(range(rest, len(self))))
+
+    def patches(self, indices: Tensor, side: int, *, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
+        """Patches with these numbers, ``(b, 1, side, side)`` from 0 to 1, and their masks, turned and flipped.
+
+        With n images patch i is one of image i modulo n. Place and turn depend on `seed`, `epoch` and the number,
+        and on nothing else.
         """
         height, width = self.images.shape[1:]
         if side > min(height, width):
@@ -56,7 +68,7 @@ class BoundarySet:
             top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
             turns, flipped = int(rng.integers(4)), bool(rng.integers(2))
             for found, whole in ((pictures, self.images), (masks, self.masks)):
-                patch = torch.rot90(whole[index, top : top + side, left : left + side], turns)
+                patch = torch.rot90(whole[index % len(self), top : top + side, left : left + side], turns)
                 found.append(patch.flip(-1) if flipped else patch)
         return torch.stack(pictures)[:, None].float() / 255, torch.stack(masks)[:, None].float()
 

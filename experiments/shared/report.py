@@ -24,6 +24,7 @@ from experiments.shared.files import Row, read_csv, write_atomically, write_csv
 
 BASELINE = "none"
 RATIO = "train_gradient_ratio"  # columns of the metrics: how strongly a penalty pulls, whose mean goes into results.csv
+SPECKLE = "val_speckle"  # of the layer that is regularized, where there is one
 EPOCHS = "epochs to where none ends"
 
 
@@ -98,7 +99,8 @@ def compare(runs: Sequence[Finished], experiment: Experiment, last_epochs: int =
             differences = [by_seed[seed].final[score] - baseline[seed].final[score] for seed in pairs]
             found = effect(differences)
             row |= {f"{score}_difference": found.mean, f"{score}_ci95": found.half()}
-        row["val_speckle"] = statistics.fmean(run.final["val_speckle"] for run in by_seed.values())
+        if all(SPECKLE in run.final for run in runs):
+            row[SPECKLE] = statistics.fmean(run.final[SPECKLE] for run in by_seed.values())
         for column in (name for name in next(iter(by_seed.values())).history[-1] if name.startswith(RATIO)):
             means = [statistics.fmean(line[column] for line in run.history) for run in by_seed.values()]
             row[column] = statistics.fmean(means)
@@ -118,26 +120,27 @@ def by_arms(rows: Sequence[dict[str, Any]], scores: Experiment) -> list[list[str
     table = [["arm", "seeds"]]
     for title in scores.titles.values():
         table[0] += [title, f"Δ {title.removesuffix(' (%)')} [95 % CI]"]
-    goal = any("reached" in row for row in rows)
-    table[0] += ["speckle", *[EPOCHS] * goal]
+    goal, speckle = any("reached" in row for row in rows), SPECKLE in rows[0]
+    table[0] += [*["speckle"] * speckle, *[EPOCHS] * goal]
     for row in rows:
         texts = [str(row["arm"]), str(row["seeds"])]
         for score in scores.titles:
             texts += cells(row, score, scores.digits)
-        table.append([*texts, f"{row['val_speckle']:.3g}", *[_epochs(row)] * goal])
+        table.append([*texts, *[_speckle(row)] * speckle, *[_epochs(row)] * goal])
     return table
 
 
 def by_scores(rows: Sequence[dict[str, Any]], scores: Experiment) -> list[list[str]]:
     """The texts of many scores: one row for each score, a column for every arm and its difference."""
-    goal = any("reached" in row for row in rows)
-    table = [["score"], ["seeds"], *([title] for title in scores.titles.values()), ["speckle"], *[[EPOCHS]] * goal]
+    goal, speckle = any("reached" in row for row in rows), SPECKLE in rows[0]
+    table = [["score"], ["seeds"], *([title] for title in scores.titles.values())]
+    table += [*[["speckle"]] * speckle, *[[EPOCHS]] * goal]
     for row in rows:
         first = row["arm"] == BASELINE
         table[0] += [str(row["arm"])] + [f"Δ {row['arm']} [95 % CI]"] * (not first)
         found = [[str(row["seeds"]), str(row["pairs"])]]
         found += [cells(row, score, scores.digits) for score in scores.titles]
-        found += [[f"{row['val_speckle']:.3g}", ""], *[[_epochs(row), ""]] * goal]
+        found += [*[[_speckle(row), ""]] * speckle, *[[_epochs(row), ""]] * goal]
         for line, texts in zip(table[1:], found, strict=True):
             line += texts[:1] if first else texts
     return table
@@ -149,6 +152,10 @@ def cells(row: dict[str, Any], score: str, digits: int) -> list[str]:
         _plus_minus(row[score], row[f"{score}_sd"], digits),
         _interval(row[f"{score}_difference"], row[f"{score}_ci95"], digits),
     ]
+
+
+def _speckle(row: dict[str, Any]) -> str:
+    return f"{row[SPECKLE]:.3g}" if SPECKLE in row else ""
 
 
 def _epochs(row: dict[str, Any]) -> str:
@@ -191,10 +198,13 @@ def write(folder: Path, experiment: Experiment) -> list[dict[str, Any]]:
     scores = experiment.of(rows[0])
     texts = (by_arms if len(scores.titles) < 3 else by_scores)(rows, scores)
     averaged = f", scores averaged over the last {last_epochs} validations" if last_epochs > 1 else ""
+    speckle = (
+        " Speckle: the topological penalty of the layer on validation images, relative to its mean squared magnitude."
+    )
     note = (
         f"Means over seeds ± standard deviation after {round(runs[0].final['epoch'])} epochs{averaged}. Δ: difference "
-        f'to the arm "{BASELINE}" of the same seed, with Student\'s 95 % interval. Speckle: the topological penalty of '
-        f"the layer on validation images, relative to its mean squared magnitude.\n"
+        f'to the arm "{BASELINE}" of the same seed, with Student\'s 95 % interval.'
+        f"{speckle * (SPECKLE in rows[0])}\n"
     )
     answers = conclusions.section(folder, runs, experiment)
     write_atomically(folder / "results.md", markdown(texts) + "\n" + note + ("\n" + answers if answers else ""))

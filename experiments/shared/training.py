@@ -35,6 +35,7 @@ class Task(Protocol):
     def step(self, indices: Tensor, *, epoch: int, probe: bool) -> dict[str, Tensor]:
         """Numbers for one batch of training examples; "loss" among them is what is minimized, the others are logged.
 
+        One whose name ends in "_seconds" is a part of the step's time, and logged as a share of it, in per cent, too.
         `epoch`, from 0, is for augmentation that differs between epochs but not between runs. `probe` is true once
         per epoch, for numbers that are worth knowing but not worth computing at every step.
         """
@@ -184,6 +185,8 @@ class Trainer:
         _same_buffers(self.model, self.fabric)
         with torch.inference_mode():
             row |= self.task.evaluate()
+        for name in (name for name in names if name.endswith("_seconds")):
+            row[f"train_{name.removesuffix('_seconds')}_share"] = 100 * self.sums[name][0] / self.seconds
         row["seconds"] = round(self.seconds, 3)
         row["images_per_second"] = round(images / self.seconds, 2)
         self.history.append(row)

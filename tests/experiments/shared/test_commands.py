@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from experiments.boundaries import config as boundaries
+from experiments.boundaries.config import settle as settle_boundaries
 from experiments.depth import config as depth
 from experiments.depth.settle import settle as settle_depth
 from experiments.region import __main__ as region
@@ -33,7 +35,7 @@ from experiments.shared.options import check_folders, common
 REPOSITORY = Path(__file__).parents[3]
 COMMANDS = (
     *("segmentation", "segmentation.sweep", "segmentation.activations", "segmentation.thresholds"),
-    *("depth", "region", "speed", "report", "evaluate"),
+    *("boundaries", "depth", "region", "speed", "report", "evaluate"),
 )
 
 
@@ -174,6 +176,8 @@ def test_the_descent_refuses_before_it_writes(changes: dict[str, Any], tmp_path:
         (lambda: settle_depth(depth.Config(cache=Path("X"))), "--cache X"),
         (lambda: settle_depth(depth.Config(data="nyu", root=Path("X"), settings=("indoors",))), "--settings"),
         (lambda: settle(sweep.Sweep(root=Path("X"))), "--root X"),
+        (lambda: settle_boundaries(boundaries.Config(fold=1)), "--fold 1"),
+        (lambda: settle_boundaries(boundaries.Config(data="cracks", root=Path("X"), size=64)), "--size 64"),
     ],
 )
 def test_an_option_that_the_data_do_not_read_is_refused(settled: Callable[[], object], option: str) -> None:
