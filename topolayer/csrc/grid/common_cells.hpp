@@ -52,7 +52,7 @@ public:
         std::array<std::uint8_t, directions> root{};
     };
 
-    // See GridPersistence::voxels_and_faces.
+    // Of two volumes with edges marked, and the second with filling faces found.
     void find(const Loops<Value, Kind>& first, const Loops<Value, Kind>& second, const Grid& grid,
               const VoxelOrder<Value>& second_order, bool reversed) {
         reversed_ = reversed;

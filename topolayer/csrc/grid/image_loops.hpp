@@ -52,8 +52,8 @@ public:
     using Edges = typename Kind::Edges;
     using Word = std::uint32_t;
 
-    // A function; one in the order of which its voxels enter, the same but for ties; and what GridPersistence::voxels_and_faces found
-    // of that one.
+    // A function; one in the order of which its voxels enter, the same but for ties; and the loops of a Volume of that one, with
+    // edges marked and filling faces found.
     struct Function {
         const Sample<Value>& sample;
         const Sample<Value>& ordered;

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -16,40 +15,45 @@
 #include "grid/grid.hpp"
 #include "grid/image_loops.hpp"
 #include "grid/loops.hpp"
-#include "grid/persistence.hpp"
+#include "grid/merging.hpp"
 #include "grid/tie_breaking.hpp"
-#include "grid/voxel_links.hpp"
+#include "grid/volume.hpp"
 
 namespace topolayer {
 
 // Buffers are kept from one call to the next.
-template <class Value>
+template <class Value, class Kind>
 class LoopMatching {
 public:
-    // `both` is the comparison of the two. All values are finite, three axes are longer than one, `dual` is that of the grid.
-    void operator()(const Sample<Value>& first, const Sample<Value>& second, const Sample<Value>& both, Comparison comparison,
-                    const Grid& grid, const Grid& dual, MatchedBars& found) {
-        if (grid.connectivity() == Connectivity::freudenthal)
-            match(first, second, both, comparison, grid, dual, found, freudenthal_);
-        else
-            match(first, second, both, comparison, grid, dual, found, cubical_);
+    Volume<Value, Kind> first, second, both;
+
+    // Of these volumes, which have been scanned for loops. `of_both` is the comparison of the two, and `dual` that of the grid.
+    void operator()(const Sample<Value>& of_first, const Sample<Value>& of_second, const Sample<Value>& of_both,
+                    Comparison comparison, const Grid& grid, const Grid& dual, Merging<Value>& merging, MatchedBars& found) {
+        const bool reversed = grid.connectivity() == Connectivity::top_cells;
+        const Function other{of_both, of_both, both.loops};
+        prepare(both, of_both, grid, dual, merging);
+        std::vector<Via> vias[2];
+        for (int i = 0; i < 2; ++i) {
+            const Sample<Value>& sample = i == 0 ? of_first : of_second;
+            Volume<Value, Kind>& volume = i == 0 ? first : second;
+            const Function one{sample, sample, volume.loops};
+            prepare(volume, sample, grid, dual, merging);
+            // A union comes early, but late in the reversed order.
+            const bool by_faces = (comparison == Comparison::union_) != reversed;
+            image_(one, one, grid, reversed, own_);
+            find_images(by_faces ? one : other, by_faces ? other : one, grid, dual, reversed, merging);
+            list(sample, reversed, i == 0 ? found.first : found.second);
+            find_vias(by_faces, vias[i]);
+        }
+        join(vias[0], vias[1], found.pairs);
     }
 
     std::size_t bytes() const {
-        return persistence_.bytes() + ties_.bytes() + (cubical_ ? cubical_->bytes() : 0) +
-               (freudenthal_ ? freudenthal_->bytes() : 0);
+        return first.bytes() + second.bytes() + both.bytes() + rows_.bytes() + columns_.bytes() + image_.bytes() + ties_.bytes();
     }
 
 private:
-    template <class Kind>
-    struct Room {
-        Loops<Value, Kind> one, both, rows, columns;
-        ImageLoops<Value, Kind> images;
-
-        std::size_t bytes() const { return one.bytes() + both.bytes() + rows.bytes() + columns.bytes() + images.bytes(); }
-    };
-
-    template <class Kind>
     using Function = typename ImageLoops<Value, Kind>::Function;
 
     // A bar at the cell of the comparison through which it is matched.
@@ -58,48 +62,34 @@ private:
         std::int64_t bar;
     };
 
-    template <class Kind>
-    void match(const Sample<Value>& first, const Sample<Value>& second, const Sample<Value>& both, Comparison comparison,
-               const Grid& grid, const Grid& dual, MatchedBars& found, std::optional<Room<Kind>>& room) {
-        if (!room) room.emplace();
-        const bool reversed = grid.connectivity() == Connectivity::top_cells;
-        has_both_ = false;
-        std::vector<Via> vias[2];
-        for (int i = 0; i < 2; ++i) {
-            const Sample<Value>& sample = i == 0 ? first : second;
-            persistence_.voxels_and_faces(sample, grid, dual, room->one);
-            const Function<Kind> one{sample, sample, room->one}, other{both, both, room->both};
-            // A union comes early, but late in the reversed order.
-            const bool by_faces = (comparison == Comparison::union_) != reversed;
-            room->images(one, one, grid, reversed, own_);
-            find_images(by_faces ? one : other, by_faces ? other : one, grid, dual, reversed, *room);
-            list(sample, reversed, i == 0 ? found.first : found.second);
-            find_vias(by_faces, vias[i]);
-        }
-        join(vias[0], vias[1], found.pairs);
+    static void prepare(Volume<Value, Kind>& volume, const Sample<Value>& sample, const Grid& grid, const Grid& dual,
+                        Merging<Value>& merging) {
+        volume.mark_edges();
+        volume.find_filling_faces(sample, grid, dual, merging);
     }
 
-    template <class Kind>
-    void find_images(const Function<Kind>& rows, const Function<Kind>& columns, const Grid& grid, const Grid& dual,
-                     bool reversed, Room<Kind>& room) {
+    void find_images(const Function& rows, const Function& columns, const Grid& grid, const Grid& dual, bool reversed,
+                     Merging<Value>& merging) {
         using Order = typename TieBreaking<Value>::Order;
         const auto orders = ties_(rows.sample, columns.sample, grid.size(), reversed);
         const bool rows_replaced = orders.rows == Order::replaced, columns_replaced = orders.columns == Order::replaced;
         const Sample<Value> of_rows = ties_.rows(rows.sample, reversed), of_columns = ties_.columns(columns.sample, reversed);
-        if (rows_replaced) persistence_.voxels(of_rows, grid, dual, room.rows);
-        if (columns_replaced) persistence_.voxels_and_faces(of_columns, grid, dual, room.columns);
-        const Function<Kind> replaced_rows{rows.sample, of_rows, room.rows};
-        const Function<Kind> replaced_columns{columns.sample, of_columns, room.columns};
-        const Function<Kind>& row_order = rows_replaced ? replaced_rows : rows;
-        const Function<Kind>& column_order = columns_replaced ? replaced_columns : columns;
-        const Function<Kind>& first = orders.rows == Order::other ? column_order : row_order;
-        const Function<Kind>& second = orders.columns == Order::other ? row_order : column_order;
-        if (!has_both_ && (&first.loops == &room.both || &second.loops == &room.both)) {
-            const Sample<Value>& both = &rows.loops == &room.both ? rows.sample : columns.sample;
-            has_both_ = persistence_.voxels_and_faces(both, grid, dual, room.both);
+        if (rows_replaced) {
+            rows_.scan(of_rows, grid, dual, true, false);
+            rows_.mark_edges();
         }
-        room.images({rows.sample, first.ordered, first.loops}, {columns.sample, second.ordered, second.loops}, grid, reversed,
-                    images_);
+        if (columns_replaced) {
+            columns_.scan(of_columns, grid, dual, true, false);
+            prepare(columns_, of_columns, grid, dual, merging);
+        }
+        const Function replaced_rows{rows.sample, of_rows, rows_.loops};
+        const Function replaced_columns{columns.sample, of_columns, columns_.loops};
+        const Function& row_order = rows_replaced ? replaced_rows : rows;
+        const Function& column_order = columns_replaced ? replaced_columns : columns;
+        const Function& by_row = orders.rows == Order::other ? column_order : row_order;
+        const Function& by_column = orders.columns == Order::other ? row_order : column_order;
+        image_({rows.sample, by_row.ordered, by_row.loops}, {columns.sample, by_column.ordered, by_column.loops}, grid, reversed,
+               images_);
     }
 
     // By death, then birth. What is an edge in the reversed order is a face in the filtration.
@@ -148,12 +138,10 @@ private:
         }
     }
 
-    GridPersistence<Value> persistence_;
+    Volume<Value, Kind> rows_, columns_;  // of other orders
     TieBreaking<Value> ties_;
-    std::optional<Room<CubicalKind>> cubical_;
-    std::optional<Room<FreudenthalKind>> freudenthal_;
+    ImageLoops<Value, Kind> image_;
     std::vector<LoopPair> own_, images_;
-    bool has_both_ = false;  // whether the comparison has been looked at, as it is not always needed
 };
 
 }  // namespace topolayer

@@ -24,6 +24,7 @@
 #include "grid/meetings.hpp"
 #include "grid/merging.hpp"
 #include "grid/pixel_map.hpp"
+#include "grid/voxel_links.hpp"
 
 namespace topolayer {
 
@@ -53,10 +54,12 @@ public:
         for (std::size_t i = 0; i < dims.size(); ++i) found[i].first.nonfinite = found[i].second.nonfinite = !finite;
         if (!finite) return;
         const std::int64_t top_dimension = grid.axes() - 1;
-        const bool with_h0 = dims.front() == 0;
-        MatchedBars* top = nullptr;
-        for (std::size_t i = 0; i < dims.size(); ++i)
+        MatchedBars *h0 = nullptr, *loops = nullptr, *top = nullptr;
+        for (std::size_t i = 0; i < dims.size(); ++i) {
+            if (dims[i] == 0) h0 = &found[i];
+            if (dims[i] == 1 && top_dimension == 2) loops = &found[i];
             if (dims[i] > 0 && dims[i] == top_dimension && !grids.dual.all_on_border()) top = &found[i];
+        }
         compared_.renew(size);
         const bool lower = (comparison == Comparison::union_) != first.superlevel;
         for (std::size_t i = 0; i < size; ++i)
@@ -65,22 +68,27 @@ public:
         second_.sample.emplace(second);
         both_.sample.emplace(first);
         both_.sample->values = compared_.begin();
-        const bool in_plane = with_h0 && top && grid.shape()[0] == 1;
-        for (Side* side : {&first_, &second_, &both_}) {
+        const bool in_plane = h0 && top && grid.shape()[0] == 1;
+        for (Side* side : sides()) {
+            side->scanned = {};
             side->in_plane = in_plane;
             if (in_plane) side->plane.links.renew(size);
         }
-        if (with_h0) match(grids, false, comparison, found[0]);
-        if (top) match(grids, true, comparison, *top);
-        for (std::size_t i = 0; i < dims.size(); ++i)
-            if (dims[i] == 1 && top_dimension == 2)
-                loops_(first, second, *both_.sample, comparison, grid, grids.dual, found[i]);
+        if (loops || (h0 && top && top_dimension == 2)) {
+            if (grid.connectivity() == Connectivity::freudenthal)
+                match_volumes(grids, comparison, h0, loops, top, freudenthal_);
+            else
+                match_volumes(grids, comparison, h0, loops, top, cubical_);
+        } else {
+            match_extrema(grids, comparison, h0, top);
+        }
     }
 
     std::size_t bytes() const {
-        std::size_t result = loops_.bytes() + merging_.bytes() + compared_.bytes() + one_.bytes() + two_.bytes();
+        std::size_t result = (cubical_ ? cubical_->bytes() : 0) + (freudenthal_ ? freudenthal_->bytes() : 0) + merging_.bytes() +
+                             compared_.bytes() + one_.bytes() + two_.bytes();
         for (const Side* side : {&first_, &second_, &both_})
-            result += side->graph.bytes() + side->plane.links.bytes() + side->plane.loops.bytes() +
+            result += side->own.bytes() + side->plane.links.bytes() + side->plane.loops.bytes() +
                       side->bars.bytes() + side->partners.bytes();
         return result;
     }
@@ -90,10 +98,35 @@ private:
         std::optional<Sample<Value>> sample;
         bool in_plane = false;
         Plane plane;
-        ExtremumGraph<Value> graph;
+        // Of a volume of which one scan has found both: in the order of the filtration, and reversed. Else `own` is scanned.
+        std::array<ExtremumGraph<Value>*, 2> scanned{};
+        ExtremumGraph<Value> own;
+        ExtremumGraph<Value>* graph = nullptr;  // the one of these that is looked at
         Buffer<Label> bars;      // the extremum of each, in the order of the bars
         Buffer<Label> partners;  // of the extrema of another side
     };
+
+    std::array<Side*, 3> sides() { return {&first_, &second_, &both_}; }
+
+    // Several dimensions of volumes, from one scan of each.
+    template <class Kind>
+    void match_volumes(const GridAndDual& grids, Comparison comparison, MatchedBars* h0, MatchedBars* loops, MatchedBars* top,
+                       std::optional<LoopMatching<Value, Kind>>& kept) {
+        if (!kept) kept.emplace();
+        for (auto [side, volume] : {std::pair(&first_, &kept->first), std::pair(&second_, &kept->second),
+                                    std::pair(&both_, &kept->both)}) {
+            volume->scan(*side->sample, grids.grid, grids.dual, loops != nullptr, true);
+            side->scanned = {&volume->graph(false), &volume->graph(true)};
+        }
+        match_extrema(grids, comparison, h0, top);
+        if (loops)
+            (*kept)(*first_.sample, *second_.sample, *both_.sample, comparison, grids.grid, grids.dual, merging_, *loops);
+    }
+
+    void match_extrema(const GridAndDual& grids, Comparison comparison, MatchedBars* h0, MatchedBars* top) {
+        if (h0) match(grids, false, comparison, *h0);
+        if (top) match(grids, true, comparison, *top);
+    }
 
     void match(const GridAndDual& grids, bool reversed, Comparison comparison, MatchedBars& found) {
         if ((comparison == Comparison::union_) != reversed)
@@ -106,15 +139,15 @@ private:
     void by_arcs_of_both(const GridAndDual& grids, bool reversed, MatchedBars& found) {
         for (auto [side, bars] : {std::pair(&first_, &found.first), std::pair(&second_, &found.second)}) {
             scan(*side, grids, reversed, false);
-            side->graph.link(*side->sample, reversed ? grids.dual : grids.grid);
-            merging_.unite(side->graph, side->sample->interrupt);
+            side->graph->link(*side->sample, reversed ? grids.dual : grids.grid);
+            merging_.unite(*side->graph, side->sample->interrupt);
             list(*side, reversed, *bars);
         }
-        forget_partners(first_, first_.graph.extrema());
+        forget_partners(first_, first_.graph->extrema());
         if (reversed) mark_loops(both_, ~std::uint64_t{0});
         scan(both_, grids, reversed, true);
         const auto gone = [&](Label, const std::array<Label, 2>& labels) { first_.partners[labels[0]] = labels[1]; };
-        unite_with_labels<2>(both_, grids, reversed, {&first_.graph, &second_.graph}, two_, gone);
+        unite_with_labels<2>(both_, grids, reversed, {first_.graph, second_.graph}, two_, gone);
     }
 
     void by_extrema_of_both(const GridAndDual& grids, bool reversed, MatchedBars& found) {
@@ -122,22 +155,24 @@ private:
         scan(both_, grids, reversed, false);
         for (auto [side, bars] : {std::pair(&first_, &found.first), std::pair(&second_, &found.second)}) {
             scan(*side, grids, reversed, true);
-            forget_partners(*side, both_.graph.extrema());
+            forget_partners(*side, both_.graph->extrema());
             const auto gone = [&](Label younger, const std::array<Label, 1>& labels) {
                 side->partners[labels[0]] = younger;
             };
-            unite_with_labels<1>(*side, grids, reversed, {&both_.graph}, one_, gone);
+            unite_with_labels<1>(*side, grids, reversed, {both_.graph}, one_, gone);
             list(*side, reversed, *bars);
         }
         both_.partners.swap(first_.partners);
-        forget_partners(first_, first_.graph.extrema());
+        forget_partners(first_, first_.graph->extrema());
         for (std::size_t label = 0; label < both_.partners.size(); ++label)
             if (both_.partners[label] != none) first_.partners[both_.partners[label]] = second_.partners[label];
     }
 
     void scan(Side& side, const GridAndDual& grids, bool reversed, bool keeps_links) {
-        side.graph.scan(*side.sample, reversed ? grids.dual : grids.grid, reversed, side.in_plane ? &side.plane : nullptr,
-                        keeps_links);
+        side.graph = side.scanned[reversed] ? side.scanned[reversed] : &side.own;
+        if (side.graph != &side.own) return;
+        side.own.scan(*side.sample, reversed ? grids.dual : grids.grid, reversed, side.in_plane ? &side.plane : nullptr,
+                      keeps_links);
     }
 
     template <std::size_t functions, class Gone>
@@ -145,17 +180,17 @@ private:
                            const std::array<const ExtremumGraph<Value>*, functions>& others,
                            Carrying<Value, functions>& carried, Gone gone) {
         const Grid& grid = reversed ? grids.dual : grids.grid;
-        side.graph.link(*side.sample, grid, reversed ? grids.dual_meetings : grids.meetings);
-        Labels<Value, functions, Gone> labels(others, side.graph, grid, side.sample->interrupt, carried, gone);
-        merging_.unite(side.graph, side.sample->interrupt, labels);
+        side.graph->link(*side.sample, grid, reversed ? grids.dual_meetings : grids.meetings);
+        Labels<Value, functions, Gone> labels(others, *side.graph, grid, side.sample->interrupt, carried, gone);
+        merging_.unite(*side.graph, side.sample->interrupt, labels);
     }
 
     void list(Side& side, bool reversed, Bars& bars) {
-        reversed ? merging_.list_top(side.graph, bars) : merging_.list_h0(side.graph, bars);
+        reversed ? merging_.list_top(*side.graph, bars) : merging_.list_h0(*side.graph, bars);
         side.bars.renew(merging_.deaths().size());
         auto* label = side.bars.begin();
         for (const auto& death : merging_.deaths()) *label++ = death.label;
-        if (side.in_plane && !reversed) find_loops(side.graph, static_cast<std::int64_t>(compared_.size()), side.plane);
+        if (side.in_plane && !reversed) find_loops(*side.graph, static_cast<std::int64_t>(compared_.size()), side.plane);
     }
 
     void mark_loops(Side& side, std::uint64_t word) const {
@@ -172,7 +207,7 @@ private:
     // From extrema of the first, with partners that are extrema of the second, to bars.
     void list_pairs(std::vector<std::int64_t>& pairs) {
         Buffer<Label>& bar_of = second_.partners;
-        bar_of.renew(second_.graph.extrema());
+        bar_of.renew(second_.graph->extrema());
         std::fill(bar_of.begin(), bar_of.end(), none);
         for (std::size_t bar = 0; bar < second_.bars.size(); ++bar) bar_of[second_.bars[bar]] = static_cast<Label>(bar);
         for (std::size_t bar = 0; bar < first_.bars.size(); ++bar) {
@@ -188,7 +223,8 @@ private:
     Side first_, second_, both_;
     Buffer<Value> compared_;
     Merging<Value> merging_;
-    LoopMatching<Value> loops_;
+    std::optional<LoopMatching<Value, CubicalKind>> cubical_;
+    std::optional<LoopMatching<Value, FreudenthalKind>> freudenthal_;
     Carrying<Value, 1> one_;
     Carrying<Value, 2> two_;
 };

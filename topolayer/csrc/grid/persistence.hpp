@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -26,7 +25,7 @@
 #include "grid/loops.hpp"
 #include "grid/merging.hpp"
 #include "grid/pixel_map.hpp"
-#include "grid/volume_scan.hpp"
+#include "grid/volume.hpp"
 #include "grid/voxel_links.hpp"
 
 namespace topolayer {
@@ -69,37 +68,12 @@ public:
         return &tree_;
     }
 
-    // The voxels of a volume, as they are before it is known which edges close loops: of every link with several components, the
-    // first edge does not count. False if a value is not finite.
-    template <class Kind>
-    bool voxels(const Sample<Value>& sample, const Grid& grid, const Grid& dual, Loops<Value, Kind>& loops) {
-        if (!scan_volume(sample, grid, dual, &loops)) return false;
-        const auto* const states = VoxelLinks<Kind>::get().states();
-        graph_.for_each_saddle([&](const Saddle& saddle) {
-            auto& word = loops.voxels[saddle.position];
-            for (auto rest = states[Voxel<Kind>::state(word)].last; rest &= static_cast<decltype(rest)>(rest - 1);)
-                word |= Voxel<Kind>::with_closing(static_cast<unsigned>(std::countr_zero(rest)));
-        });
-        return true;
-    }
-
-    // The same, and the faces that fill loops.
-    template <class Kind>
-    bool voxels_and_faces(const Sample<Value>& sample, const Grid& grid, const Grid& dual, Loops<Value, Kind>& loops) {
-        const Grid& solid_grid = grid.connectivity() == Connectivity::top_cells ? grid : dual;
-        if (!voxels(sample, grid, dual, loops)) return false;
-        unite_and_list(sample, solid_grid, solids_, true, {});
-        find_filling_faces(loops, solid_grid);
-        return true;
-    }
-
     // One for each pixel, after the last computation; see grid/neighborhood.hpp.
     const std::uint8_t* codes() { return graph_.codes(); }
 
     std::size_t bytes() const {
-        return graph_.bytes() + solids_.bytes() + (cubical_ ? cubical_->bytes() : 0) +
-               (freudenthal_ ? freudenthal_->bytes() : 0) + merging_.bytes() + plane_.links.bytes() +
-               plane_.loops.bytes() + tree_.bytes();
+        return graph_.bytes() + (cubical_ ? cubical_->bytes() : 0) + (freudenthal_ ? freudenthal_->bytes() : 0) +
+               merging_.bytes() + plane_.links.bytes() + plane_.loops.bytes() + tree_.bytes();
     }
 
 private:
@@ -157,44 +131,25 @@ private:
     // the first of them, and with birth and death exchanged.
     template <class Kind>
     bool volume(const Sample<Value>& sample, const Grid& grid, const Grid& dual, const std::array<Bars*, 3>& bars,
-                std::optional<Loops<Value, Kind>>& loops) {
+                std::optional<Volume<Value, Kind>>& kept) {
+        if (!kept) kept.emplace();
+        Volume<Value, Kind>& volume = *kept;
         const bool reversed = grid.connectivity() == Connectivity::top_cells, with_loops = bars[1] != nullptr;
         const Grid &edge_grid = reversed ? dual : grid, &solid_grid = reversed ? grid : dual;
-        if (with_loops && !loops) loops.emplace();
-        if (!scan_volume(sample, grid, dual, with_loops ? &*loops : nullptr)) return false;
-        unite_and_list(sample, edge_grid, graph_, with_loops, bars);
-        if (with_loops) find_closing_edges(*loops, grid.size());
-        solids_.take_room_of(graph_);
-        unite_and_list(sample, solid_grid, solids_, with_loops, bars);
+        if (!volume.scan(sample, grid, dual, with_loops, false)) return false;
+        unite_and_list(sample, edge_grid, volume.edges, with_loops, bars);
+        if (with_loops) volume.find_closing_edges(grid.size());
+        volume.solids.take_room_of(volume.edges);
+        unite_and_list(sample, solid_grid, volume.solids, with_loops, bars);
         if (with_loops) {
-            find_filling_faces(*loops, solid_grid);
-            if (grid.size() >= values_worth_waiting) release();  // so much would not be kept anyway
-            list_loops(*loops, loops->pair(sample, grid, reversed), sample, reversed, *bars[1]);
+            volume.list_filling_faces(solid_grid);
+            if (grid.size() >= values_worth_waiting) {  // so much would not be kept anyway
+                volume.release();
+                merging_.release();
+            }
+            list_loops(volume.loops, volume.loops.pair(sample, grid, reversed), sample, reversed, *bars[1]);
         }
         return true;
-    }
-
-    template <class Kind>
-    bool scan_volume(const Sample<Value>& sample, const Grid& grid, const Grid& dual, Loops<Value, Kind>* loops) {
-        const bool reversed = grid.connectivity() == Connectivity::top_cells;
-        const Grid &edge_grid = reversed ? dual : grid, &solid_grid = reversed ? grid : dual;
-        if (loops) loops->voxels.renew(static_cast<std::size_t>(grid.size()));
-        graph_.divide(sample, edge_grid, reversed);
-        solids_.divide(sample, solid_grid, !reversed);
-        graph_.for_each_part(grid, sample.interrupt, [&](std::int64_t i) {
-            auto solids = solids_.task(i, sample, solid_grid);
-            solids.keeps_links = loops != nullptr;
-            VolumeScan<Value, Kind>()(graph_.task(i, sample, edge_grid), graph_.band(i), solids, solids_.band(i),
-                                      loops ? loops->voxels.begin() : nullptr);
-        });
-        return graph_.number_extrema(grid) && solids_.number_extrema(grid);
-    }
-
-    // What loops do not need makes room for their chains.
-    void release() {
-        graph_.release();
-        solids_.release();
-        merging_.release();
     }
 
     void unite_and_list(const Sample<Value>& sample, const Grid& grid, ExtremumGraph<Value>& graph, bool complete,
@@ -206,62 +161,6 @@ private:
         merging_.unite(graph, sample.interrupt);
         if (graph.reversed() ? bars[2] : bars[0])
             graph.reversed() ? merging_.list_top(graph, *bars[2]) : merging_.list_h0(graph, *bars[0]);
-    }
-
-    // Every arc that unites nothing closes a loop.
-    template <class Kind>
-    void find_closing_edges(Loops<Value, Kind>& loops, std::int64_t voxels) {
-        loops.edges.clear();
-        const auto& links = VoxelLinks<Kind>::get();
-        const Arc* arc = graph_.arcs().begin();
-        graph_.for_each_saddle([&](const Saddle& saddle) {
-            Link rest = saddle.representatives;
-            while (rest &= rest - 1) {
-                const bool united = arc->a == arc->b;
-                ++arc;
-                if (united) continue;
-                const unsigned direction = links.direction(static_cast<unsigned>(std::countr_zero(rest)));
-                loops.voxels[saddle.position] |= Voxel<Kind>::with_closing(direction);
-                loops.edges.push_back(saddle.position);
-            }
-        });
-        loops.edges.finish(voxels);
-    }
-
-    // In the reversed order an arc that unites two components ends a cavity, and all others stand for a face that fills a loop.
-    template <class Kind>
-    void find_filling_faces(Loops<Value, Kind>& loops, const Grid& grid) {
-        loops.faces.clear();
-        loops.cycles.clear();
-        const auto& links = VoxelLinks<Kind>::get();
-        const Arc* arc = solids_.arcs().begin();
-        std::vector<typename Kind::Faces> cycles;
-        solids_.for_each_link_of_saddles([&](const Saddle& saddle, Link link) {
-            const auto cycle_around = [&](Link rest) {
-                return links.around(grid.neighborhood().component(rest & -rest, link));
-            };
-            cycles.clear();
-            Link rest = saddle.representatives;
-            const int arcs = std::popcount(rest) - 1;
-            if (std::none_of(arc, arc + arcs, [](const Arc& a) { return a.a == a.b; })) {
-                // All components are in one piece farther on. Their cycles add up to zero: the longest is left out.
-                for (; rest; rest &= rest - 1) cycles.push_back(cycle_around(rest));
-                cycles.erase(std::max_element(cycles.begin(), cycles.end(), [](auto a, auto b) {
-                    return std::popcount(a) < std::popcount(b);
-                }));
-            } else {
-                for (int i = 0; i < arcs; ++i) {
-                    rest &= rest - 1;
-                    if (arc[i].a != arc[i].b) cycles.push_back(cycle_around(rest));
-                }
-            }
-            arc += arcs;
-            for (const auto cycle : cycles) {
-                loops.faces.push_back(saddle.position);
-                loops.cycles.push_back(cycle);
-            }
-        });
-        loops.faces.finish(grid.size());
     }
 
     template <class Kind>
@@ -311,9 +210,9 @@ private:
 
     static constexpr Position unknown = std::numeric_limits<Position>::max();
 
-    ExtremumGraph<Value> graph_, solids_;
-    std::optional<Loops<Value, CubicalKind>> cubical_;
-    std::optional<Loops<Value, FreudenthalKind>> freudenthal_;
+    ExtremumGraph<Value> graph_;
+    std::optional<Volume<Value, CubicalKind>> cubical_;
+    std::optional<Volume<Value, FreudenthalKind>> freudenthal_;
     Merging<Value> merging_;
     Plane plane_;
     MergeTree tree_;
