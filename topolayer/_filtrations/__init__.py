@@ -1,4 +1,4 @@
-"""The filtrations. Enter here to add a filtration: a file, and its cells for the backends."""
+"""The filtrations. To add one, write a file for it here, with its cells for the backends."""
 
 from topolayer._filtrations.alpha import Alpha
 from topolayer._filtrations.base import Filtration, outside_last, with_tensors

@@ -22,24 +22,25 @@ from topolayer._tracing import refuse_jit_trace, refuse_without_numbers, to_nump
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Alpha(Filtration):
-    """Alpha filtration of one point cloud: the Delaunay triangulation, by squared radius.
+    """Alpha filtration of one point cloud: the Delaunay triangulation, ordered by squared radius.
 
-    A simplex whose smallest circumsphere has no point inside (it is *Gabriel*) enters at the squared radius
-    of that sphere, any other one with its first coface. The triangulation is computed in float64 and is
-    piecewise constant; the gradient is that of the radii. Bars are within 1e-6 of the squared extent of the exact
-    ones, also if many points lie on one sphere or nearly do. Of equal points the first one is a vertex.
+    A simplex whose smallest circumsphere has no point inside (it is *Gabriel*) enters at the squared radius of that
+    sphere; any other simplex enters with its first coface. The triangulation is computed in float64 and is piecewise
+    constant; the gradient is that of the radii. Bars are within 1e-6 of the squared extent of the exact ones, even if
+    many points lie on one sphere or nearly do. Equal points are one vertex, the first of them.
 
     Args:
-        points: floating-point tensor (n, d), not all in one hyperplane. The triangulation grows quickly
-            with d: from eight dimensions on it takes 31 points, and fewer in more; `Rips.from_points` takes any.
+        points: floating-point tensor (n, d), not all in one hyperplane. The triangulation grows quickly with d: in
+            eight dimensions the limit is 31 points, and in more dimensions it is lower. `Rips.from_points` has no such
+            limit.
 
     Attributes:
         values: (number of simplices,) squared radii, vertices first, then edges, and so on.
         simplices: a tensor (m, k + 1) of vertices for each dimension k, in the same order.
 
     Raises:
-        TypeError, ValueError: `points` is no floating-point tensor of two axes, not finite, lies in a hyperplane,
-            or has too many points for its dimension.
+        TypeError, ValueError: `points` is no floating-point tensor of two axes, is not finite, lies in a hyperplane, or
+            has too many points for its dimension.
 
     Example:
         >>> import torch, topolayer as tl
@@ -86,7 +87,7 @@ class Alpha(Filtration):
 
 
 def _filtered(name: str, points: Tensor) -> tuple[Tensor, SimplexComplex]:
-    """The values of the simplices of a cloud, and these."""
+    """The values of the simplices of a cloud, and the simplices."""
     refuse_without_numbers(points)
     refuse_jit_trace()
     if points.ndim != 2 or 0 in points.shape:
@@ -110,10 +111,10 @@ def _filtered(name: str, points: Tensor) -> tuple[Tensor, SimplexComplex]:
 
 
 def _into_the_unit_cube(points: Tensor) -> tuple[Tensor, float]:
-    """The points on the graph, in float64 on the CPU, and by what their coordinates were divided.
+    """The points on the graph, in float64 on the CPU, and the number that their coordinates were divided by.
 
-    Far from the origin little precision would be left, and squares of huge or tiny numbers leave the range; a power of
-    two rounds nothing.
+    Far from the origin little precision would be left, and squares of huge or tiny numbers leave the range. Dividing by
+    a power of two rounds nothing.
     """
     points = points.cpu().double()  # not every device has float64
     points = points - points.detach().amin(dim=0)

@@ -24,7 +24,7 @@ def with_tensors(filtration: Kind, values: Tensor, mask: Tensor | None, **others
 
 
 def outside_last(filtration: Kind) -> Kind:
-    """The filtration without its mask, in which what is outside enters after all else: until then they are the same.
+    """The filtration without its mask. Values outside enter after all others; until then the two filtrations are equal.
 
     Raises:
         ValueError: a sample has nothing inside.
@@ -51,7 +51,7 @@ class Filtration:
         superlevel: whether high values come first.
         mask: of the shape of `values`, False where they never enter; None if all do. A backend gets none with a mask.
         input_dtype: of the tensor that it was made from, before half precision was raised. Where a number is compared
-            with values or lengths, it is rounded to this, as torch does in comparisons.
+            with values or lengths, it is rounded to this dtype, as torch does in comparisons.
 
     Raises:
         TypeError: this class itself is called, not one of its kinds.
@@ -77,28 +77,28 @@ class Filtration:
             )
 
     def _take(self, name: str, tensor: object) -> Tensor:
-        """The tensor if it is a floating-point one, half precision raised to float32; keeps the dtype that it had."""
+        """The tensor if it is a floating-point one, half precision raised to float32. The original dtype is noted."""
         raised = floating(name, tensor)
         object.__setattr__(self, "input_dtype", tensor.dtype)  # type: ignore[attr-defined]
         return raised
 
     def _take_each(self, name: str, tensors: Sequence[object]) -> list[Tensor]:
-        """The same of a list of tensors, which have one dtype and one device."""
+        """The same for a list of tensors of one dtype and one device."""
         raised = alike(name, tensors)
         object.__setattr__(self, "input_dtype", tensors[0].dtype if tensors else torch.float32)  # type: ignore[attr-defined]
         return raised
 
     @property
     def cells(self) -> Cells | None:
-        """The cells that the values belong to, which tell a backend what to compute; None if none here knows them.
+        """The cells that the values belong to, which tell a backend what to compute; None if no kind here fits.
 
-        They are those of one sample, or, where samples may differ in size, those of all together.
+        They are those of one sample, or of all samples together where samples may differ in size.
         """
         return None
 
     @property
     def is_ragged(self) -> bool:
-        """Whether samples may differ in size. A backend gets them one by one, unless it declares to take them so."""
+        """Whether samples may differ in size. A backend gets them one by one, unless it declares `ragged`."""
         return self._sizes is not None
 
     @property
@@ -119,7 +119,7 @@ class Filtration:
         """Shape of one sample's values.
 
         Raises:
-            ValueError: samples may differ in size, and have none in common.
+            ValueError: samples may differ in size, so they have no common shape.
         """
         if self._sizes is not None:
             raise ValueError(
@@ -149,7 +149,7 @@ class Filtration:
             number: which one, a flat batch index.
 
         Returns:
-            A filtration whose indices are those here, less `offsets[number]`.
+            A filtration whose indices are those of this one minus `offsets[number]`.
 
         Raises:
             TypeError, ValueError: there is no such sample.

@@ -1,4 +1,4 @@
-"""Cells without their values: a filtration says which of these kinds it has, and nobody asks for its class."""
+"""Cells without their values. A filtration says which of these kinds it has, so no code looks at its class."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Grid(NamedTuple):
     connectivity: Literal["F", "V", "T"]
 
     def maximal_simplices(self) -> list[Simplices]:
-        """Those of the triangulation, for F."""
+        """The simplices of the triangulation, for F."""
         return [freudenthal_simplices(self.shape)]
 
 
@@ -53,7 +53,7 @@ class CliqueComplex(NamedTuple):
 
 
 def disjoint_union(parts: Sequence[SimplexComplex], points: Sequence[int]) -> SimplexComplex:
-    """Complexes beside each other, of so many points each, which are numbered on."""
+    """Complexes beside each other with these numbers of points, which are numbered on from one to the next."""
     dimensions = max((len(part.simplices) for part in parts), default=0)
     simplices: list[list[Tensor]] = [[] for _ in range(dimensions)]
     facets: list[list[Indices]] = [[] for _ in range(1, dimensions)]

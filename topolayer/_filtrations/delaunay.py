@@ -1,4 +1,4 @@
-"""Delaunay triangulations that are right: of the points, or of points next to them where those are degenerate."""
+"""Delaunay triangulations that are exact: of the points, or of points next to them where the points are degenerate."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ class Triangulation(NamedTuple):
 
 
 def delaunay(points: NDArray[np.float64], name: str = "points") -> Triangulation:
-    """The Delaunay complex of (n, d) points in the unit cube, exact for the points that it is of.
+    """The Delaunay complex of (n, d) points in the unit cube, exact for the points that it has in the end.
 
-    Of equal points it has the first one. The points are moved where they are degenerate, d + 2 on a sphere, or so near
-    to one that Qhull, which rounds, is wrong; how depends on nothing but their position among the distinct ones.
+    It has the first of several equal points. The points are moved where they are degenerate, with d + 2 on a sphere, or
+    so near to one that Qhull, which rounds, is wrong. The moves depend only on their position among the distinct
+    points.
 
     Raises ValueError where the points lie in a hyperplane, up to the rounding of doubles.
     """
@@ -62,7 +63,7 @@ def delaunay(points: NDArray[np.float64], name: str = "points") -> Triangulation
 
 
 def check_size(count: int, dimension: int, name: str = "points") -> None:
-    """Refuses what could not be computed in minutes, or in the memory of a large machine."""
+    """Refuses clouds that could not be computed in minutes, or in the memory of a large machine."""
     simplices = most_maximal(count, dimension) * (2 ** min(count, dimension + 1) - 1)
     if dimension >= _MANY_DIMENSIONS and simplices > _MANY_SIMPLICES:
         raise ValueError(
@@ -107,7 +108,7 @@ def _moved(points: NDArray[np.float64], move: float) -> Cloud:
 
 def _distinct(points: NDArray[np.float64]) -> Indices:
     """The first of each set of equal points."""
-    order = np.lexsort(points.T)  # stable: of equal points the first comes first
+    order = np.lexsort(points.T)  # stable: equal points keep their order
     is_new = np.append(True, (points[order[1:]] != points[order[:-1]]).any(axis=1))
     return np.sort(order[is_new])
 
@@ -128,8 +129,8 @@ def _refuse_flat(points: NDArray[np.float64], name: str) -> None:
 def _is_delaunay(cloud: Cloud, lattice: FaceLattice) -> bool:
     """Whether the cells are a Delaunay triangulation in general position.
 
-    That follows from each pair of neighbors: they lie on two sides of their facet, and each is outside of the sphere
-    of the other; and on the boundary, which must be that of the convex hull, no two facets make a dent.
+    This follows from two tests. Each two neighbors lie on two sides of their facet, and each is outside the sphere of
+    the other. On the boundary, which must be that of the convex hull, no two facets make a dent.
     """
     cells, facets = lattice.simplices[-1], lattice.facets[-1]
     turn = signs(orientation, cloud, cells)

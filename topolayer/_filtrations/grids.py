@@ -73,16 +73,15 @@ class _Grid(Filtration):
 class Freudenthal(_Grid):
     """Lower-star filtration of the Freudenthal triangulation of a grid: the paper's complex (Section 3).
 
-    In 2D each pixel has 6 neighbours, the diagonal ones (i-1, j-1) and (i+1, j+1) among them, in 3D a voxel
-    has 14.
+    In 2D each pixel has 6 neighbours, including the diagonal ones (i-1, j-1) and (i+1, j+1). In 3D a voxel has 14.
 
     Args:
         values: floating-point tensor `(*batch, *grid)`, any number of batch axes.
         ndim: how many of the last axes are the grid: 1, 2 or 3.
         superlevel: sweep from high values to low ones, so that maxima give birth to components.
-        mask: bool tensor, True inside, of the shape of `values`, or of the grid for all samples; axes of the batch
-            are broadcast. Pixels outside never enter: their values may be anything, and get gradient 0. There are as
-            many bars that never die as the region has components, and holes that nothing fills.
+        mask: bool tensor, True inside, of the shape of `values`, or of the grid for all samples; axes of the batch are
+            broadcast. Pixels outside never enter: their values may be anything, and get gradient 0. One bar never dies
+            for each component of the region, and for each hole that nothing fills.
 
     Raises:
         TypeError, ValueError: `values` is no floating-point tensor, has too few axes, or an empty grid; `mask` is no
@@ -142,7 +141,7 @@ class Cubical(_Grid):
 def grid_of(
     values: Tensor, mask: Tensor | None, ndim: int, connectivity: Literal["F", "V", "T"], superlevel: bool
 ) -> Freudenthal | Cubical:
-    """The filtration that has such cells."""
+    """The filtration that has these cells."""
     if connectivity == "F":
         return Freudenthal(values, ndim=ndim, superlevel=superlevel, mask=mask)
     return Cubical(values, ndim=ndim, construction=connectivity, superlevel=superlevel, mask=mask)

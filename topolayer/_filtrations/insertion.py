@@ -7,14 +7,15 @@ import numpy as np
 from topolayer._filtrations.predicates import Array, Cloud, Signs, in_sphere, orientation, signs
 from topolayer._filtrations.simplices import Indices, Simplices
 
-_GHOST = -1  # a vertex outside of everything: a facet of the hull makes a cell with it
+_GHOST = -1  # a vertex outside everything: a facet of the hull makes a cell with it
 
 
 def by_insertion(cloud: Cloud) -> Simplices | None:
     """The cells of the Delaunay triangulation of (n, d) distinct points, n > d; None if d + 2 lie on a sphere or plane.
 
-    The algorithm of Bowyer (1981) and Watson (1981): the cells whose spheres hold the new point go, and what they
-    leave is filled with cells at the point. All spheres are looked at for each point, n**2 work in the plane.
+    The algorithm of Bowyer (1981) and Watson (1981): the cells whose spheres hold the new point go, and the hole that
+    they leave is filled with cells at the point. All spheres are looked at for each point, which is n**2 work in the
+    plane.
     """
     first = _simplex(cloud.doubles)
     # Vertices of a cell are in the order in which it is oriented positively.
@@ -30,7 +31,7 @@ def by_insertion(cloud: Cloud) -> Simplices | None:
         place = np.tile(np.arange(hit.shape[1]), len(hit))
         new[np.arange(len(new)), place] = point
         _, index, count = np.unique(np.sort(new, axis=1), axis=0, return_index=True, return_counts=True)
-        cells = np.concatenate([cells[side > 0], new[index[count == 1]]])  # a facet that two have is inside the hole
+        cells = np.concatenate([cells[side > 0], new[index[count == 1]]])  # a facet of two cells is inside the hole
     return np.sort(cells[(cells != _GHOST).all(axis=1)], axis=1)
 
 

@@ -25,20 +25,22 @@ class LowerStar(Filtration):
     Args:
         values: floating-point tensor `(*batch, vertices)`, the function.
         simplices: integer tensor (m, d + 1), or a sequence of such with any d: the simplices' vertices, a row for each.
-            Maximal ones suffice; every vertex is present, used or not. PyTorch Geometric's `edge_index` and `face` are
-            transposed, `edge_index.mT`. Where they are not, one or two edges look like two simplices, and are taken for
-            such; more columns than rows are refused.
+            Maximal ones suffice; every vertex is present, used or not. PyTorch Geometric's `edge_index` and `face` have
+            to be transposed, `edge_index.mT`. Without this, one or two edges look like two simplices and are taken for
+            them; more columns than rows are refused.
         superlevel: sweep from high values to low ones.
         batch: integer tensor (vertices,), the sample of each vertex, ascending from 0, as in a batch of PyTorch
-            Geometric: graphs or meshes of any sizes, each with its own edges. `values` is (vertices,) then, those of
-            one sample after another, and simplices are rows of numbers into it. None: all samples have these simplices.
-        samples: how many there are with `batch`, where the last ones have no vertices (`Batch.num_graphs` there).
+            Geometric: graphs or meshes of any sizes, each with its own edges. `values` then has the shape (vertices,),
+            with one sample after another, and the rows of simplices are indices into it. None: all samples have these
+            simplices.
+        samples: how many samples `batch` has, for the case that the last ones have no vertices (`Batch.num_graphs` in
+            PyTorch Geometric).
 
     Raises:
-        TypeError, ValueError: `values` is no floating-point tensor or has no vertex; `simplices` is no
-            integer tensor of two axes, names a vertex that is not there, or one twice in a simplex; or it is a
-            single tensor with two rows or more and even more columns, such as (2, E) with E >= 3, which may be edges or
-            two simplices: give these in a list. With `batch`: `values` has batch axes; `batch` has another length, or
+        TypeError, ValueError: `values` is no floating-point tensor or has no vertex; `simplices` is no integer tensor
+            of two axes, names a vertex that does not exist, or names one twice in a simplex; or it is a single tensor
+            with two rows or more and even more columns, such as (2, E) with E >= 3, which may be edges or two
+            simplices: give simplices in a list. With `batch`: `values` has batch axes; `batch` has another length, or
             does not ascend; a simplex has vertices of two samples; `samples` is too small.
 
     Example:
@@ -101,7 +103,7 @@ class LowerStar(Filtration):
         return with_tensors(self, values, None, simplices=simplices, batch=None, _sizes=None)
 
 
-del LowerStar.samples  # what is given says how many there are, as of any filtration
+del LowerStar.samples  # the field is only an argument: the property of the base says how many there are
 
 
 def _check_flat(values: Tensor) -> None:

@@ -58,7 +58,7 @@ def point_distances(points: Tensor, p: float) -> Tensor:
 
 
 def distances_of_each(clouds: Sequence[Tensor], p: float) -> Tensor:
-    """The same of clouds (n, d) of any sizes, all entries one after another."""
+    """The same for clouds (n, d) of any sizes, with all entries one after another."""
     if not clouds:
         return joined(clouds)
     runs = tuple((len(list(run)), count) for count, run in itertools.groupby(map(len, clouds)))
@@ -67,9 +67,9 @@ def distances_of_each(clouds: Sequence[Tensor], p: float) -> Tensor:
 
 
 class _Distances(torch.autograd.Function):
-    """torch.cdist has no second derivatives and no forward mode.
+    """The distances, with second derivatives and a forward mode, which torch.cdist does not have.
 
-    Of points (points of all clouds, d), clouds one after another.
+    The points (points of all clouds, d) have the clouds one after another.
     """
 
     generate_vmap_rule = True
@@ -115,7 +115,7 @@ def _clouds(points: Tensor, runs: Runs) -> list[Tensor]:
 
 
 def _by_run(runs: Runs, points: Tensor, *of_pairs: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """The clouds of each run, and (clouds, n, n) of what there is for each pair."""
+    """The clouds of each run, and (clouds, n, n) the entries for its pairs."""
     sizes = [clouds * count**2 for clouds, count in runs]
     parts = [torch.split(entries, sizes) for entries in of_pairs]
     for (clouds, count), part, *others in zip(runs, _clouds(points, runs), *parts, strict=True):
@@ -138,13 +138,13 @@ def _cdist(points: Tensor, p: float) -> Tensor:
 
 
 def _power_of_two(points: Tensor) -> Tensor:
-    """(*batch, 1, 1) about as large as the largest coordinate; to divide by it rounds nothing."""
+    """(*batch, 1, 1) about as large as the largest coordinate. Dividing by it rounds nothing."""
     largest = points.abs().amax(dim=(-2, -1), keepdim=True)
     return torch.where(largest > 0, largest / (2 * torch.frexp(largest).mantissa), 1)
 
 
 def _by_pairs(points: Tensor, p: float) -> Tensor:
-    """In units of the largest difference of two points, so that no power of it leaves the range."""
+    """The differences in units of the largest one of two points, so that no power leaves the range."""
     count = points.shape[-2]
     distances = points.new_zeros(*points.shape[:-1], count)
     step = max(1, _CHUNK * count // max(1, points.numel()))
@@ -160,7 +160,7 @@ def _by_pairs(points: Tensor, p: float) -> Tensor:
 
 
 def _pulled(points: Tensor, distances: Tensor, gradient: Tensor, runs: Runs, p: float) -> Tensor:
-    """The gradient, from the entries alone that have one: those of a barcode are few."""
+    """The gradient, computed only from the entries that have one: a barcode has few of them."""
     clouds, counts = torch.tensor(runs, device=points.device).unbind(1)
     counts = counts.repeat_interleave(clouds)
     first_entry, first_point = (sizes.cumsum(0) - sizes for sizes in (counts**2, counts))
@@ -182,7 +182,7 @@ def _differences(points: Tensor) -> Tensor:
 
 
 def _directions(differences: Tensor, distances: Tensor, p: float) -> Tensor:
-    """The derivatives of norms (...,) by the differences (..., d) that they are of."""
+    """The derivatives of norms (...,) with respect to the differences (..., d)."""
     unit = torch.where(distances > 0, distances, 1)[..., None]
     if p == 1:
         return differences.sign()

@@ -1,4 +1,4 @@
-"""Exact signs of polynomials in the coordinates of points: in doubles where these suffice, else in integers."""
+"""Exact signs of polynomials in the coordinates of points: in doubles where these suffice, otherwise in integers."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ def signs(polynomial: Polynomial, cloud: Cloud, rows: Indices) -> Signs:
 def have_sign(polynomial: Polynomial, cloud: Cloud, rows: Indices, expected: Signs, *, or_zero: bool) -> bool:
     """Whether the polynomial (one value for each row) has the expected sign, 1 or -1, in all rows.
 
-    `or_zero`: 0 will do as well. Of rows that doubles do not decide few are looked at if one of these is wrong.
+    `or_zero`: 0 is accepted as well. Where doubles do not decide, rows are looked at in blocks, and one wrong row ends
+    the test.
     """
     values, bounds = _in_doubles(polynomial, cloud, rows)
     values = values * expected
@@ -91,7 +92,7 @@ def orientation(edges: Array) -> tuple[Array, int, int]:
 
 
 def in_sphere(edges: Array) -> tuple[Array, int, int]:
-    """A number with the sign of `orientation` of the first d + 1 points where the last is outside of their sphere."""
+    """A number with the sign of `orientation` of the first d + 1 points where the last is outside their sphere."""
     d = len(edges)
     rows = [[*edge, _dot(edge, edge)] for edge in edges.swapaxes(0, 1)]
     return _minors(rows)[tuple(range(d + 1))], d * math.factorial(d + 1), d + 2
@@ -121,7 +122,7 @@ def _dot(one: Array, other: Array) -> Array:
 
 
 def _minors(rows: list[Any]) -> dict[tuple[int, ...], Array]:
-    """Determinants of all rows and as many columns, by these."""
+    """The determinants of all rows and as many columns, keyed by the columns."""
     minors: dict[tuple[int, ...], Array] = {(column,): entry for column, entry in enumerate(rows[0])}
     for number, row in enumerate(rows[1:], 1):
         larger: dict[tuple[int, ...], Array] = {}

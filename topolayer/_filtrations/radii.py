@@ -25,14 +25,14 @@ _ROUNDING = 2.0**-52
 def alpha_values(points: Tensor, triangulation: Triangulation) -> Tensor:
     """The alpha filtration's squared radius of every simplex, (number of simplices,), on the graph of `points`.
 
-    points: (n, d), what was triangulated. Which simplices share a sphere is decided for the points that the
-    triangulation is of, exactly, and the radii are those of `points`.
+    points: (n, d), what was triangulated. The simplices that share a sphere are found exactly, for the points of the
+    triangulation; the radii are those of `points`.
 
-    The simplices that share a sphere make an *interval*: the largest, whose smallest circumsphere it is and which is
-    Gabriel, and its faces that have all vertices towards which the center lies; so Bauer and Edelsbrunner (2017). They
-    have one value, so no bar begins or ends there unless the interval is a single simplex. Then the center is inside,
-    and the radius changes no more than the points do. In other simplices it may change much more. If it does, then the
-    value of the interval is that of its largest face outside.
+    The simplices that share a sphere make an *interval* (Bauer and Edelsbrunner, 2017): the largest of them, whose
+    smallest circumsphere it is and which is Gabriel, and its faces that have all vertices towards which the center
+    lies. They have one value, so no bar begins or ends there unless the interval is a single simplex. Then the center
+    is inside, and the radius changes no more than the points do. In other simplices it may change much more. If it
+    does, the value of the interval is that of its largest face outside.
     """
     vertices, _, move, lattice = triangulation
     points = points[torch.from_numpy(vertices)]
@@ -101,7 +101,7 @@ def _raise(
 
 
 def _squared_radii(points: Tensor, rows: Simplices, move: float) -> tuple[Tensor, NDArray[np.bool_]]:
-    """Squared radii of smallest circumspheres, on the graph, of the simplices that are not flat; and which ones are."""
+    """Squared radii of smallest circumspheres, on the graph, of the simplices that are not flat; and which are flat."""
     found = _orthogonal(points, rows)
     is_flat = to_numpy(_are_flat(found, move))
     if is_flat.any():  # not even their gradient may be infinite
@@ -146,7 +146,7 @@ def _orthogonal(points: Tensor, rows: Simplices) -> _Orthogonal:
 
 
 def _are_flat(found: _Orthogonal, move: float) -> Tensor:
-    """Which simplices are too flat for their spheres, where the points may move so far; (m,) bool."""
+    """(m,) bool: which simplices are too flat for their spheres if points may move this far."""
     longest, products, squares, along = found.detach()
     if len(squares) == 1:
         return torch.zeros_like(longest, dtype=torch.bool)
@@ -167,7 +167,8 @@ def _are_flat(found: _Orthogonal, move: float) -> Tensor:
 def _without_rounding(values: Tensor) -> Tensor:
     """Rounds to 44 significant bits, gradient unchanged.
 
-    Radii that differ by rounding only, as those of cospherical points do, become equal: no bars as long as an error.
+    Radii that differ by rounding only, as those of cospherical points do, become equal, so no bar is left that is only
+    as long as an error.
     """
     detached = values.detach()
     mantissa, exponent = np.frexp(to_numpy(values))  # torch 2.4's ldexp underflows where float32 does

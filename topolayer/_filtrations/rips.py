@@ -26,10 +26,10 @@ class Rips(Filtration):
     """Vietoris-Rips filtration: a simplex enters with its longest edge, a vertex at exactly 0 and with gradient 0.
 
     Args:
-        distances: floating-point tensor `(*batch, n, n)`. Entries (i, j) with i < j are read; those with i > j
-            and the diagonal only to see whether the matrix is symmetric, and its diagonal 0, up to rounding. Entries
-            that are negative by rounding count as 0. Of points take `Rips.from_points`. A list of matrices (n, n), of
-            any sizes, is a batch, and `values` are their entries, one matrix after another.
+        distances: floating-point tensor `(*batch, n, n)`. Entries (i, j) with i < j are used. Those with i > j and the
+            diagonal are only checked: up to rounding, the matrix has to be symmetric and its diagonal 0. Entries that
+            are negative by rounding count as 0. For points use `Rips.from_points`. A list of matrices (n, n), of any
+            sizes, is a batch, and `values` are their entries, one matrix after another.
         threshold: longest edge there is, inclusive. Bars that are alive at it are essential.
 
     Raises:
@@ -87,12 +87,12 @@ class Rips(Filtration):
     def from_points(cls, points: Tensor | Sequence[Tensor], *, p: float = 2.0, threshold: float = math.inf) -> Self:
         """The filtration of points, by exact distances: from differences of coordinates, in O(n²) memory.
 
-        `torch.cdist` by itself multiplies matrices from 26 points on, which loses small distances far from the origin.
+        By default `torch.cdist` multiplies matrices from 26 points on, which loses small distances far from the origin.
 
         Args:
-            points: floating-point tensor `(*batch, n, d)`; half precision is raised to float32. A list of clouds
-                (n, d), of any sizes in one R^d, is a batch, as a list of matrices is for `Rips`.
-            p: of which p-norm, >= 1; `math.inf` is the largest difference of coordinates.
+            points: floating-point tensor `(*batch, n, d)`; half precision is raised to float32. A list of clouds (n,
+                d), of any sizes in one R^d, is a batch, as a list of matrices is for `Rips`.
+            p: the p of the p-norm, >= 1; `math.inf` is the largest difference of coordinates.
             threshold: as in `Rips`.
 
         Returns:
@@ -103,7 +103,7 @@ class Rips(Filtration):
         Raises:
             TypeError, ValueError: `points` is no floating-point tensor, has fewer than two axes, no point or no
                 coordinate, or is not finite; clouds of a list are of several dtypes, devices or dimensions; distances
-                leave the range of the dtype; `p` or `threshold` does its own.
+                leave the range of the dtype; `p` or `threshold` is out of its range.
 
         Example:
             >>> import torch, topolayer as tl

@@ -17,10 +17,10 @@ from topolayer._tracing import is_traced, to_numpy
 
 
 def check_distances(distances: Tensor, dtype: torch.dtype, name: str = "distances") -> bool:
-    """Refuse (*batch, n, n) matrices, off the graph, whose entries are no distances up to the rounding of `dtype`.
+    """Refuse (*batch, n, n) matrices, off the graph, whose entries are not distances up to the rounding of `dtype`.
 
-    The diagonal is still there, and `dtype` is the one they came in, before raising. Returns whether rounding has made
-    an entry negative.
+    The diagonal is still there, and `dtype` is that of the input, before half precision is raised. Returns whether
+    rounding has made an entry negative.
     """
     count = distances.shape[-1]
     if count == 1:
@@ -47,7 +47,7 @@ def check_distances(distances: Tensor, dtype: torch.dtype, name: str = "distance
 
 
 def check_each(matrices: Sequence[Tensor], flat: Tensor, offsets: Indices, dtype: torch.dtype) -> bool:
-    """`check_distances` of matrices (n, n) of any sizes, whose entries one after another are `flat`."""
+    """`check_distances` for matrices (n, n) of any sizes; `flat` has their entries, one matrix after another."""
     if _core_sees(flat) and matrices:
         extremes = _by_core(flat, offsets)
         if bool(_Bounds(extremes, extremes[1].clamp(min=0), torch.finfo(dtype).eps).hold.all()):
@@ -60,12 +60,12 @@ _Extremes: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class _Bounds:
-    """Of matrices whose distances were rounded on a scale: how large rounding may be, and whether it is no larger."""
+    """How large rounding may be in matrices whose distances were rounded on a scale, and whether it is no larger."""
 
     def __init__(self, extremes: _Extremes, scale: Tensor, eps: float) -> None:
         smallest, largest, diagonal, asymmetry = extremes
         self.rounding = 64 * eps * scale
-        # What rounding did to the diagonal it did to the others, too: in squares, as much as the diagonal squared.
+        # Rounding changed the other entries as much as the diagonal: in squares, by the diagonal squared.
         self.exact = diagonal <= torch.maximum(self.rounding, math.sqrt(0.02) * smallest)
         # float64 gets float32's tolerance: it may come from there.
         symmetric = asymmetry <= max(1e-6, 64 * eps) * scale
@@ -95,7 +95,7 @@ def _core_sees(distances: Tensor) -> bool:
 
 
 def _by_core(flat: Tensor, offsets: Indices) -> _Extremes:
-    """Of a single point the diagonal counts only where it is not finite."""
+    """For a single point the diagonal counts only where it is not finite."""
     entries = to_numpy(flat.resolve_neg())
     found = np.empty((len(offsets) - 1, 4), entries.dtype)
     _core.rips_extremes(entries, offsets, found.ravel(), torch.get_num_threads())
@@ -104,8 +104,8 @@ def _by_core(flat: Tensor, offsets: Indices) -> _Extremes:
 
 
 def _differ_from_one(distances: Tensor, eps: float) -> Tensor:
-    """Whether each matrix may be 1 minus cosines, or half of that: differences of numbers near 1 are multiples of
-    eps / 2. All entries may be small then, as of equal vectors, and yet have been rounded on the scale of 1.
+    """Whether each matrix may be 1 minus cosines, or half of that: differences of numbers near 1 are multiples of eps /
+    2. All entries may then be small, as for equal vectors, although they were rounded on the scale of 1.
     """
     steps = distances * (4 / eps)
     return (steps == steps.round()).all(dim=-1).all(dim=-1)
@@ -140,8 +140,8 @@ def _refuse_diagonal(name: str, diagonal: Tensor, smallest: Tensor, exact: Tenso
 
 
 def _check_squares(name: str, distances: Tensor, scale: Tensor) -> None:
-    """Rounding in squared distances, as torch.cdist makes it, is amplified by the square root near 0: compares squares,
-    relative to the scale of the matrix, so that none overflows.
+    """The square root amplifies rounding in squared distances, such as that of torch.cdist, near 0. So squares are
+    compared, relative to the scale of the matrix, so that none overflows.
     """
     relative = distances / scale.where(scale > 0, 1)
     asymmetric = (relative - relative.mT).abs() * (relative + relative.mT) > 1e-5

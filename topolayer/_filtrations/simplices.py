@@ -31,7 +31,7 @@ def freudenthal_simplices(shape: Sequence[int]) -> Simplices:
 def with_faces(simplices: Iterable[Simplices], *, vertices: int, top: int) -> list[Simplices]:
     """All simplices of a complex up to dimension `top`: per dimension an array in lexicographic order.
 
-    `simplices` need only hold the maximal ones. Every one of the `vertices` vertices is there, used or not.
+    `simplices` need only have the maximal ones. All `vertices` vertices are in the result, used or not.
     """
     given = [np.sort(rows, axis=1) for rows in simplices]
     complex_ = [np.arange(vertices, dtype=np.int64)[:, None]]
@@ -46,7 +46,7 @@ def with_faces(simplices: Iterable[Simplices], *, vertices: int, top: int) -> li
 
 
 def edges(simplices: Iterable[Simplices]) -> Simplices:
-    """(m, 2) the edges of some simplices, in no order and as often as they occur."""
+    """(m, 2) the edges of some simplices, in any order and as often as they occur."""
     pairs = [rows[:, columns] for rows in simplices for columns in itertools.combinations(range(rows.shape[1]), 2)]
     return np.concatenate([np.empty((0, 2), np.int64), *pairs])
 

@@ -26,8 +26,9 @@ class Simplicial(Filtration):
         values: floating-point tensor `(*batch, simplices)`, one for each simplex in the order of `simplices`: all
             vertices, then all edges, and so on. No simplex may enter before its faces.
         simplices: a list with an integer tensor (m, d + 1) for each dimension d, vertices first: the names of the
-            simplices' vertices, a row for each. All faces of a simplex are among them, each simplex once. PyTorch
-            Geometric's `edge_index` is transposed, `edge_index.mT`, and has each edge of an undirected graph twice.
+            simplices' vertices, a row for each. All faces of a simplex are among them, and each simplex occurs once.
+            PyTorch Geometric's `edge_index` has to be transposed, `edge_index.mT`, and has each edge of an undirected
+            graph twice.
         superlevel: sweep from high values to low ones.
 
     Raises:
