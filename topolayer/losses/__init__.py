@@ -1,5 +1,5 @@
-"""Losses and scores of a prediction and its mask, and losses of two representations. Enter here to add one: its file,
-with the checks that all share.
+"""Losses and scores of a prediction and its mask, and losses of two representations. To add one, write a file for it
+here, with the checks that all share.
 """
 
 from topolayer.losses.betti import betti_error

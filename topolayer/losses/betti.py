@@ -26,8 +26,8 @@ def betti_error(
 ) -> Tensor:
     """The Betti error of a segmentation: by how much the numbers of its components and of its holes are wrong.
 
-    The metric of Hu, Li, Samaras and Chen (2019) and later work on segmentation. They average it over patches of the
-    image, which are a batch here.
+    This is the metric of Hu, Li, Samaras and Chen (2019) and later work on segmentation. They average it over patches
+    of the image, which are a batch here.
 
     Args:
         prediction: `(*batch, *grid)` probabilities, logits, or whatever finite floating-point numbers `threshold` is
@@ -40,10 +40,10 @@ def betti_error(
         dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None is all of them: 0 in
             signals, 0 and 1 in images, 0, 1 and 2 in volumes.
         ndim: how many of the last axes are the grid's: 1, 2 or 3. None is 2 for a prediction of up to four axes; from
-            five on it has to be said.
+            five axes on it is required.
         region: bool tensor, True inside, if only a part of the image counts: of the shape of `prediction`, or of the
-            grid for all samples; axes before the grid's, such as the channels', are broadcast. What is outside is
-            looked at in neither of the two and may be anything.
+            grid for all samples; axes before the grid's, such as the channels', are broadcast. Values outside it may be
+            anything: they are ignored in both.
 
     Returns:
         `(*batch, len(dims))` absolute differences of Betti numbers, off the graph. Background that touches the border

@@ -1,4 +1,4 @@
-"""Betti matching: the loss and the score that know where a feature is, by the induced matching of both barcodes."""
+"""Betti matching: the loss and the score that compare features at their places, by an induced matching."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def betti_matching_loss(
 ) -> Tensor:
     """The Betti matching loss of Stucki, Paetzold, Shit, Menze and Bauer (2023): features are matched at their places.
 
-    The superlevel barcodes of both are matched by `induced_matching`. Two bars that are matched cost
-    2 ((b - b')² + (d - d')²), a bar of either that is not costs (b - d)². Bars that never die, a component and the
-    loops around gaps of a `region`, cost 2 (b - b')². So what the target has at the same place is made to persist as it
-    does there, and all else to vanish. The authors add it to a loss on pixels, with a small weight.
+    The superlevel barcodes of both are matched by `induced_matching`. Two bars that are matched cost 2 ((b - b')² + (d
+    - d')²), and a bar of either that is not matched costs (b - d)². Bars that never die, a component and the loops
+    around gaps of a `region`, cost 2 (b - b')². So a feature that the target has at the same place is made as
+    persistent as it is there, and all others vanish. The authors add the loss to a loss on pixels, with a small weight.
 
     `wasserstein_matching_loss` matches bars by their lengths and places in the diagram, wherever they are in the image.
 
@@ -43,12 +43,12 @@ def betti_matching_loss(
         construction: "T": the foreground is 8-connected and its holes 4-connected (26 and 6 in volumes). "V", that of
             the published programs: 4 and 8.
         ndim: how many of the last axes are the grid's: 1, 2 or 3. None is 2 for a prediction of up to four axes; from
-            five on it has to be said.
+            five axes on it is required.
         comparison: "union", that of the authors, or "intersection", as in `induced_matching`.
         min_length: bars of the prediction that are not matched and not longer than this cost nothing.
         region: bool tensor, True inside, if only a part of the image counts: of the shape of `prediction`, or of the
-            grid for all samples; axes before the grid's, such as the channels', are broadcast. What is outside is
-            looked at in neither of the two and may be anything.
+            grid for all samples; axes before the grid's, such as the channels', are broadcast. Values outside it may be
+            anything: they are ignored in both.
 
     Returns:
         `(*batch,)` one number per sample. The gradient goes to the prediction alone.
@@ -105,9 +105,9 @@ def betti_matching_error(
 ) -> Tensor:
     """The Betti matching error of a segmentation: how many of its components and holes are not where the target's are.
 
-    The score of Stucki, Paetzold, Shit, Menze and Bauer (2023): the number of bars of both binary images that
-    `induced_matching` leaves alone. `betti_error` compares numbers only: a hole too many in one place and one that is
-    missing in another make up for each other there, and count twice here.
+    The score of Stucki, Paetzold, Shit, Menze and Bauer (2023) is the number of bars of both binary images that
+    `induced_matching` does not match. `betti_error` compares numbers only: a superfluous hole in one place and a
+    missing hole in another cancel out there, but count twice here.
 
     Args:
         prediction: `(*batch, *grid)` probabilities, logits, or whatever finite floating-point numbers `threshold` is
@@ -119,14 +119,14 @@ def betti_matching_error(
         construction: "T": the foreground is 8-connected and its holes 4-connected (26 and 6 in volumes). "V", that of
             the published programs: 4 and 8.
         ndim: how many of the last axes are the grid's: 1, 2 or 3. None is 2 for a prediction of up to four axes; from
-            five on it has to be said.
+            five axes on it is required.
         region: bool tensor, True inside, if only a part of the image counts: of the shape of `prediction`, or of the
-            grid for all samples; axes before the grid's, such as the channels', are broadcast. What is outside is
-            looked at in neither of the two and may be anything.
+            grid for all samples; axes before the grid's, such as the channels', are broadcast. Values outside it may be
+            anything: they are ignored in both.
 
     Returns:
-        `(*batch,)` int64. Of the components one never dies, and neither do holes around gaps of a region: there it
-        counts 1 if only one of the images has it, such as any foreground at all.
+        `(*batch,)` int64. One of the components never dies, and neither do holes around gaps of a region. Such a bar
+        counts 1 if only one of the images has it. For the component this means that only one has any foreground.
 
     Raises:
         TypeError, ValueError: an argument is out of its range, shapes or devices differ, `target` has other values than

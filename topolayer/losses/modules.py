@@ -1,5 +1,5 @@
-"""Losses as modules, with the options of those that segmentation knows. To add one of a prediction and its mask: its
-function on what has been checked, as `_costs` of a class like `WassersteinMatchingLoss`.
+"""Losses as modules, with the options that are usual for segmentation. To add one for a prediction and its mask, write
+a class like `WassersteinMatchingLoss`, whose `_costs` is its function on what has been checked.
 """
 
 from __future__ import annotations
@@ -165,17 +165,17 @@ def _weights(weight: float | Sequence[float] | Tensor) -> Tensor:
 class WassersteinMatchingLoss(_OfMasks):
     """The topological loss of Hu, Li, Samaras and Chen (2019), `wasserstein_matching_loss`, as a module.
 
-    Called `(input, target)` like the losses of torch and MONAI. The options that MONAI's `DiceLoss` has too are named
-    as there and mean the same.
+    It is called as `(input, target)` like the losses of torch and MONAI. The options that MONAI's `DiceLoss` has too
+    are named as there and mean the same.
 
     Args:
         include_background: whether the first channel counts, which is the background's.
         to_onehot_y: the target has labels of classes, which are made one-hot.
-        sigmoid: the input has logits, of which the sigmoid is taken.
-        softmax: the input has logits, of which the softmax over the channels is taken.
+        sigmoid: the input has logits; their sigmoid is taken.
+        softmax: the input has logits; their softmax over the channels is taken.
         reduction: "mean" over images and channels, "sum", or "none" for `(B, C)` numbers. The mean of an empty batch
             is 0.
-        weight: a factor for each class, >= 0, or one for all; without one for the background if that is not included.
+        weight: a factor for each class, >= 0, or one for all; no factor for the background if it is not included.
             The mean is divided by the number of images and channels, not by the weights.
         dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None is all of them.
         construction: "T": the foreground is 8-connected and its holes 4-connected (26 and 6 in volumes). "V": 4 and 8.
@@ -199,18 +199,18 @@ class WassersteinMatchingLoss(_OfMasks):
 class BettiMatchingLoss(_OfMasks):
     """The Betti matching loss of Stucki, Paetzold, Shit, Menze and Bauer (2023), `betti_matching_loss`, as a module.
 
-    It knows where a feature is: a loop of the prediction is compared with the loop of the target around the same hole.
-    Called `(input, target)` like the losses of torch and MONAI. The options that MONAI's `DiceLoss` has too are named
-    as there and mean the same.
+    It takes places into account: a loop of the prediction is compared with the loop of the target around the same hole.
+    It is called as `(input, target)` like the losses of torch and MONAI. The options that MONAI's `DiceLoss` has too
+    are named as there and mean the same.
 
     Args:
         include_background: whether the first channel counts, which is the background's.
         to_onehot_y: the target has labels of classes, which are made one-hot.
-        sigmoid: the input has logits, of which the sigmoid is taken.
-        softmax: the input has logits, of which the softmax over the channels is taken.
+        sigmoid: the input has logits; their sigmoid is taken.
+        softmax: the input has logits; their softmax over the channels is taken.
         reduction: "mean" over images and channels, "sum", or "none" for `(B, C)` numbers. The mean of an empty batch
             is 0.
-        weight: a factor for each class, >= 0, or one for all; without one for the background if that is not included.
+        weight: a factor for each class, >= 0, or one for all; no factor for the background if it is not included.
             The mean is divided by the number of images and channels, not by the weights.
         dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None is all of them.
         construction: "T": the foreground is 8-connected and its holes 4-connected (26 and 6 in volumes). "V", that of
@@ -265,18 +265,18 @@ class BettiMatchingLoss(_OfMasks):
 class BettiNumberLoss(_OfChannels):
     """A prior on the numbers of components, loops and cavities of each channel, which needs no target.
 
-    In every dimension so many bars, the longest ones, cost `(1 - length)**2` each, and all others `length**2`; the loss
-    of Clough, Byrne, Oksuz, Zimmer, Schnabel and King (2022) has `1 - length**2` for the former. A bar that is missing
-    has length 0 and costs 1. The component that never dies is the first of the components, and as long as its birth.
-    Pixels that share a corner are connected, as by `construction="T"`.
+    In every dimension the requested number of longest bars cost `(1 - length)**2` each, and all others `length**2`
+    each. The loss of Clough, Byrne, Oksuz, Zimmer, Schnabel and King (2022) has `1 - length**2` for the longest ones. A
+    missing bar has length 0 and costs 1. The component that never dies is the first of the components, and as long as
+    its birth. Pixels that share a corner are connected, as by `construction="T"`.
 
     Args:
-        components: how many components each channel is to have.
+        components: how many components each channel should have.
         loops: how many holes, or tunnels of a volume.
         cavities: how many cavities of a volume.
-        sigmoid: the input has logits, of which the sigmoid is taken.
-        softmax: the input has logits, of which the softmax over the channels is taken; the background's has to have
-            the numbers too, and is left out by `loss(logits.softmax(1)[:, 1:])` without this option.
+        sigmoid: the input has logits; their sigmoid is taken.
+        softmax: the input has logits; their softmax over the channels is taken; the background counts too. To
+            leave it out, call `loss(logits.softmax(1)[:, 1:])` without this option.
         reduction: "mean" over images and channels, "sum", or "none" for `(B, C)` numbers. The mean of an empty batch
             is 0.
 
@@ -319,7 +319,7 @@ class BettiNumberLoss(_OfChannels):
 
         Raises:
             TypeError, ValueError: `input` has another shape, or numbers that are not finite or no probabilities;
-                cavities are asked for, and it has images.
+                cavities were requested, and it has images.
         """
         found, _, ndim, dims, _ = self._probabilities(input)
         wanted = (self.components, self.loops, self.cavities)

@@ -1,4 +1,4 @@
-"""From the costs of samples to the loss: what all loss modules do alike."""
+"""From the costs of samples to the loss, in the same way for all loss modules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Reduction = Literal["none", "mean", "sum"]
 
 
 def check_reduction(reduction: Reduction, shape: str, mean_over: str) -> None:
-    """Refuses another word; the message says the shape without a reduction, and what the mean is over."""
+    """Refuses other words; the message says the shape without a reduction, and what the mean is over."""
     words = {"none": shape, "mean": "", "sum": ""}
     check_word("reduction", reduction, words, remedy=f'"mean" is over {mean_over}')
 

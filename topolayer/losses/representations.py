@@ -20,11 +20,11 @@ def signature_loss(first: Tensor | Rips, second: Tensor | Rips) -> Tensor:
     r"""By how much the distances at which components merge in one representation differ from those of the same points
     in the other: the loss of topological autoencoders, Moor, Horn, Rieck and Borgwardt (2020).
 
-    The components of each merge along the edges of a minimal spanning tree. With E the edges of the first, F those of
+    The components of each merge along the edges of a minimum spanning tree. With E the edges of the first, F those of
     the second, and :math:`d, d'` their distances, the loss is
     :math:`\frac12 \sum_{E} (d - d')^2 + \frac12 \sum_{F} (d - d')^2`. The authors divide the distances of the data by
-    the largest one, and those of codes by a number that is learned, as `losses.SignatureLoss` does. Their program has
-    twice this number divided by that of the points, which it agrees with (commit 203e94a).
+    the largest one, and those of codes by a number that is learned, as `losses.SignatureLoss` does. Their program
+    returns twice this loss divided by the number of points, and the two agree (commit 203e94a).
 
     Args:
         first: `(*batch, n, d)` points, or `Rips(distances)`. A minibatch of n is one sample.
@@ -49,12 +49,12 @@ def signature_loss(first: Tensor | Rips, second: Tensor | Rips) -> Tensor:
 
 
 def rtd_lite(first: Tensor | Rips, second: Tensor | Rips, *, quantile: float | None = 0.9) -> Tensor:
-    r"""By how much longer minimal spanning trees of both representations are than one that may take each edge from
-    where it is shorter: RTD-Lite of Tulchinskii, Voronkova, Trofimov, Burnaev and Barannikov (2025).
+    r"""By how much longer minimum spanning trees of both representations are than one where each edge has the shorter
+    of its two lengths: RTD-Lite of Tulchinskii, Voronkova, Trofimov, Burnaev and Barannikov (2025).
 
-    It is :math:`\frac12 (M(d) + M(d')) - M(\min(d, d'))`, M the length of a minimal spanning tree, or the mean of the
-    sums of the two barcodes that the article has. 0 if and only if the clusters of both are the same at every scale.
-    The authors' program agrees (commit 67e2fad).
+    It is :math:`\frac12 (M(d) + M(d')) - M(\min(d, d'))`, where M is the length of a minimum spanning tree. This is the
+    mean of the sums of the two barcodes in the article. It is 0 if and only if the clusters of both are the same at
+    every scale. The authors' program agrees (commit 67e2fad).
 
     Args:
         first: `(*batch, n, d)` points, or `Rips(distances)`. A minibatch of n is one sample.
@@ -66,8 +66,8 @@ def rtd_lite(first: Tensor | Rips, second: Tensor | Rips, *, quantile: float | N
         `(*batch,)` one number per sample. The gradient goes to both.
 
     Raises:
-        TypeError, ValueError: as for `signature_loss`; `quantile` is no number from 0 to 1, or it is one of so many
-            equal points that it is 0.
+        TypeError, ValueError: as for `signature_loss`; `quantile` is no number from 0 to 1, or so many points are equal
+            that the quantile of their distances is 0.
 
     Example:
         >>> import torch, topolayer as tl
@@ -108,15 +108,15 @@ class _OfRepresentations(nn.Module):
         return reduced(self._costs(*_both("input", input, "target", target)), self.reduction)
 
     def _costs(self, input: Rips, target: Rips) -> Tensor:
-        """(*batch,) costs of filtrations that go together."""
+        """(*batch,) costs of filtrations of the same points."""
         raise NotImplementedError
 
 
 class SignatureLoss(_OfRepresentations):
     """The loss of topological autoencoders, `signature_loss`, as a module that learns the scale of the codes.
 
-    The distances of the target, the data, are divided by the largest one of the sample; those of the input, the codes,
-    by a number that starts at 1. It is a parameter, so the optimizer has to get `loss.parameters()` too.
+    The distances of the target, the data, are divided by the largest one of the sample. Those of the input, the codes,
+    are divided by a number that starts at 1. It is a parameter, so the optimizer has to get `loss.parameters()` too.
 
     Args:
         reduction: "mean" over the batches of points, "sum", or "none". The mean of no batch is 0.
@@ -221,11 +221,11 @@ def _squares(one: Rips, other: Rips) -> Tensor:
 
 
 def _tree(rips: Rips) -> Barcode:
-    """The bars of components, whose deaths are the edges of a minimal spanning tree: those of length 0 as well."""
+    """The bars of components, whose deaths are the edges of a minimum spanning tree, including those of length 0."""
     tree, count = persistence(rips), rips.sample_shape[0]
     if len(tree) == rips.samples * (count - 1):
         return tree
-    # A barcode has no bars of length 0, so they get a length that is below all others.
+    # A barcode has no bars of length 0, so edges of length 0 get a length that is below all others.
     values = rips.values
     zero = (values == 0) & ~torch.eye(count, dtype=torch.bool, device=values.device)
     shortest = torch.where(values > 0, values, 1).amin() / 2

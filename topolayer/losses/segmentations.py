@@ -16,7 +16,7 @@ _ACTIVATE = "logits take torch.sigmoid, or torch.softmax over the channels where
 
 
 class Prediction(NamedTuple):
-    values: Tensor  # float32 or float64, 0 outside of the region
+    values: Tensor  # float32 or float64, 0 outside the region
     region: Tensor | None  # of their shape
     ndim: int  # how many of the axes are the grid's
     dims: int | tuple[int, ...]  # to look at
@@ -71,7 +71,7 @@ def check_probabilities(
 
 
 def check_mask(name: str, mask: Tensor, found: Prediction) -> Tensor:
-    """The mask in the prediction's dtype, off the graph: of the same shape, within [0, 1], 0 outside of the region."""
+    """The mask in the prediction's dtype, off the graph: of the same shape, within [0, 1], 0 outside the region."""
     prediction, region, ndim, _, beside = found
     mask = _on_device(name, mask, prediction, beside)
     if mask.requires_grad and not prediction.requires_grad:
@@ -180,7 +180,7 @@ def _refuse_missing_classes(name: str, mask: Tensor, wanted: tuple[int, ...], nd
 
 
 def _one_hot(labels: str, mask: Tensor, ndim: int, classes: object) -> str:
-    """How labels become one-hot. torch takes no negative ones, and 255 would make 256 classes."""
+    """How labels become one-hot. torch refuses negative labels, and 255 would make 256 classes."""
     ignored = _ignored(mask)
     kept = labels if ignored is None else f"{labels}.where({labels} != {ignored}, 0)"
     note = "" if ignored is None else f" ({ignored} marks pixels to ignore, and becomes background)"

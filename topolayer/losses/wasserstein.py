@@ -23,13 +23,13 @@ def wasserstein_matching_loss(
     ndim: int | None = None,
     region: Tensor | None = None,
 ) -> Tensor:
-    """The topological loss of Hu, Li, Samaras and Chen (2019): a segmentation is to have the barcode of its mask.
+    """The topological loss of Hu, Li, Samaras and Chen (2019): a segmentation should have the barcode of its mask.
 
-    The superlevel barcodes of both are matched as by `wasserstein` with order 2 and norm 2; the loss is the sum of the
-    squared distances, that is (b - b')² + (d - d')² for two bars and (b - d)² / 2 for one that goes to the diagonal.
-    Bars that never die, a component and the loops around gaps of a `region`, count by their births. Bars that the mask
-    has too are made longer, all others shorter. The authors add it to a loss on pixels, with a small weight, and take
-    patches of the image, which are a batch here.
+    The superlevel barcodes of both are matched as by `wasserstein` with order 2 and norm 2. The loss is the sum of the
+    squared distances, that is (b - b')² + (d - d')² for two bars and (b - d)² / 2 for one that is matched with the
+    diagonal. Bars that never die, a component and the loops around gaps of a `region`, count by their births. Bars that
+    the mask has too are made longer, all others shorter. The authors add the loss to a loss on pixels, with a small
+    weight, and use patches of the image, which are a batch here.
 
     Args:
         prediction: `(*batch, *grid)` floating-point probabilities from 0 to 1: after the sigmoid or the softmax, not
@@ -40,10 +40,10 @@ def wasserstein_matching_loss(
             signals, 0 and 1 in images, 0, 1 and 2 in volumes.
         construction: "T": the foreground is 8-connected and its holes 4-connected (26 and 6 in volumes). "V": 4 and 8.
         ndim: how many of the last axes are the grid's: 1, 2 or 3. None is 2 for a prediction of up to four axes; from
-            five on it has to be said.
+            five axes on it is required.
         region: bool tensor, True inside, if only a part of the image counts: of the shape of `prediction`, or of the
-            grid for all samples; axes before the grid's, such as the channels', are broadcast. What is outside is
-            looked at in neither of the two and may be anything.
+            grid for all samples; axes before the grid's, such as the channels', are broadcast. Values outside it may be
+            anything: they are ignored in both.
 
     Returns:
         `(*batch,)` one number per sample. The gradient goes to the prediction alone.
