@@ -1,4 +1,4 @@
-"""The result: births and deaths of bars, gathered from the filtration values and thereby differentiable."""
+"""The result: births and deaths of bars, which are gathered from the filtration values and so are differentiable."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Barcode(Bars):
 
     @staticmethod
     def from_diagram(diagram: Tensor | Sequence[Tensor], *, dim: int = 0, superlevel: bool = False) -> Barcode:
-        """The barcode of births and deaths that are there already, such as another library's.
+        """The barcode of births and deaths that exist already, such as those of another library.
 
         Args:
             diagram: (bars, 2) births and deaths, in any order. A bar whose death is infinite never dies. A list of
@@ -81,8 +81,8 @@ class Barcode(Bars):
             zero are left out.
 
         Raises:
-            TypeError, ValueError: a diagram is of another type or shape; NaN, an infinite birth, a death before its
-                birth, an infinity of the other direction; diagrams of several dtypes or devices.
+            TypeError, ValueError: a diagram is of another type or shape, or has NaN, an infinite birth, a death before
+                its birth, or an infinity of the other direction; diagrams are of several dtypes or devices.
 
         Example:
             >>> import math, torch, topolayer as tl
@@ -134,7 +134,7 @@ class Barcode(Bars):
         return self._on_grid(self.pairs)
 
     def select(self, mask: Tensor | None = None, *, dim: int | None = None, sample: int | None = None) -> Barcode:
-        """Some of the bars, with the ranks they have here.
+        """Some of the bars, with the ranks that they have in this barcode.
 
         Args:
             mask: (bars,) bool, of the finite bars; essential bars are not affected.
@@ -142,8 +142,8 @@ class Barcode(Bars):
             sample: keep this sample, a flat batch index.
 
         Returns:
-            A barcode with the same batch shape. One that is selected by a mask keeps the barcode that it is taken from
-            alive, since ranks are computed when they are first asked for.
+            A barcode with the same batch shape. A selection by a mask keeps the original barcode alive, since ranks are
+            computed when they are first used.
 
         Raises:
             TypeError, ValueError: `mask` is not a bool tensor of shape (bars,), or there is no such sample.
@@ -194,10 +194,10 @@ class Barcode(Bars):
             non_blocking: as in `torch.Tensor.to`.
 
         Returns:
-            A barcode whose tensors are all there.
+            A barcode whose tensors are all on this device.
 
         Raises:
-            TypeError: `device` is none. A dtype is changed in the values, before the filtration.
+            TypeError: `device` is not a device. To change the dtype, change that of the values before the filtration.
 
         Example:
             >>> import torch, topolayer as tl
@@ -222,7 +222,8 @@ class Barcode(Bars):
 
         Returns:
             A barcode on the graph of all. Its indices are flat into the values of the filtrations one after another,
-            which for grids of one shape are torch.cat of the values. `grid_shape` is None unless all have the same.
+            which are torch.cat of the values for grids of one shape. `grid_shape` is None unless all grids have the
+            same.
 
         Raises:
             TypeError, ValueError: there is no barcode, or they do not go together.
@@ -328,7 +329,7 @@ class Barcode(Bars):
             return place + self.essential_per_bar
 
     def _longest(self, k: int, *, count_essential: bool) -> Tensor:
-        """(bars,) bool: the bars of rank below k, without a sort of all bars; ranks count essential bars, or do not."""
+        """(bars,) bool: the bars of rank below k, without a sort of all bars. Ranks may count essential bars or not."""
         if self._whole is not None:
             whole, kept = self._whole
             return whole._longest(k, count_essential=count_essential)[kept]
@@ -343,7 +344,7 @@ def gathered(
 ) -> Barcode:
     """Births and deaths are entries of the values: the gradient of Section 3 is the gradient of this indexing.
 
-    Indices are flat; of finite bars, then of essential ones, each followed by their dimensions and samples.
+    Indices are flat: those of finite bars, then those of essential ones, each followed by their dimensions and samples.
     """
     pairs, dims, sample, born, never_dims, never_sample = indices
     births, deaths = values.index_select(0, pairs.flatten()).view(-1, 2).unbind(1)  # one gather has one backward
@@ -366,7 +367,7 @@ _OF_FILTRATION = ("computed_dims", "batch_shape", "grid_shape")
 
 
 def _joined(parts: Sequence[Barcode], batch_shape: tuple[int, ...]) -> Barcode:
-    """One after another: their indices, and the numbers of their samples, start where those of the one before end."""
+    """One after another: indices and numbers of samples start where those of the barcode before end."""
     if any(part._whole is not None for part in parts):
         wholes, kept = zip(*(part._whole or (part, torch.arange(len(part))) for part in parts), strict=True)
         starts = accumulate(map(len, wholes[:-1]), initial=0)

@@ -1,4 +1,4 @@
-"""Bars that die and bars that do not: what they have in common, and the latter."""
+"""What bars that die and bars that do not have in common, and the bars that do not."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ class Bars:
         return sums(terms, self.sample, math.prod(self.batch_shape)).reshape(self.batch_shape)
 
     def padded(self, terms: Tensor, *, fill: float = 0.0) -> tuple[Tensor, Tensor]:
-        """One row per sample instead of one flat list, for code that wants a rectangle.
+        """One row per sample instead of one flat list, for code that needs a rectangle.
 
         Args:
             terms: (bars,), one entry per bar, for instance `barcode.lengths`.
-            fill: what stands where a sample has fewer bars than the longest row.
+            fill: the value at the end of rows that have fewer bars than the longest one.
 
         Returns:
             `(*batch, max_bars)` the terms, in the barcode's order, and a bool tensor of the same shape, true
@@ -121,7 +121,7 @@ class Bars:
         return chosen
 
     def _single_dim(self, dim: int | None) -> int:
-        """The dimension that is asked for; None is the one that there is."""
+        """The requested dimension; None stands for the only one that was computed."""
         if dim is None and len(self.computed_dims) > 1:
             raise ValueError(
                 f"dim: expected one of the dimensions in this barcode, {self.computed_dims}, got None, which is for "
@@ -218,7 +218,7 @@ SomeBars = TypeVar("SomeBars", bound=Bars)
 
 
 def check_alike(barcodes: Sequence[SomeBars], kind: type[SomeBars], *, new_axis: bool) -> SomeBars:
-    """The first one, if the others go with it along a new axis, or along the first one."""
+    """The first barcode, if the others fit it along a new axis, or along the first axis."""
     several = isinstance(barcodes, (list, tuple))
     wrong = [barcode for barcode in barcodes if not isinstance(barcode, kind)] if several else []
     if wrong or not several:
@@ -257,7 +257,7 @@ def pack(tensors: Sequence[Tensor]) -> Packed:
 
 
 def unpack(packed: Tensor, dtypes: Sequence[torch.dtype], shapes: Sequence[tuple[int, ...]]) -> list[Tensor]:
-    """The tensors, which share the memory of the one."""
+    """The tensors, which share the memory of that one tensor."""
     sizes = [math.prod(shape) * dtype.itemsize for shape, dtype in zip(shapes, dtypes, strict=True)]
     rows = torch.split(packed, [size + -size % _WORD for size in sizes])
     return [

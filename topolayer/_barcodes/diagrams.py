@@ -1,4 +1,4 @@
-"""Births and deaths that a user has, as values and indices into them: what filtration and backend are elsewhere."""
+"""Births and deaths of a user, as the values and indices that elsewhere come from a filtration and a backend."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Diagrams(NamedTuple):
 
 @untraced
 def read_diagrams(diagram: Tensor | Sequence[Tensor], *, dim: int, superlevel: bool) -> Diagrams:
-    """One diagram, or a list of them, if their bars can be bars of such a filtration."""
+    """One diagram, or a list of them, if a filtration of this direction can have such bars."""
     dim = check_integer("dim", dim, least=0, most=2**31 - 1, remedy="0 is for components, 1 for loops")
     check_bool("superlevel", superlevel)
     refuse_jit_trace()
@@ -44,7 +44,7 @@ def read_diagrams(diagram: Tensor | Sequence[Tensor], *, dim: int, superlevel: b
         sample = samples.repeat_interleave(torch.tensor(sizes, dtype=torch.int64, device=ends.device))
         never = deaths.isinf()
         finite, essential = ((births != deaths) & ~never).nonzero()[:, 0], never.nonzero()[:, 0]
-        # Sorts are stable: of equal values the earlier position comes first.
+        # Sorts are stable, so equal values keep the order of their positions.
         finite = finite[lexsort([sample[finite], deaths[finite]])]
         essential = essential[lexsort([sample[essential], births[essential]])]
     return Diagrams(

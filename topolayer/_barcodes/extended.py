@@ -1,4 +1,4 @@
-"""Extended persistence of graphs: components and loops that stay have deaths too."""
+"""Extended persistence of graphs, which gives components and loops that never die a death."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DIMS = (0, 1)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ExtendedBarcode(Barcode):
-    """The bars of `extended_persistence`: a `Barcode` without essential bars, each of one of three kinds.
+    """The bars of `extended_persistence`: a `Barcode` without essential bars, where each bar has one of three kinds.
 
     Bars are ordered by sample, dimension, kind, death and birth. Relative bars and extended ones of loops have their
     deaths before their births, in the units of the input: `lengths` are `|death - birth|`.
@@ -61,16 +61,16 @@ class ExtendedBarcode(Barcode):
 def extended_persistence(filtration: Filtration) -> ExtendedBarcode:
     """Extended persistent homology of graphs (Cohen-Steiner, Edelsbrunner and Harer, 2009), with coefficients in Z/2.
 
-    After the sweep through the filtration a second one goes back, from the last vertex to the first, and whatever the
-    first one leaves behind dies in it. So loops have deaths and lengths, with which a filtration of graphs is learned
-    as by Hofer, Graf, Rieck, Niethammer and Kwitt (2020). In a sublevel filtration the bars are
+    After the sweep through the filtration a second one goes back, from the last vertex to the first. The bars that the
+    first sweep leaves alive die in the second. So loops have deaths and lengths. Hofer, Graf, Rieck, Niethammer and
+    Kwitt (2020) use these to learn a filtration of graphs. In a sublevel filtration the bars are
 
     * in dimension 0, *ordinary*: a component from a minimum to where it meets an older one, as in `persistence`;
     * in dimension 0, *extended*: a connected component of the graph, from its least value to its greatest;
     * in dimension 1, *relative*: a branch from a maximum down to where it meets one with a higher maximum, as
       components in `persistence` of the superlevel filtration;
-    * in dimension 1, *extended*: a loop, from the greatest value on it down to the least. Of the loops that a vertex
-      completes, and of those that they make with older ones, these are the loops whose least values are greatest.
+    * in dimension 1, *extended*: a loop, from the greatest value on it down to the least. Among the loops that a vertex
+      completes, and those that they make with older ones, these are the loops whose least values are greatest.
 
     In a superlevel filtration greater and less change places. Bars of length zero are left out. Births and deaths are
     entries of the filtration values, as in `persistence`, and so are their gradients.
@@ -82,8 +82,8 @@ def extended_persistence(filtration: Filtration) -> ExtendedBarcode:
         The bars of all samples in dimensions 0 and 1, on the filtration's device. None is essential.
 
     Raises:
-        TypeError: `filtration` is none.
-        ValueError: it is of something else than a graph, or has values that are not finite; under `torch.jit.trace`,
+        TypeError: `filtration` is not a filtration.
+        ValueError: it is not that of a graph, or has values that are not finite; the call is under `torch.jit.trace`,
             `torch.export` or `make_fx`.
         MemoryError: there is not enough memory.
 

@@ -40,12 +40,12 @@ class InducedMatching:
     """The barcodes of two functions, and which of their bars are matched.
 
     Attributes:
-        first: the barcode of the first, as `persistence` gives it.
-        second: that of the second.
-        pairs: (2, matched) int64, indices of bars in `first`, ascending, and of those in `second` that they are
-            matched with; of all samples.
-        unmatched_first: (bars,) bool, the bars of `first` that are matched with none.
-        unmatched_second: the same of `second`.
+        first: the barcode of the first function, as `persistence` gives it.
+        second: the barcode of the second function.
+        pairs: (2, matched) int64, indices of bars in `first`, ascending, and of those in `second` that they are matched
+            with, for all samples.
+        unmatched_first: (bars,) bool, the bars of `first` without a partner.
+        unmatched_second: the same for `second`.
         essential: (2, m) int64, indices of all bars in `first.essential`, ascending, and of their partners in
             `second.essential`.
 
@@ -93,24 +93,25 @@ def induced_matching(
     the comparison. Two bars that come to the same place are matched. So a loop is matched with a loop around the same
     hole, however long the two are, and not with one next to it.
 
-    The matching is strict: the bars of the images, through which it goes, have positive length, as all bars. It is
-    settled by the total order of cells, also where several components meet at one pixel.
+    The matching is strict: the bars of the images, through which it goes, have positive length, as all bars do. The
+    total order of cells settles it, also where several components meet at one pixel.
 
     Args:
         first: `Freudenthal`, `Cubical` or `LowerStar`.
-        second: another one that differs in its values alone. The two exchanged, the pairs are exchanged.
+        second: another filtration that differs in its values alone. Exchanging the two exchanges the pairs.
         dims: homology dimension, or several. `LowerStar` is matched in dimension 0.
         comparison: "union": the smaller of the two values at each pixel, in superlevel filtrations the larger one.
-            "intersection": the other one; features are then matched that share a bar where both functions are there.
-        backend: as in `persistence`; of those here `"native"` can do it.
+            "intersection": the other value; features are then matched through the sets that both have in common.
+        backend: as in `persistence`; `"native"` is the only one here that can do it.
 
     Returns:
         Both barcodes on the graph of the values, and the matching, off the graph. Bars that never die are all matched:
-        those of each dimension in the order of their births, as there are as many in both; of `LowerStar` by component.
+        those of each dimension in the order of their births, as both have the same number of them; those of `LowerStar`
+        by component.
 
     Raises:
-        TypeError, ValueError: an argument is of another type; the two differ in kind, shape, direction, mask or
-            device; a dimension that is not there; values that are not finite; a backend that cannot do it; under
+        TypeError, ValueError: an argument is of another type; the two differ in kind, shape, direction, mask or device;
+            a dimension does not exist; values are not finite; the backend cannot do it; the call is under
             `torch.jit.trace`, `torch.export` or `make_fx`.
         MemoryError: there is not enough memory.
 
@@ -207,7 +208,7 @@ def _found(
         dies = [mask.flatten()[bars.finite.indices[:, 1].to(mask.device)] for bars in of_both]
         place = [kept.cumsum(0) - 1 for kept in dies]
         pairs = pairs.to(mask.device)
-        pairs = pairs[:, dies[0][pairs[0]]]  # what dies outside in the one does so in the other
+        pairs = pairs[:, dies[0][pairs[0]]]  # a bar that dies outside in one does so in the other
         pairs = torch.stack([place[0][pairs[0]], place[1][pairs[1]]])
         of_both = [inside(bars, side, mask) for bars, side in zip(of_both, (one, other), strict=True)]
     of_first, of_second = (
@@ -218,7 +219,7 @@ def _found(
 
 
 def _unmasked(first: Filtration, second: Filtration) -> tuple[Filtration, Filtration]:
-    """Both in one dtype, with what is outside of their mask after all else in both."""
+    """Both in one dtype; the values outside their mask come after all others in both."""
     dtype = torch.promote_types(first.values.dtype, second.values.dtype)
     values = [filtration.values.to(dtype) for filtration in (first, second)]
     if first.mask is not None:
@@ -263,7 +264,7 @@ def _matching(found: _Found, first: Filtration, second: Filtration, dims: tuple[
 
 
 def _match_essential(one: EssentialBars, other: EssentialBars, filtration: Filtration) -> Tensor:
-    """By sample and dimension, in the order of their births, in which they are; in a graph by component."""
+    """The partners by sample and dimension in the order of births, which bars have; in a graph by component."""
     every = torch.arange(len(one), device=one.indices.device)
     cells = filtration.cells
     if not isinstance(cells, VertexComplex):

@@ -26,14 +26,14 @@ def persistence(
 ) -> Barcode:
     """Persistent homology (Edelsbrunner, Letscher and Zomorodian, 2000), with coefficients in Z/2, as a barcode.
 
-    Births and deaths are entries of the filtration values, gathered, and so is their gradient: that of Section 3 of
-    the paper. Where values are equal it is one of several subgradients, always the same.
+    Births and deaths are entries gathered from the filtration values, so their gradient is that of Section 3 of the
+    paper. Where values are equal it is one of several subgradients, always the same one.
 
     Args:
         filtration: `Freudenthal`, `Cubical`, `LowerStar`, `Rips` or `Alpha`.
-        dims: homology dimension, or several: 0 are components, 1 loops, 2 voids.
-        backend: a name from `backends()`, an object with the protocol `Backend`, or None: the first that can
-            do it.
+        dims: homology dimension, or several: 0 for components, 1 for loops, 2 for voids.
+        backend: a name from `backends()`, an object with the protocol `Backend`, or None for the first one that
+            supports the filtration and dimensions.
 
     Returns:
         The bars of all samples in these dimensions, on the filtration's device. The pairs do not depend on
@@ -41,8 +41,8 @@ def persistence(
 
     Raises:
         TypeError: `filtration` or `dims` is of another type.
-        ValueError: a dimension that the filtration does not have; values that are not finite; a backend that
-            is unknown or cannot do it; under `torch.jit.trace`, which would repeat the bars of its example.
+        ValueError: the filtration does not have a dimension; values are not finite; the backend is unknown or does not
+            support this; the call is under `torch.jit.trace`, which would repeat the bars of its example.
         MemoryError: there is not enough memory.
 
     Example:
@@ -117,7 +117,7 @@ def _canonical_pairs(backend: Backend, filtration: Filtration, dims: tuple[int, 
 
 
 def _one_by_one(backend: Backend, filtration: Filtration, dims: tuple[int, ...]) -> IndexPairs:
-    """By a backend that takes samples of one size only. What has no values has no bars."""
+    """The bars by a backend that takes samples of one size only. A sample without values has no bars."""
     none = torch.empty(0, dtype=torch.int64, device="cpu")
     finite, essential = [BarIndices(none.reshape(0, 2), none, none)], [BarIndices(none, none, none)]
     offsets = filtration.offsets.tolist()
@@ -157,7 +157,7 @@ def check_dims(dims: object, filtration: Filtration) -> tuple[int, ...]:
 
 
 def _check_pairs(pairs: object, filtration: Filtration, dims: tuple[int, ...], backend: str) -> None:
-    """Refuses what no gather should be made from."""
+    """Refuses indices that must not be gathered from."""
     if not isinstance(pairs, IndexPairs):
         raise TypeError(f"backend: {backend!r} was expected to return IndexPairs, got {type(pairs).__name__}")
     for kind, bars in (("finite", pairs.finite), ("essential", pairs.essential)):
@@ -196,9 +196,9 @@ def _by_birth(essential: BarIndices, keys: Tensor) -> BarIndices:
 
 
 def inside(pairs: IndexPairs, unmasked: Filtration, mask: Tensor) -> IndexPairs:
-    """The bars of a masked filtration, from those of `outside_last`: what dies outside never dies.
+    """The bars of a masked filtration, from those of `outside_last`: a bar that dies outside never dies.
 
-    Nothing is born there: all of the outside enters at one value, at the end, and then the whole grid is filled.
+    No bar is born outside: all of the outside enters at one value, at the end, and then the whole grid is filled.
     """
     finite, essential = (bars.map(lambda tensor: tensor.to(mask.device)) for bars in (pairs.finite, pairs.essential))
     dies = mask.flatten()[finite.indices[:, 1]]

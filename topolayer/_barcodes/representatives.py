@@ -19,23 +19,26 @@ from topolayer._tracing import untraced
 def representatives(filtration: Filtration, barcode: Barcode, which: Tensor) -> list[Tensor]:
     """What some of the bars stand for, as lists of cells.
 
-    In dimension 0 this is the component that a bar is of, at its largest: just before it dies. In the top dimension of
-    a grid it is the closed line, in volumes the closed surface, around a hole just when it is born: the outer border
-    of the component of the complement that the bar stands for by duality (contract 14). All of this follows the total
-    order, so equal values are no matter.
+    In dimension 0 this is the component of the bar at its largest, just before it dies. In the top dimension of a grid
+    it is the closed line around a hole, in volumes the closed surface, just when the hole is born. This is the outer
+    border of the component of the complement that the bar stands for by duality (contract 14). All of this follows the
+    total order, so equal values cause no ambiguity.
 
     Args:
         filtration: `Freudenthal`, `Cubical`, `LowerStar` or `Rips`, without a mask.
         barcode: its barcode, all of it or a part, or some of its dimensions.
-        which: of the finite bars: their indices (m,), or a mask (bars,) of bools, such as `barcode.lengths > 0.5`.
+        which: the finite bars to look at: their indices (m,), or a mask (bars,) of bools, such as
+            `barcode.lengths > 0.5`.
 
     Returns:
-        A tensor for each, int64, flat indices into `filtration.values`, ascending: of pixels or vertices, in `Rips` of
-        the entries (i, i) that stand for points. Each costs a pass over its sample, on the CPU.
+        A tensor for each bar: int64, flat indices into `filtration.values`, ascending. They are those of pixels or
+        vertices, and in `Rips` those of the entries (i, i) that stand for points. Each bar costs a pass over its
+        sample, on the CPU.
 
     Raises:
-        TypeError, ValueError: an argument is of another type; the barcode is of another filtration; there is no such
-            bar; one is of a dimension between, as tunnels of volumes are, or of one >= 1 of what is no grid.
+        TypeError, ValueError: an argument is of another type; the barcode is that of another filtration; there is no
+            such bar; a bar of a grid has a dimension in between, as tunnels of volumes do; a bar of another filtration
+            has a dimension >= 1.
 
     Example:
         >>> import torch, topolayer as tl
@@ -140,7 +143,7 @@ def _region(inside: Any, place: int, neighbours: Any) -> Any:
 
 
 def _border(cells: Grid, later: Any, place: int) -> Any:
-    """The pixels around a hole, whose own are later, without what lies inside of it."""
+    """The pixels around a hole, whose own pixels are later, without those that lie inside it."""
     from scipy import ndimage
 
     across = _neighbours(cells, dual=True)

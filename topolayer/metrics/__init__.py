@@ -1,7 +1,7 @@
 """Scores of predictions and their masks as `torchmetrics.Metric` (the extra `metrics`).
 
-They are updated batch by batch, and their states are added up over the processes. Enter here to add one: a class in its
-own file, which says what one image costs.
+They are updated batch by batch, and their states are added up over the processes. To add one, write a class in a file
+of its own, which says what one image costs.
 """
 
 from topolayer.metrics.torchvision import import_torchvision as _import_torchvision

@@ -14,11 +14,11 @@ class BettiError(OfMasks):
     """The Betti error of segmentations, `betti_error`: added up over the dimensions, its mean over images or patches.
 
     Hu, Li, Samaras and Chen (2019) average it over random patches, others over tiles or whole images. `compute()` gives
-    a number for each class, and over several processes that of all their data; without `num_classes` each process has
+    a number for each class, over the data of all processes; without `num_classes` each process has
     to see a batch.
 
     Args:
-        threshold: the foreground of a prediction is where it is at least this. Logits have 0.
+        threshold: the foreground of a prediction is where it is at least this; for logits this is 0.
         dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None is all of them.
         construction: "T": the foreground is 8-connected and its holes 4-connected (26 and 6 in volumes). "V": 4 and 8.
         num_classes: predictions and targets are labels from 0 to `num_classes - 1`, and each class is a mask.
@@ -26,8 +26,8 @@ class BettiError(OfMasks):
         patch: the sides of a patch, one for each axis of the grid or one for all. None: whole images.
         patches: how many random patches an image has. None: tiles that cover it; where they do not fit, the last ones
             overlap others.
-        seed: of the places of random patches. They depend on it and on the target alone, so that the score is the same
-            in every epoch and for every size of a batch and number of processes.
+        seed: a seed for the places of random patches. The places depend only on it and on the target, so that the score
+            is the same in every epoch and for every size of a batch and number of processes.
 
     Raises:
         TypeError, ValueError: an option is out of its range, or is missing.
@@ -52,10 +52,10 @@ class BettiMatchingError(OfMasks):
 
     Stucki, Paetzold, Shit, Menze and Bauer (2023) average it over patches. It counts the components and holes that are
     not where those of the target are, so it is never less than the Betti error. `compute()` gives a number for each
-    class, and over several processes that of all their data; without `num_classes` each process has to see a batch.
+    class, over the data of all processes; without `num_classes` each process has to see a batch.
 
     Args:
-        threshold: the foreground of a prediction is where it is at least this. Logits have 0.
+        threshold: the foreground of a prediction is where it is at least this; for logits this is 0.
         dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None is all of them.
         construction: "T": the foreground is 8-connected and its holes 4-connected (26 and 6 in volumes). "V": 4 and 8.
         num_classes: predictions and targets are labels from 0 to `num_classes - 1`, and each class is a mask.
@@ -63,8 +63,8 @@ class BettiMatchingError(OfMasks):
         patch: the sides of a patch, one for each axis of the grid or one for all. None: whole images.
         patches: how many random patches an image has. None: tiles that cover it; where they do not fit, the last ones
             overlap others.
-        seed: of the places of random patches. They depend on it and on the target alone, so that the score is the same
-            in every epoch and for every size of a batch and number of processes.
+        seed: a seed for the places of random patches. The places depend only on it and on the target, so that the score
+            is the same in every epoch and for every size of a batch and number of processes.
 
     Raises:
         TypeError, ValueError: an option is out of its range, or is missing.

@@ -1,4 +1,4 @@
-"""Patches of images and their masks: tiles, or random ones that the masks and a seed decide."""
+"""Patches of images and their masks: tiles, or random ones that depend on the masks and a seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all scores share: predictions or labels of classes, their patches, and the sums that are reduced."""
+"""What all scores share: predictions or labels of classes, their patches, and sums over processes."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class OfMasks(Metric):
         """The mean over the images, or the patches of all images.
 
         Returns:
-            `(C,)` one number for each class, without the background if it is not included; a single one as `()`.
+            `(C,)` one number for each class, without the background if it is not included; `()` for a single class.
         """
         return self.total.float() / self.count
 

@@ -37,12 +37,12 @@ class Gaussian(_OfBars):
 
     The feature of a bar (b, d) at the center (x, y) is
     :math:`e^{-(b - x)^2 / 2\sigma_b^2 - (|d - b| - y)^2 / 2\sigma_\ell^2}`, 1 at the center. With centers on a grid,
-    weights and a sum this is a persistence image without its constant factor. The Gaussian point transformation of
-    Carrière et al. (2020).
+    weights and a sum this is a persistence image without its constant factor. It is the Gaussian point transformation
+    of Carrière et al. (2020).
 
     Args:
-        centers: (channels, 2) a birth and a length for each channel, in the input's units; where they start from.
-        sigma: standard deviation, > 0; a pair has one for births and one for lengths. What is learned is its logarithm.
+        centers: (channels, 2) a birth and a length for each channel, in the input's units, to start from.
+        sigma: standard deviation, > 0; a pair has one for births and one for lengths. Its logarithm is learned.
 
     Raises:
         TypeError, ValueError: `centers` has another shape or is not finite; `sigma` is not > 0.
@@ -83,7 +83,7 @@ class Gaussian(_OfBars):
 class _Gaussians(torch.autograd.Function):
     """(bars, channels) Gaussians of width 1 of points (bars, 2) around centers (channels, 2).
 
-    The sums of its derivative are products of matrices: a third of the time that autograd's operations need.
+    The sums of its derivative are products of matrices, which take a third of the time of autograd's operations.
     """
 
     @staticmethod
@@ -129,12 +129,12 @@ def _with_ones(rows: Tensor) -> Tensor:
 class Tent(_OfBars):
     r"""The tent of a bar at each of several levels: :math:`\max(0, \min(t - b, d - t))`, as in `landscape`.
 
-    With `pooling=k` this is the persistence landscape, with weights of the length and a sum an unnormalized silhouette.
-    The triangle point transformation of Carrière et al. (2020), in the coordinates in which it makes landscapes;
-    GUDHI's `TentPerslayPhi`. In a superlevel barcode the tent stands over the bar as well, from d to b.
+    With `pooling=k` this is the persistence landscape; with weights of the length and a sum it is an unnormalized
+    silhouette. It is the triangle point transformation of Carrière et al. (2020), in the coordinates in which it makes
+    landscapes, and GUDHI's `TentPerslayPhi`. In a superlevel barcode the tent stands over the bar as well, from d to b.
 
     Args:
-        levels: (channels,) in the input's units; where they start from.
+        levels: (channels,) in the input's units, to start from.
 
     Raises:
         TypeError, ValueError: `levels` has another shape or is not finite.
@@ -157,11 +157,11 @@ class Tent(_OfBars):
 class Flat(_OfBars):
     r"""Whether a bar is alive at each of several levels, softly: :math:`1 / (1 + e^{-\min(t - b, d - t) / s})`.
 
-    With a sum this is a smooth Betti curve. GUDHI's `FlatPerslayPhi`, whose theta is 1 / s.
+    With a sum this is a smooth Betti curve. It is GUDHI's `FlatPerslayPhi`, whose theta is 1 / s.
 
     Args:
-        levels: (channels,) in the input's units; where they start from.
-        softness: s > 0, in the same units. What is learned is its logarithm.
+        levels: (channels,) in the input's units, to start from.
+        softness: s > 0, in the same units. Its logarithm is learned.
 
     Raises:
         TypeError, ValueError: `levels` has another shape or is not finite; `softness` is not > 0.
@@ -189,7 +189,7 @@ class Line(_OfBars):
     The weights (u, v) and the biases c start from random numbers, as those of `torch.nn.Linear` do.
 
     Args:
-        channels: how many.
+        channels: the number of functions.
 
     Raises:
         TypeError, ValueError: `channels` is no int >= 1.
@@ -218,7 +218,7 @@ class Power(_OfBars):
 
     Args:
         p: power of the length, >= 0. Below 1 the gradient grows without bound as a length goes to zero.
-        scale: c, where it starts from.
+        scale: the value of c to start from.
 
     Raises:
         TypeError, ValueError: `p` or `scale` is no finite number, or `p` negative.
@@ -246,11 +246,11 @@ class Power(_OfBars):
 
 
 class Grid(_OfBars):
-    """One channel, a number for each cell of a grid in the plane of births and lengths, all of them learned: a weight
-    of any form.
+    """One channel, with a learned number for each cell of a grid in the plane of births and lengths: a weight of any
+    form.
 
-    A bar beyond the grid gets the number of the nearest cell. The gradient goes to the numbers, not to the bars, which
-    have a constant weight around them.
+    A bar beyond the grid gets the number of the nearest cell. The gradient goes to the numbers and not to the bars,
+    because the weight is constant around a bar.
 
     Args:
         weights: (m, n) the numbers to start from, of m intervals of births and n of lengths.

@@ -22,24 +22,24 @@ _REMEDY = "an int k keeps the k largest of each channel"
 
 
 class PersLay(nn.Module):
-    r"""A vector for each sample of a barcode, from a transformation of every bar and a pooling of what comes out: the
-    layer of Carrière, Chazal, Ike, Lacombe, Royer and Umeda (2020).
+    r"""A vector for each sample of a barcode: every bar is transformed, and the results are pooled. This is the layer
+    of Carrière, Chazal, Ike, Lacombe, Royer and Umeda (2020).
 
-    A bar has features :math:`\varphi(b, d)`, one for each channel, and a weight w(b, d) that they are multiplied by.
-    They are pooled over the finite bars of each sample, however many it has; nothing is padded. Bars that never die
-    have no features; `extended_persistence` gives those of graphs a death. The vectors go to what follows in a network,
-    such as `torch.nn.Linear`.
+    A bar has features :math:`\varphi(b, d)`, one for each channel, which are multiplied by its weight w(b, d). They are
+    pooled over the finite bars of each sample, however many it has; nothing is padded. Bars that never die have no
+    features; `extended_persistence` gives those of graphs a death. The vectors go to the next layer of a network, such
+    as `torch.nn.Linear`.
 
-    The numbers are those of torchperslay 0.1.5 and of the PersLay of GUDHI 3.13.0 with the same parameters.
+    The numbers agree with those of torchperslay 0.1.5 and of the PersLay of GUDHI 3.13.0 with the same parameters.
 
     Args:
         transform: the features, from births and deaths (bars,) to (bars, channels): `Gaussian`, `Tent`, `Flat`, `Line`,
             or any module or function of your own.
-        weight: the weights, likewise; where there are several channels, their sum, so that a `Gaussian` is a mixture.
-            `Power` grows with the length, `Grid` has any form. None is 1 for all bars.
-        pooling: "sum", "mean" or "max" of each channel over the bars, or an int k for its k largest features. 0 for
-            what a sample without bars, or with fewer than k, has not got.
-        dim: of which homology dimension; None if only one was computed. Several take a layer each.
+        weight: the weights, likewise. Several channels are added up, so that a `Gaussian` is a mixture. `Power` grows
+            with the length, `Grid` has any form. None is 1 for all bars.
+        pooling: "sum", "mean" or "max" of each channel over the bars, or an int k for its k largest features. A sample
+            without bars, or with fewer than k, gets 0 for the missing ones.
+        dim: the homology dimension; None if only one was computed. For several dimensions, use a layer for each.
 
     Raises:
         TypeError, ValueError: an argument is of another type or out of its range.
@@ -91,8 +91,8 @@ class PersLay(nn.Module):
             Differentiable in the barcode and the parameters. Memory is that of all bars in all channels.
 
         Raises:
-            TypeError, ValueError: `barcode` is no barcode, has not the dimension, or is on another device; `transform`
-                or `weight` returns another shape.
+            TypeError, ValueError: `barcode` is no barcode, does not have the dimension, or is on another device;
+                `transform` or `weight` returns another shape.
         """
         bars = of_one_dim(barcode, self.dim)
         for parameter in chain(self.parameters(), self.buffers()):
