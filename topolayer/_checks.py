@@ -22,7 +22,7 @@ class NonFiniteError(ValueError):
 
 
 def dense(name: str, tensor: object) -> Tensor:
-    """A plain tensor with its numbers in memory, one after another; else an error."""
+    """A plain tensor with its numbers in memory, one after another. Anything else is an error."""
     if not isinstance(tensor, Tensor):
         raise TypeError(f"{name}: expected a torch.Tensor, got {came(tensor)}; {_as_tensor(tensor)}")
     tensor = plain(name, tensor)
@@ -42,7 +42,7 @@ def dense(name: str, tensor: object) -> Tensor:
 
 
 def floating(name: str, tensor: object) -> Tensor:
-    """A plain tensor: itself if it is float32 or float64, raised to float32 if it has half precision; else an error."""
+    """A plain tensor in float32 or float64. Half precision is raised to float32; anything else is an error."""
     tensor = dense(name, tensor)
     if tensor.dtype in (torch.float32, torch.float64):
         return tensor
@@ -53,7 +53,7 @@ def floating(name: str, tensor: object) -> Tensor:
 
 
 def alike(name: str, tensors: Sequence[object]) -> list[Tensor]:
-    """The tensors of a list as `floating` takes each, if they have one dtype and one device; else an error."""
+    """The tensors of a list as `floating` returns each. They must have one dtype and one device."""
     checked = [dense(f"{name}[{i}]", tensor) for i, tensor in enumerate(tensors)]
     for i, tensor in enumerate(checked):
         for what in ("dtype", "device"):
@@ -67,12 +67,12 @@ def alike(name: str, tensors: Sequence[object]) -> list[Tensor]:
 
 
 def joined(tensors: Sequence[Tensor]) -> Tensor:
-    """Tensors of one dtype and device, one after another; float32 on the CPU if there are none, whatever is default."""
+    """Tensors of one dtype and device, one after another; none are float32 on the CPU, whatever the default is."""
     return torch.cat([t.flatten() for t in tensors]) if tensors else torch.empty(0, dtype=torch.float32, device="cpu")
 
 
 def _as_tensor(thing: object) -> str:
-    """How a tensor is made of it."""
+    """How to make a tensor of it."""
     if type(thing).__name__ == "Proxy":
         return "torch.fx.symbolic_trace has no numbers: hide the function that calls this one from it by torch.fx.wrap"
     if isinstance(thing, (list, tuple)) and thing and all(hasattr(part, "__array__") for part in thing):
@@ -91,7 +91,7 @@ _NOT_PLAIN = {  # classes, by name so that none need be imported, whose numbers 
 
 
 def plain(name: str, tensor: Tensor) -> Tensor:
-    """Without the subclass, on the graph still, if all that it changes are the functions of torch, as MONAI's does."""
+    """The tensor without a subclass that only changes functions of torch, as MONAI's does; still on the graph."""
     if tensor.is_nested:
         remedy = _NOT_PLAIN["NestedTensor"].format(name=name)
         raise TypeError(f"{name}: expected samples of one shape, got a nested tensor; {remedy}")
@@ -116,7 +116,7 @@ def to_float(number: SupportsFloat) -> float:
 def check_number(
     name: str, number: object, *, least: float = -math.inf, infinite: bool = False, remedy: str = "choose another one"
 ) -> float:
-    """As a float, what Python or NumPy calls a real number, if it is in the range; else an error."""
+    """A real number of Python or NumPy as a float, if it is in the range; otherwise an error."""
     kind = "a number" if infinite else "a finite number"
     if type(number) not in (int, float) and (isinstance(number, bool) or not isinstance(number, numbers.Real)):
         raise TypeError(f"{name}: expected {kind}, got {came(number)}; {_made_by(float, number) or remedy}")
@@ -137,7 +137,7 @@ def check_integer(
     what: str = "an int",
     remedy: str = "choose another one",
 ) -> int:
-    """As an int, what Python or NumPy calls an integer, if it is in the range; else an error."""
+    """An integer of Python or NumPy as an int, if it is in the range; otherwise an error."""
     if type(number) is not int and (isinstance(number, bool) or not isinstance(number, numbers.Integral)):
         raise TypeError(f"{name}: expected {what}, got {came(number)}; {_made_by(int, number) or remedy}")
     integer = int(number)
@@ -165,14 +165,14 @@ def check_bool(name: str, flag: object) -> None:
 
 
 def check_word(name: str, word: object, words: Mapping[str, str], *, remedy: str) -> None:
-    """One of several words, each with what it means, where that has to be said."""
+    """One of several words, each with its meaning where that needs an explanation."""
     if not (isinstance(word, str) and word in words):
         known = " or ".join(f'"{known}"' + f" ({meaning})" * bool(meaning) for known, meaning in words.items())
         raise ValueError(f"{name}: expected {known}, got {word!r:.60}; {remedy}")
 
 
 def _made_by(kind: type, thing: Any) -> str:
-    """The remedy for what holds one number; empty for anything else."""
+    """The remedy for an object that holds one number; empty for anything else."""
     try:
         kind(thing.item() if hasattr(thing, "item") else thing)
     except (TypeError, ValueError, RuntimeError, OverflowError):
@@ -181,7 +181,7 @@ def _made_by(kind: type, thing: Any) -> str:
 
 
 def came(thing: object) -> str:
-    """What came, in a message: the type, and a number or a word itself."""
+    """What came, in a message: the type, and the value itself if it is a number or a word."""
     kind = type(thing).__name__
     if isinstance(thing, str):
         return f"{kind} {thing!r:.60}"
@@ -203,8 +203,8 @@ def check_threshold(threshold: object, dtype: torch.dtype, *, remedy: str) -> fl
 def as_compared(number: float, dtype: torch.dtype) -> float:
     """The number that torch takes in its place when a tensor of this dtype is compared with it.
 
-    Half precision is raised to float32 here, where 0.1 of the tensor and 0.1 of Python would be different numbers.
-    Without a tensor, whose number would break a graph that is compiled.
+    Half precision is raised to float32 here, where 0.1 of the tensor and 0.1 of Python would be different numbers. No
+    tensor is used for this, as its number would break a graph that is compiled.
     """
     if dtype not in (torch.float16, torch.bfloat16):
         return number
@@ -219,7 +219,7 @@ def as_compared(number: float, dtype: torch.dtype) -> float:
 
 
 def raise_memory_error(error: RuntimeError, what: str) -> NoReturn:
-    """MemoryError if torch found no memory on the CPU: it has no class for that, as it has for an accelerator's."""
+    """MemoryError if torch found no memory on the CPU: torch has a class only for the memory of an accelerator."""
     if "DefaultCPUAllocator" not in str(error):
         raise error
     raise MemoryError(f"not enough memory for {what}") from error
@@ -298,7 +298,7 @@ def check_complex(simplices: object, *, vertices: int) -> tuple[Tensor, ...]:
         )
     every = tuple(_rows(rows) for rows in given)
     shapes = [tuple(rows.shape) for rows in every]
-    # Each of several that is transposed has its own number of rows: 2 for edges, 3 for triangles.
+    # In a list, each transposed tensor has its own number of rows: 2 for edges, 3 for triangles.
     distinct = isinstance(simplices, Tensor) or 1 < len(shapes) == len({rows for rows, _ in shapes})
     if distinct and all(1 < rows < columns for rows, columns in shapes):
         true = "simplices[:1] and simplices[1:]" if len(shapes) > 1 else "[simplices]"

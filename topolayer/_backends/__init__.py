@@ -1,4 +1,4 @@
-"""How persistence is computed: the registry of backends, in order of preference. Enter here to add a backend."""
+"""How persistence is computed: the registry of backends, in order of preference. To add a backend, enter it here."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _registry: dict[str, Backend] = {b.name: b for b in (NativeBackend(), TorchBacke
 
 
 def backends() -> dict[str, Backend]:
-    """The registered backends by name, in the order in which `persistence` looks for one. A copy.
+    """A copy of the registered backends by name, in the order in which `persistence` looks for one.
 
-    For tensors on an accelerator it looks first at those that compute there: registered ones that name the device, then
-    `"torch"`.
+    For tensors on an accelerator it looks first at backends that compute there: registered ones that name the device,
+    then `"torch"`.
 
     Returns:
         A new dict; changing it registers nothing.
@@ -89,7 +89,7 @@ def choose_backend(
     *,
     task: Literal["compute", "simplify", "match"] = "compute",
 ) -> Backend:
-    """The backend that was asked for, or the first that can do it. Raises ValueError or TypeError if there is none."""
+    """The requested backend, or the first that can do it. Raises ValueError or TypeError if there is none."""
 
     def unsupported(candidate: Backend) -> str | None:
         able = capabilities_of(candidate)
@@ -116,7 +116,7 @@ def choose_backend(
 
 
 def _seen_by(backend: Backend, filtration: Filtration) -> Iterator[Filtration]:
-    """The filtrations that it is given: where samples may differ in size, most get one sample at a time."""
+    """The filtrations that a backend is given: where samples may differ in size, most backends get one at a time."""
     sizes = filtration.offsets.diff().tolist() if filtration.is_ragged else []
     numbers = [number for number, size in enumerate(sizes) if size > 0]
     if not numbers or capabilities_of(backend).ragged:
@@ -126,7 +126,7 @@ def _seen_by(backend: Backend, filtration: Filtration) -> Iterator[Filtration]:
 
 
 def _by_preference(values: Tensor) -> list[Backend]:
-    """All backends, those first that compute on the device of the values; on the CPU all do, as nothing is copied."""
+    """All backends, first those that compute on the device of the values. On the CPU all do, as nothing is copied."""
     known = list(_registry.values())
     if values.is_cpu:
         return known

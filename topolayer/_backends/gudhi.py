@@ -1,4 +1,4 @@
-"""GUDHI through the rank adapter: every filtration, every dimension. The reference, not the fast way."""
+"""GUDHI through the rank adapter: every filtration, every dimension. It is the reference and not fast."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class GudhiBackend(RankBackend):
 def _cubical(ranks: Ranks, construction: str) -> np.ndarray:
     import gudhi
 
-    # GUDHI gets the array itself: flat data with `dimensions` it would read in Fortran order.
+    # GUDHI gets the array itself, because it would read flat data with `dimensions` in Fortran order.
     cells = {"vertices": ranks} if construction == "V" else {"top_dimensional_cells": ranks}
     return _rows(gudhi.CubicalComplex(**cells).persistence(homology_coeff_field=2))
 
@@ -78,7 +78,7 @@ def _rips(ranks: Ranks, top: int) -> np.ndarray:
 
 def _persistence(tree: Any, top: int) -> np.ndarray:
     """Bars up to dimension `top`."""
-    # By default the dimension of the complex is left out; it is that of the loops of a graph.
+    # By default the dimension of the complex is left out, and with it the loops of a graph.
     tree.compute_persistence(homology_coeff_field=2, persistence_dim_max=tree.dimension() <= top)
     by_dimension = [tree.persistence_intervals_in_dimension(dim).reshape(-1, 2) for dim in range(top + 1)]
     dims = np.repeat(np.arange(top + 1), [len(bars) for bars in by_dimension])
@@ -90,6 +90,6 @@ def _rows(diagram: list[tuple[int, tuple[float, float]]]) -> np.ndarray:
 
 
 def _count(grid: Grid) -> int:
-    """At most so many cells: each pixel brings along those on one side of it."""
+    """The largest possible number of cells: each pixel brings along those on one side of it."""
     per_pixel = (2, 6, 26) if grid.connectivity == "F" else (2, 4, 8)
     return math.prod(grid.shape) * per_pixel[len(grid.shape) - 1]

@@ -55,7 +55,7 @@ class NativeBackend:
 
     def simplified(self, filtration: Filtration, k: int, threshold: float) -> Tensor:
         entries = filtration.values.numel()
-        narrow = entries <= 2**31  # half the memory to go through
+        narrow = entries <= 2**31  # half of the memory to read
         indices = torch.empty(entries, dtype=torch.int32 if narrow else torch.int64, device="cpu")
         kept = min(k, sys.maxsize), threshold
         threads = torch.get_num_threads()
@@ -174,7 +174,7 @@ def _graphs(filtration: Filtration, complex_: VertexComplex) -> tuple[_Indices, 
 
 
 def _complexes(filtration: Filtration, complex_: VertexComplex) -> list[list[Simplices]]:
-    """The simplices of one complex that all samples have, or of one for each."""
+    """The simplices of the one complex that all samples have, or of one complex for each."""
     simplices = complex_.maximal_simplices()
     if not filtration.is_ragged:
         return [simplices]
@@ -206,5 +206,5 @@ def _flat(filtration: Filtration) -> tuple[np.ndarray, _Indices]:
 
 
 def _to_numpy(tensor: Tensor) -> np.ndarray:
-    """Contiguous and on the CPU, without a copy where it is so already. A lazily negated view is resolved first."""
+    """The tensor on the CPU, contiguous and without a needless copy. A lazily negated view is resolved first."""
     return tensor.cpu().resolve_neg().contiguous().numpy()

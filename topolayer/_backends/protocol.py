@@ -1,4 +1,4 @@
-"""The protocol of backends, which map a filtration to indices. Enter here to change what backends return or declare."""
+"""The protocol of backends, which map a filtration to indices. This file says what backends return and declare."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class BarIndices:
         """The same bars after one change of all three tensors.
 
         Args:
-            function: what is done to each, such as moving it to another device or taking some of its entries.
+            function: the change of each tensor, such as moving it to another device or taking some of its entries.
 
         Returns:
             The changed bars.
@@ -77,7 +77,7 @@ class BarIndices:
 class IndexPairs:
     """Which entry of the filtration values gives birth to each bar, and which one kills it.
 
-    The tensors are on any one device. The order of bars is free, and bars of length zero may be among them, unless
+    The tensors are on any one device. Bars may come in any order, and bars of length zero may be among them, unless
     `canonical` says that `persistence` need not look.
 
     Attributes:
@@ -120,22 +120,22 @@ class Capabilities:
     """The abilities of a backend beyond the two methods of `Backend`.
 
     Attributes:
-        simplifies: it has a third method `simplified(filtration, k, threshold)`, for `simplify`. It returns an integer
-            tensor shaped like `filtration.values`: for each of them the flat index of the one whose value it takes. The
-            essential bars of dimension 0 are kept and, of the finite ones, as many of the longest as make up k with
-            them (ties as in `Barcode.ranks`), those that are shorter than `threshold` left out. It is called if
-            `unsupported(filtration, (0,))` is None.
-        matches: it has a method `matched(first, second, dims, comparison)`, for `induced_matching`, of two filtrations
-            without masks that differ in their values alone. It returns the pairs of both, canonical ones, and a tensor
-            (2, matched), int64: indices of finite bars in the first, ascending, and in the second. It is called if
-            `unsupported(first, dims)` is None.
+        simplifies: the backend has a third method `simplified(filtration, k, threshold)`, for `simplify`. It returns an
+            integer tensor shaped like `filtration.values`, which has for each entry the flat index of the entry whose
+            value it takes. The essential bars of dimension 0 are kept. The longest finite bars are kept too, as many as
+            make up k with the essential ones (ties as in `Barcode.ranks`), except those that are shorter than
+            `threshold`. The method is called if `unsupported(filtration, (0,))` is None.
+        matches: the backend has a method `matched(first, second, dims, comparison)`, for `induced_matching`, of two
+            filtrations without masks that differ in their values alone. It returns the canonical pairs of both, and a
+            tensor (2, matched), int64: indices of finite bars in the first, ascending, and in the second. It is called
+            if `unsupported(first, dims)` is None.
         checks_finite: `pairs`, `simplified` and `matched` find NaN and infinity on their way and then call
-            `filtration.check_finite()`, so that nobody need look before.
-        ragged: it takes filtrations whose samples may differ in size (`filtration.is_ragged`), with `offsets` that say
-            where each begins. Others are given one sample at a time.
-        devices: types of devices, such as ("cuda",), on which it computes; None is any. It may be given values on
-            another one, which it copies. For values on an accelerator the backends that name its type come first, then
-            those with None.
+            `filtration.check_finite()`, so that no check is needed before.
+        ragged: the backend takes filtrations whose samples may differ in size (`filtration.is_ragged`), with `offsets`
+            that say where each begins. Other backends are given one sample at a time.
+        devices: types of devices, such as ("cuda",), on which the backend computes; None is any. It may be given values
+            on another device, which it copies. For values on an accelerator the backends that name its type come first,
+            then those with None.
 
     Raises:
         TypeError: a field is of another type.
@@ -169,7 +169,7 @@ Record = TypeVar("Record", BarIndices, IndexPairs)
 
 
 def unchecked(kind: type[Record], **fields: object) -> Record:
-    """A record of what the core made, without the checks of what others make: for small images these cost a tenth."""
+    """A record of what the core made, without the checks for other backends, which cost a tenth for small images."""
     record = object.__new__(kind)
     record.__dict__.update(fields)
     return record
@@ -182,7 +182,7 @@ _PLAIN = Capabilities()
 class Backend(Protocol):
     """A way to compute persistence. It sees filtrations off the autograd graph, and returns nothing but indices.
 
-    A backend that can do more says so in an attribute `capabilities`, of the class `Capabilities`; without one it can
+    A backend that can do more says so in an attribute `capabilities`, of the class `Capabilities`. Without one it can
     do no more than this.
 
     Example:
@@ -222,6 +222,6 @@ class Backend(Protocol):
 
 
 def capabilities_of(backend: Backend) -> Capabilities:
-    """The capabilities that a backend declares, else those of the bare protocol."""
+    """The capabilities that a backend declares, or those of the bare protocol."""
     declared: Capabilities = getattr(backend, "capabilities", _PLAIN)
     return declared

@@ -62,16 +62,14 @@ class RankBackend(ABC):
         """The diagram of one sample, as rows (dimension, birth rank, death rank); the death of an essential bar is inf.
 
         Args:
-            filtration: says what cells there are (construction, simplices, ...); its values are not to be
-                used.
-            ranks: float64 array of whole numbers, all different, to be filtered as a *sublevel* filtration
-                whatever the original was. Grids: shaped like the grid. LowerStar: (vertices,). Simplicial, Alpha:
-                (simplices,). Rips: symmetric (n, n) with vertices on the diagonal, inf where there is no
-                edge.
-            dims: the dimensions asked for; others may be among the rows and are left out.
+            filtration: says what cells there are (construction, simplices, ...); do not use its values.
+            ranks: float64 array of whole numbers, all different, for a *sublevel* filtration whatever the original was.
+                Grids: shaped like the grid. LowerStar: (vertices,). Simplicial, Alpha: (simplices,). Rips: symmetric
+                (n, n) with vertices on the diagonal, inf where there is no edge.
+            dims: the requested dimensions; the rows may have others, which are left out.
 
         Returns:
-            (bars, 3), anything that NumPy makes an array of; the order of rows is free.
+            (bars, 3), anything that NumPy makes an array of, with rows in any order.
         """
 
     def pairs(self, filtration: Filtration, dims: tuple[int, ...]) -> IndexPairs:

@@ -1,8 +1,8 @@
 """Persistence of grids in PyTorch's own operations, on the device of the values: H0, and by duality the top dimension.
 
-The idea is that of the C++ core. From any pixel one gets, by way of earlier and earlier neighbours, to an extremum,
-where a component is born. A pixel with neighbours that lead to several extrema may join their components: it makes
-*arcs*. Extrema and arcs are *events*, much fewer than pixels. Rounds reduce them until one extremum per sample is left,
+The idea is that of the C++ core. From any pixel, earlier and earlier neighbours lead to an extremum, where a component
+is born. A pixel with neighbours that lead to several extrema may join their components: it makes *arcs*. Extrema and
+arcs are *events*, of which there are much fewer than pixels. Rounds reduce them until one extremum per sample is left,
 whose component never dies.
 """
 
@@ -78,7 +78,7 @@ class TorchBackend:
 
 
 class _Events(NamedTuple):
-    """Extrema and arcs in filtration order, (m,) tensors with an entry each. Their numbers stand for ages and times."""
+    """Extrema and arcs in filtration order, (m,) tensors with an entry each. An event's number is its age or time."""
 
     key: Tensor  # value, ascending
     entry: Tensor  # index, flat into all of the filtration values
@@ -91,7 +91,7 @@ class _Events(NamedTuple):
 def _events(filtration: Filtration, dim: int, valid: Tensor) -> tuple[_Events, Tensor]:
     """The events of all samples in one dimension, and for each pixel the extremum to which earlier neighbours lead.
 
-    None at all unless `valid`: so it is found out without waiting.
+    There are none unless `valid`, so the host need not wait to look at it.
     """
     grid = filtration.cells
     assert isinstance(grid, Grid)  # nothing else is supported
@@ -128,7 +128,7 @@ def _events(filtration: Filtration, dim: int, valid: Tensor) -> tuple[_Events, T
 
 
 def _surroundings(grid: Grid, dim: int) -> tuple[list[_Offset], list[_Offset]]:
-    """Offsets of what is looked at around a pixel, and of its neighbours among that, both in C order.
+    """Offsets of the pixels around a pixel that are looked at, and of its neighbours among them, both in C order.
 
     The others only tell whether two neighbours are joined around a corner. In the top dimension the connectivity is the
     dual one.
@@ -147,7 +147,7 @@ def _length(offset: _Offset) -> int:
 
 
 def _steps(keys: Tensor, offsets: Sequence[_Offset]) -> list[int]:
-    """By how much the flat index changes, whatever the strides are."""
+    """The change of the flat index for this offset, whatever the strides are."""
     lengths = [math.prod(keys.shape[axis:]) for axis in range(2, keys.ndim + 1)]
     return [sum(map(operator.mul, offset, lengths)) for offset in offsets]
 
@@ -160,7 +160,7 @@ def _overlap(offset: _Offset) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
 
 
 def _compare(keys: Tensor, around: Sequence[_Offset], neighbours: Sequence[_Offset]) -> tuple[Tensor, Tensor]:
-    """A bit for each pixel around that is earlier, and the index of the first earlier neighbour, else of the pixel."""
+    """A bit for each earlier pixel around, and the index of the first earlier neighbour; without one, of the pixel."""
     earlier = torch.zeros_like(keys, dtype=torch.int32)
     step = torch.zeros_like(keys, dtype=torch.int64)
     half = len(around) // 2  # of the second half each is opposite to one of the first, which precedes the pixel
@@ -177,7 +177,7 @@ def _compare(keys: Tensor, around: Sequence[_Offset], neighbours: Sequence[_Offs
 
 
 def _follow(towards: Tensor, longest: int) -> Tensor:
-    """The last element on the way from each one. A test whether it is reached would make the host wait."""
+    """The last element on the path from each one. Testing whether it is reached would make the host wait."""
     for _ in range(longest.bit_length()):  # each doubles how far one has got
         towards = towards[towards]
     return towards
@@ -186,8 +186,8 @@ def _follow(towards: Tensor, longest: int) -> Tensor:
 def _candidates(earlier: Tensor, extremum: Tensor, around: Sequence[_Offset], neighbours: Sequence[_Offset]) -> Tensor:
     """(pixels, neighbours + 1) bool: which neighbours an arc goes to, and which pixels are extrema.
 
-    An earlier neighbour that leads to another extremum than the first one does, and that is not joined to one before it
-    already: next to it, or next to something earlier that is next to it.
+    An arc goes to an earlier neighbour that leads to another extremum than the first one does, unless this is already
+    joined to a neighbour before it: next to it, or next to an earlier pixel that is next to it.
     """
     place = {offset: i for i, offset in enumerate(around)}
     adjacent = {a: [b for b in around if tuple(map(operator.sub, a, b)) in neighbours] for a in around}
@@ -211,7 +211,7 @@ def _bits(place: dict[_Offset, int], offsets: Sequence[_Offset]) -> int:
 
 
 def _joined(parts: Sequence[_Events]) -> _Events:
-    """The events of several dimensions in one list: they need be in order within each dimension only."""
+    """The events of several dimensions in one list: they need to be in order only within each dimension."""
     shifted, start = [], 0
     for i, part in enumerate(parts):
         numbers = (part.pixel + start, part.one + start, part.other + start)
@@ -224,13 +224,13 @@ def _deaths(events: _Events, groups: int) -> tuple[Tensor, Tensor, Tensor]:
     """(m,) the arc at which the component of each extremum dies, m if it does not; (m,) an extremum of the component
     that it meets there; and (groups,) the extrema whose components do not die.
 
-    A round looks at the first arc of every component. These arcs make trees of the components: *clusters*. Following
-    first arcs one comes to earlier ones, so a cluster grows from its earliest arc, and the others join it one by one,
-    each at its own first arc. Hence two components of a cluster meet at the later of their first arcs, and a component
-    dies where it first meets an older one. That is certain if it is its own first arc, or comes before the first arc
-    that leaves the cluster, from where something older may have come. All that certainly die are merged into the oldest
-    component that the cluster has until then; its first arc, in the next round, is the one that leaves the cluster. So
-    clusters become parts of larger ones, and after at most log2(n) rounds nothing leaves the only one.
+    A round looks at the first arc of every component. These arcs make trees of the components: *clusters*. First arcs
+    lead to earlier ones, so a cluster grows from its earliest arc, and the others join it one by one, each at its own
+    first arc. Hence two components of a cluster meet at the later of their first arcs, and a component dies where it
+    first meets an older one. That is certain if it is its own first arc, or comes before the first arc that leaves the
+    cluster, from where an older component may have come. All components that certainly die are merged into the oldest
+    component that the cluster has until then. Its first arc, in the next round, is the one that leaves the cluster. So
+    clusters become parts of larger ones, and after at most log2(n) rounds no arc leaves the only one.
     """
     m = len(events.key)
     death = torch.full_like(events.one, m)
@@ -277,9 +277,10 @@ def _kept(events: _Events, death: Tensor, alive: Tensor, k: int, threshold: floa
 def _cuts(death: Tensor, met: Tensor, kept: Tensor) -> Tensor:
     """(m,) the arc at which the component of each extremum first meets a kept one; a kept extremum itself.
 
-    What dies into an extremum is no longer, so a component has a kept extremum if its oldest one is kept. Hence an
-    extremum first meets a kept one where it dies, or if what it meets there has not met one by then, where that does:
-    the later of the two. What it meets was in another component until then, so the way does not lead in a circle.
+    The bar of an extremum that dies into another is not longer than that of the other, so a component has a kept
+    extremum if its oldest one is kept. Hence an extremum first meets a kept one where it dies. If the extremum that it
+    meets there has not met a kept one by then, it is where that one does: the later of the two. The extremum that it
+    meets was in another component until then, so the path does not lead in a circle.
     """
     number = torch.arange(len(death), device=death.device)
     latest = torch.where(kept, -1, death)
@@ -306,7 +307,7 @@ def _earliest_of_older(times: Tensor, cluster: Tensor) -> Tensor:
 
 
 def _running_minimum(values: Tensor) -> Tensor:
-    """torch.cummin, in the rows of a square: on a GPU these are computed at once, a single row is not."""
+    """torch.cummin, in the rows of a square: a GPU computes these at once, but not a single row."""
     side = math.isqrt(len(values) - 1) + 1
     rows = pad(values, (0, side * side - len(values))).reshape(side, side).cummin(dim=1).values
     rows_before = rows[:-1, -1:].cummin(dim=0).values
@@ -320,7 +321,7 @@ def _bars(events: _Events, death: Tensor, alive: Tensor, dims: Sequence[int]) ->
     birth = has_length.nonzero()[:, 0]  # the host waits
     death, group = death[birth], events.group[birth]
     dim = dims[0] + group % count * (dims[-1] - dims[0])
-    dual = dim > 0  # what is born there dies here, and the last dies first
+    dual = dim > 0  # births there are deaths here, and the last death comes first
     order = torch.where(dual, -birth, events.pixel[death] * m + birth).argsort()
     order = order[group[order].argsort(stable=True)]
     pairs = torch.where(dual[:, None], torch.stack([death, birth], dim=1), torch.stack([birth, death], dim=1))
