@@ -86,7 +86,7 @@ _NOT_PLAIN = {  # classes, by name so that none need be imported, whose numbers 
     "NestedTensor": "compute the tensors of {name}.unbind() one by one, or pad them",
     "DTensor": "gather it with {name}.full_tensor()",
     "MaskedTensor": "fill in what is masked with {name}.to_tensor(number)",
-    "FakeTensor": "make it outside of the FakeTensorMode",
+    "FakeTensor": "make it outside the FakeTensorMode",
 }
 
 
@@ -305,7 +305,7 @@ def check_complex(simplices: object, *, vertices: int) -> tuple[Tensor, ...]:
         raise ValueError(
             "simplices: expected shape (m, d + 1), a row for each simplex, got "
             f"{' and '.join(map(str, shapes))}, the shape of an edge_index of PyTorch Geometric, or of its triangles; "
-            f"transpose it with simplices.mT, or give true simplices of so many vertices in a list, {true}"
+            f"transpose it with simplices.mT, or give simplices with this many vertices in a list, {true}"
         )
     for rows in every:
         refuse_without_numbers(rows)

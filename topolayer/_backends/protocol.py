@@ -201,7 +201,7 @@ class Backend(Protocol):
 
         Args:
             filtration: what `persistence` was asked about; it may still be on the autograd graph.
-            dims: the homology dimensions asked for, one or more.
+            dims: the requested homology dimensions, one or more.
 
         Returns:
             The reason, which goes into the error message; None if there is none.
@@ -213,7 +213,7 @@ class Backend(Protocol):
 
         Args:
             filtration: off the autograd graph, not empty, with finite values.
-            dims: the homology dimensions asked for; bars of others are an error.
+            dims: the requested homology dimensions; bars of others are an error.
 
         Returns:
             The pairs, on any one device.

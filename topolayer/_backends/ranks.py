@@ -51,7 +51,7 @@ class RankBackend(ABC):
 
         Args:
             filtration: what `persistence` was asked about.
-            dims: the homology dimensions asked for, one or more.
+            dims: the requested homology dimensions, one or more.
 
         Returns:
             The reason, which goes into the error message; None if there is none.
@@ -77,7 +77,7 @@ class RankBackend(ABC):
 
         Args:
             filtration: off the autograd graph, with finite values.
-            dims: the homology dimensions asked for.
+            dims: the requested homology dimensions.
 
         Returns:
             The pairs, on the CPU.

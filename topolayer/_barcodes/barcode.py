@@ -35,7 +35,7 @@ class Barcode(Bars):
         dims: homology dimension of each bar.
         sample: flat batch index of each bar.
         essential: the bars that never die, kept apart.
-        computed_dims: the dimensions that `persistence` was asked for, or `select` chose; a bar has one of them.
+        computed_dims: the dimensions that `persistence` computed, or `select` chose; a bar has one of them.
         batch_shape: the batch axes of the filtration.
         grid_shape: the grid of one sample, None if the filtration has none.
         superlevel: whether high values come first.

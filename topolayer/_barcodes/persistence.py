@@ -163,7 +163,7 @@ def _check_pairs(pairs: object, filtration: Filtration, dims: tuple[int, ...], b
     for kind, bars in (("finite", pairs.finite), ("essential", pairs.essential)):
         if bool((bars.indices < 0).any() or (bars.indices >= filtration.values.numel()).any()):
             raise ValueError(
-                f"backend: {backend!r} returned {kind} bars with an index outside of filtration.values, "
+                f"backend: {backend!r} returned {kind} bars with an index outside filtration.values, "
                 f"which has {filtration.values.numel()} entries"
             )
         offsets = filtration.offsets.to(bars.indices.device)
@@ -171,7 +171,7 @@ def _check_pairs(pairs: object, filtration: Filtration, dims: tuple[int, ...], b
         if bool((sample != bars.samples.reshape(-1, *[1] * (bars.indices.ndim - 1))).any()):
             raise ValueError(f"backend: {backend!r} returned {kind} bars whose indices are not of their sample")
         if not set(bars.dims.tolist()) <= set(dims):
-            raise ValueError(f"backend: {backend!r} returned {kind} bars in dimensions that are not asked for, {dims}")
+            raise ValueError(f"backend: {backend!r} returned {kind} bars in dimensions that were not requested, {dims}")
 
 
 def _canonical(pairs: IndexPairs, filtration: Filtration) -> IndexPairs:

@@ -35,7 +35,7 @@ def outside_last(filtration: Kind) -> Kind:
     check_inside("mask", mask, filtration.value_axes)
     last = torch.finfo(values.dtype).min if superlevel else torch.finfo(values.dtype).max
     later = torch.where(mask, values, last)
-    if bool(((values == last) & mask).any()):  # nothing is later, but there is before and after the places of values
+    if bool(((values == last) & mask).any()):  # no number is later, so places stand for the values
         filtration.check_finite()
         distinct, place = torch.where(mask, values, 0).unique(return_inverse=True)  # type: ignore[no-untyped-call]
         later = torch.where(mask, place.double(), -1 if superlevel else len(distinct))
@@ -216,7 +216,7 @@ class Filtration:
         return with_tensors(self, self.values.detach(), self.mask)
 
     def check_finite(self) -> None:
-        """Looks for NaN and infinity among the values, inside of a mask if there is one.
+        """Looks for NaN and infinity among the values, inside the mask if there is one.
 
         Raises:
             ValueError: there is one.

@@ -23,7 +23,7 @@ def check_construction(construction: object) -> None:
 class _Grid(Filtration):
     values: Tensor
     ndim: int = field(default=2, kw_only=True)
-    _cells: Grid = field(init=False)  # made once, as they are asked for often
+    _cells: Grid = field(init=False)  # made once, as they are used often
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", self._take("values", self.values))

@@ -75,7 +75,8 @@ class LowerStar(Filtration):
             )
         elif samples is not None and samples != self.samples:
             raise ValueError(
-                f"samples: expected None, as there is no batch, got {samples}; batch says which sample a vertex is of"
+                f"samples: expected None, as there is no batch, got {samples}; batch says which sample a vertex "
+                "belongs to"
             )
         simplices = check_complex(self.simplices, vertices=values.shape[-1])
         object.__setattr__(self, "simplices", simplices)

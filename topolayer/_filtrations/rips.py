@@ -30,7 +30,7 @@ class Rips(Filtration):
             diagonal are only checked: up to rounding, the matrix has to be symmetric and its diagonal 0. Entries that
             are negative by rounding count as 0. For points use `Rips.from_points`. A list of matrices (n, n), of any
             sizes, is a batch, and `values` are their entries, one matrix after another.
-        threshold: longest edge there is, inclusive. Bars that are alive at it are essential.
+        threshold: the length of the longest edge, inclusive. Bars that are alive at it are essential.
 
     Raises:
         TypeError, ValueError: `distances` is no floating-point tensor, not square, not symmetric, negative or

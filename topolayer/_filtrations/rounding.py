@@ -1,4 +1,4 @@
-"""Rounding errors in a matrix of distances: what is harmless passes, the rest is refused."""
+"""Rounding errors in a matrix of distances: harmless ones pass, others are refused."""
 
 from __future__ import annotations
 

@@ -302,7 +302,7 @@ class BettiNumberLoss(_OfChannels):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(sigmoid=sigmoid, softmax=softmax, reduction=reduction)
-        what = "an int, how many there are to be"
+        what = "an int, the number that there should be"
         self.components = check_integer("components", components, least=0, most=2**31 - 1, what=what)
         self.loops = check_integer("loops", loops, least=0, most=2**31 - 1, what=what)
         self.cavities = check_integer("cavities", cavities, least=0, most=2**31 - 1, what=what)

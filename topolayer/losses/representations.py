@@ -254,7 +254,7 @@ def _quantile(values: Tensor, quantile: float, name: str) -> Tensor:
     upper, place = values[..., row, column], quantile * (count**2 - 1)
 
     def smallest(number: int) -> Tensor:
-        """Of all entries, which are those above the diagonal twice, after the zeros on it."""
+        """One of all sorted entries: the zeros on the diagonal, then those above it twice each."""
         if number < count or upper.numel() == 0:
             return values.new_zeros(values.shape[:-2])
         return upper.kthvalue((number - count) // 2 + 1).values

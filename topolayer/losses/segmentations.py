@@ -40,7 +40,7 @@ def check_prediction(
     refuse_without_numbers(values)
     if ndim is None and values.ndim >= 5:
         raise ValueError(
-            f"ndim: expected to be said from five axes on, got None with a {name} of shape {tuple(values.shape)}; "
+            f"ndim: expected an int from five axes on, got None with a {name} of shape {tuple(values.shape)}; "
             "3 for volumes (B, C, D, H, W), 2 for images with more axes of the batch"
         )
     ndim = 2 if ndim is None else check_ndim(ndim)
@@ -111,7 +111,7 @@ def one_hot(name: str, labels: Tensor, classes: int, like: Tensor, ndim: int, *,
     if shape not in ((batch, *grid), (batch, 1, *grid)):
         raise ValueError(
             f"{name}: expected labels of shape {(batch, *grid)} or {(batch, 1, *grid)}, as {beside} has the shape "
-            f"{tuple(like.shape)}, got {shape}; what is one-hot already is not made so again"
+            f"{tuple(like.shape)}, got {shape}; a tensor that is one-hot already is not converted again"
         )
     if labels.is_complex():
         raise TypeError(f"{name}: expected labels, got {labels.dtype}; take .real or .abs()")

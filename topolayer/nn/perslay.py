@@ -16,7 +16,7 @@ from topolayer._barcodes.sums import of_one_dim
 from topolayer._checks import came, check_integer, check_word
 from topolayer._per_sample import counts, sums
 
-_BLOCK = 2**13  # bars that are transformed at once: what is computed on the way then stays in the cache
+_BLOCK = 2**13  # bars that are transformed at once: intermediate results then stay in the cache
 _POOLINGS = {"sum": "", "mean": "", "max": ""}
 _REMEDY = "an int k keeps the k largest of each channel"
 
