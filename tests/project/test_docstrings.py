@@ -9,6 +9,7 @@ import pkgutil
 import re
 import typing
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -28,6 +29,8 @@ MODULES = sorted(
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name: str) -> None:
+    if name == "topolayer.lightning":
+        pytest.importorskip("lightning", reason="needs the extra `lightning`")
     module = importlib.import_module(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -39,6 +42,8 @@ def test_examples(name: str) -> None:
 # The functions of `losses` are those of `tl`.
 PUBLIC = [(module, name) for module in (tl, metrics, nn, plot) for name in module.__all__]
 PUBLIC += [(losses, name) for name in losses.__all__ if name not in tl.__all__]
+if find_spec("lightning") is not None:
+    PUBLIC += [(importlib.import_module("topolayer.lightning"), "RegularizerCallback")]
 # Records: their fields are attributes.
 RESULTS = {"BarIndices", "Barcode", "Capabilities", "EssentialBars", "ExtendedBarcode", "IndexPairs", "LayerTable"}
 RESULTS |= {"InducedMatching"}
@@ -114,4 +119,5 @@ def test_the_reference_has_every_public_name_once() -> None:
         module = current or module
         if name:
             found.append(f"{module}.{name}")
-    assert sorted(found) == sorted(f"{module.__name__}.{name}" for module, name in PUBLIC)
+    expected = {f"{module.__name__}.{name}" for module, name in PUBLIC} | {"topolayer.lightning.RegularizerCallback"}
+    assert sorted(found) == sorted(expected)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral
 from typing import Any, Self
 
@@ -91,7 +91,9 @@ class Regularizer:
     def __init__(
         self, model: nn.Module, penalties: Mapping[str, Penalty | tuple[Select, Penalty]], *, every: int = 1
     ) -> None:
-        layers = _check(model, penalties, every)
+        model = check_module(model)
+        check_penalties(penalties, every)
+        layers = _find_layers(model, penalties)
         self._model = unwrapped(model)
         self._penalties = {name: _pair(penalty) for name, penalty in penalties.items()}
         self._every = every
@@ -309,9 +311,8 @@ def _mean(name: str, penalty: Penalty, record: list[tuple[Tensor, int]]) -> Tens
     return samples.mean(dtype=dtype) if len(samples) else samples.sum(dtype=dtype)  # of no samples: 0, not NaN
 
 
-def _check(model: object, penalties: object, every: object) -> dict[str, nn.Module]:
-    """Refuses bad arguments, and finds the layers."""
-    model = check_module(model)
+def check_penalties(penalties: object, every: object) -> None:
+    """Refuses what no model could take."""
     if not isinstance(penalties, Mapping):
         raise TypeError(
             f"penalties: expected a dict from layer names to functions, {_SUCH_AS}, got {type(penalties).__name__}"
@@ -322,7 +323,6 @@ def _check(model: object, penalties: object, every: object) -> dict[str, nn.Modu
         raise TypeError(f"every: expected an int >= 1, got {every!r}")
     if every < 1:
         raise ValueError(f"every: expected an int >= 1, got {every}; 1 penalizes every step")
-    layers: dict[str, nn.Module] = {}
     for name, penalty in penalties.items():
         if not isinstance(name, str):
             raise TypeError(f"penalties: expected the name of a layer, a str, got {name!r}")
@@ -331,6 +331,12 @@ def _check(model: object, penalties: object, every: object) -> dict[str, nn.Modu
                 f"penalties: expected a function for layer {name!r}, got {penalty!r}; a pair is (select, penalty), two "
                 "functions"
             )
+
+
+def _find_layers(model: nn.Module, names: Iterable[str]) -> dict[str, nn.Module]:
+    """The layers of these names. Refuses those that a model has not, or could not run."""
+    layers: dict[str, nn.Module] = {}
+    for name in names:
         layer = find_layer(model, name)
         if layer is None:
             nearest = ", ".join(map(repr, difflib.get_close_matches(name, layer_names(model), n=5, cutoff=0.0)))
