@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -22,7 +23,7 @@ from experiments.shared.report import BASELINE
 
 SHOWN = 2  # images
 WRONG = {"missed": VERMILION, "invented": SKY}
-CHANGED = {"closed": GREEN, "thinner or cut": PURPLE}
+CHANGED = {"closed": GREEN, "cut": PURPLE}
 
 
 @torch.inference_mode()
@@ -39,36 +40,37 @@ def examples(path: Path, names: tuple[str, ...], images: Tensor, masks: Tensor, 
 
     All are ``(b, 1, h, w)``, `seen` by arm.
     """
-    figure = Figure(figsize=(9.6, (2.5 * len(seen) + 0.3) * len(images)), layout="constrained")
+    figure = Figure(figsize=(9.6, (2.4 * max(len(seen), 2) + 0.3) * len(images)), layout="constrained")
     for place, part in enumerate(figure.subfigures(len(images), 1, squeeze=False)[:, 0]):
         part.suptitle(names[place], fontsize=9)
-        rows = part.subplots(len(seen), 4, squeeze=False)
+        grid = part.add_gridspec(len(seen), 4)
+        left = grid[:, 0].subgridspec(3, 1)
         truth = masks[place, 0] > 0
-        picture(rows[0, 0], images[place, 0], "image", cmap="gray", vmin=0, vmax=1)
-        if len(seen) > 1:
-            picture(rows[1, 0], truth, "mask", cmap="gray_r")
-        for axes in rows[2:, 0]:
-            axes.set_axis_off()
+        picture(part.add_subplot(left[0]), images[place, 0], "image", cmap="gray", vmin=0, vmax=1)
+        picture(part.add_subplot(left[1]), truth, "mask", cmap="gray_r")
+        explain(part.add_subplot(left[2]))
         base = boundary(seen[BASELINE][place, 0]) if BASELINE in seen else None
-        for line, (arm, found) in zip(rows, seen.items(), strict=True):
+        for line, (arm, found) in enumerate(seen.items()):
             wall = boundary(found[place, 0])
-            row = scores(found[place : place + 1], masks[place : place + 1])
-            picture(line[1], found[place, 0], cmap="gray_r", vmin=0, vmax=1)
-            line[1].set_ylabel(EXPERIMENT.arms[arm].label, color=EXPERIMENT.arms[arm].colour, fontsize=8)
-            title = f"Betti matching error {float(row['matching_error']):.0f}"
-            picture(line[2], painted(wall & truth, {WRONG["missed"]: truth & ~wall, WRONG["invented"]: wall & ~truth}))
-            line[2].set_title(title, fontsize=8)
-            if base is None or arm == BASELINE:
-                line[3].set_axis_off()
-                continue
-            changes = {CHANGED["closed"]: wall & ~base, CHANGED["thinner or cut"]: base & ~wall}
-            picture(line[3], painted(wall & base, changes))
-        rows[0, 1].set_title("prediction", fontsize=8)
-        legend = [Patch(color=colour, label=name) for name, colour in WRONG.items()]
-        rows[0, 3].set_axis_off()
-        legend += [Patch(color=colour, label=f'{name}, against "{BASELINE}"') for name, colour in CHANGED.items()]
-        rows[0, 3].legend(handles=legend, loc="center", frameon=False, fontsize=8)
+            axes = part.add_subplot(grid[line, 1])
+            picture(axes, found[place, 0], "" if line else "prediction", cmap="gray_r", vmin=0, vmax=1)
+            axes.set_ylabel(EXPERIMENT.arms[arm].label, color=EXPERIMENT.arms[arm].colour, fontsize=8)
+            error = scores(found[place : place + 1], masks[place : place + 1])["matching_error"]
+            wrong = {WRONG["missed"]: truth & ~wall, WRONG["invented"]: wall & ~truth}
+            title = f"Betti matching error {float(error):.0f}"
+            picture(part.add_subplot(grid[line, 2]), painted(wall & truth, wrong), title)
+            if base is not None and arm != BASELINE:
+                changes = {CHANGED["closed"]: wall & ~base, CHANGED["cut"]: base & ~wall}
+                title = f'against "{BASELINE}"'
+                picture(part.add_subplot(grid[line, 3]), painted(wall & base, changes), title)
     save(figure, path)
+
+
+def explain(axes: Axes) -> None:
+    """What the colours mean."""
+    legend = [Patch(color=colour, label=name) for name, colour in (WRONG | CHANGED).items()]
+    axes.legend(handles=legend, loc="upper center", frameon=False, fontsize=8)
+    axes.set_axis_off()
 
 
 def painted(walls: Tensor, coloured: Mapping[str, Tensor]) -> Tensor:

@@ -14,6 +14,7 @@ from experiments.boundaries.augment import altered
 from experiments.boundaries.boundaryset import BoundarySet
 from experiments.boundaries.config import Config
 from experiments.boundaries.curves import networks
+from experiments.boundaries.experiment import EXPERIMENT
 from experiments.boundaries.layouts import load_cracks, load_membranes
 from experiments.boundaries.metrics import scores
 from experiments.boundaries.terms import Term, overlap, term, timed
@@ -25,6 +26,7 @@ from experiments.shared.training import steps_per_epoch
 from experiments.shared.unet import PHASES, UNet
 
 TOGETHER = 4  # whole images that are predicted at once
+NAMES = ("val_loss", *(score for score in EXPERIMENT.titles if not score.startswith("train_")))
 
 
 class Boundaries:
@@ -65,11 +67,10 @@ class Boundaries:
         """Means over the validation images, shared by all processes."""
         mine = torch.arange(len(self.val))[self.fabric.global_rank :: self.fabric.world_size]
         rows = measured(self.model, self.val, mine, self.fabric.device)
-        names = list(measured(self.model, self.val, torch.arange(1), self.fabric.device)[0])
-        sums = torch.tensor([sum(row[name] for row in rows) for name in names] + [len(rows)], dtype=torch.float64)
+        sums = torch.tensor([sum(row[name] for row in rows) for name in NAMES] + [len(rows)], dtype=torch.float64)
         if self.fabric.world_size > 1:
             sums = torch.as_tensor(self.fabric.all_reduce(sums.to(self.fabric.device), reduce_op="sum"))
-        return dict(zip(names, (sums[:-1] / sums[-1]).tolist(), strict=True))
+        return dict(zip(NAMES, (sums[:-1] / sums[-1]).tolist(), strict=True))
 
 
 def predicted(model: nn.Module, images: Tensor) -> Tensor:
