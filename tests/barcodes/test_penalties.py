@@ -108,7 +108,7 @@ def test_defaults_are_those_of_the_contract() -> None:
     empty = inspect.Parameter.empty
     assert keywords(tl.algebraic) == {"p": empty, "q": 0, "k": 0, "essential": "count"}
     assert keywords(tl.total_persistence) == {"p": 1, "k": 0, "essential": "count"}
-    assert keywords(tl.few_maxima) == {"k": 8, "p": 2, "gradient": "critical", "region": None}
+    assert keywords(tl.few_maxima) == {"k": 8, "p": 2, "gradient": "critical", "region": None, "scale": None}
     assert keywords(tl.simplify) == {"k": None, "threshold": None, "backend": None}
     assert keywords(tl.persistence) == {"backend": None}
 
