@@ -25,6 +25,8 @@ def _closed(closed_figures: None) -> None:
     """Drawing changes no setting; figures of one test are not the current ones of the next."""
 
 
+GRID = tl.Cubical(IMAGE, superlevel=True)
+MATCHING = tl.induced_matching(GRID, GRID, dims=(0, 1))
 ONE: dict[str, Callable[..., Axes]] = {
     "diagram": lambda **o: plot.diagram(bars_of(), **o),
     "barcode": lambda **o: plot.barcode(bars_of(), **o),
@@ -32,10 +34,12 @@ ONE: dict[str, Callable[..., Axes]] = {
     "betti_curve": lambda **o: plot.betti_curve(torch.ones(3), torch.arange(3.0), **o),
     "persistence_image": lambda **o: plot.persistence_image(torch.rand(2, 3), torch.arange(3), torch.arange(2), **o),
     "pairs": lambda **o: plot.pairs(IMAGE, bars_of(), **o),
+    "representatives": lambda **o: plot.representatives(GRID, bars_of(), **o),
 }
 MANY: dict[str, Callable[..., Any]] = {
     "superlevel_sets": lambda **o: plot.superlevel_sets(IMAGE, 1, **o),
     "activations": lambda **o: plot.activations({"a": IMAGE}, **o),
+    "matching": lambda **o: plot.matching(IMAGE, IMAGE, MATCHING, **o),
 }
 
 
