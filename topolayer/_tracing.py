@@ -114,6 +114,15 @@ def refuse_whole_graph() -> None:
         )
 
 
+def refuse_lost_detach(what: str) -> None:
+    """For what must not get a gradient: from torch 2.15 on make_fx writes down `detach` as an alias, which has one."""
+    if not torch.compiler.is_compiling() and is_proxied() and torch.__version__ >= "2.15":
+        raise ValueError(
+            f"make_fx: from torch 2.15 on its graphs pass gradients through detach(), and {what} would get another "
+            "gradient; use torch.export.export, or compute this outside of the graph"
+        )
+
+
 def named(name: str) -> Any:
     """A context that torch.profiler shows by this name. It costs a quarter of a microsecond when there is none."""
     return torch._C._profiler._RecordFunctionFast(name)

@@ -109,6 +109,10 @@ def exported_for_any_size(function: Function) -> Function:
     return found
 
 
+# Its make_fx writes down `detach` as an alias: the graph would have the gradient of another function.
+LOSES_DETACH = torch.__version__ >= "2.15"
+
+
 def symbolic_fx(function: Function) -> Function:
     found: Function = make_fx(function, tracing_mode="symbolic")(values(0))
     return found
@@ -131,6 +135,10 @@ def test_jit_trace_is_refused_with_the_remedy(function: Function) -> None:
 @pytest.mark.parametrize("trace", [exported, exported_for_any_size, symbolic_fx], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("function", GRIDS, ids=lambda f: f.__name__)
 def test_a_graph_computes_the_bars_of_its_input(function: Function, trace: Callable[[Function], Function]) -> None:
+    if function is regions and trace is symbolic_fx and LOSES_DETACH:
+        with pytest.raises(ValueError, match=r'^make_fx: .*detach.*gradient="region".*torch.export.export'):
+            trace(function)
+        return
     traced = trace(function)
     others = [values(1), values(0).round()]
     others += [values(2, 3, 7, 8), values(3, 2, 9, 11)] if trace is exported_for_any_size else []

@@ -13,6 +13,7 @@ from topolayer._barcodes.simplify import simplify
 from topolayer._barcodes.sums import total_persistence
 from topolayer._checks import came, check_integer, check_number, check_word
 from topolayer._filtrations import Filtration
+from topolayer._tracing import refuse_lost_detach
 
 
 def few_extrema(
@@ -79,6 +80,7 @@ def superfluous(
     """`few_extrema` of checked arguments."""
     if gradient == "critical":
         return total_persistence(persistence(filtration, backend=backend), p=p, k=k)
+    refuse_lost_detach('gradient="region"')
     excess = filtration.values - simplify(filtration.detach(), k=max(k, 1), backend=backend)
     excess = excess if filtration.superlevel else -excess
     if p >= 2:

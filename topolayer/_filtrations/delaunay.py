@@ -12,6 +12,7 @@ from scipy.spatial import Delaunay, QhullError
 from topolayer._filtrations.insertion import by_insertion
 from topolayer._filtrations.predicates import Cloud, Signs, have_sign, in_sphere, orientation, signs
 from topolayer._filtrations.simplices import FaceLattice, Indices, Simplices, face_lattice
+from topolayer._tracing import untraced
 
 # Points lie in the unit cube. Coordinates that were moved are multiples of the grid's, so that differences are exact.
 _MOVES = [2.0**-28, 2.0**-27]
@@ -29,6 +30,7 @@ class Triangulation(NamedTuple):
     lattice: FaceLattice  # of positions in `vertices`
 
 
+@untraced  # SciPy's classes are no code for a compiler
 def delaunay(points: NDArray[np.float64], name: str = "points") -> Triangulation:
     """The Delaunay complex of (n, d) points in the unit cube, exact for the points that it has in the end.
 

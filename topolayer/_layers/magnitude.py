@@ -12,7 +12,7 @@ from torch import Tensor
 from topolayer._barcodes.extrema import check_options, superfluous
 from topolayer._checks import NonFiniteError, check_inside, check_integer, check_region, check_word, floating
 from topolayer._filtrations import Freudenthal
-from topolayer._tracing import refuse_without_numbers, writes_a_graph
+from topolayer._tracing import refuse_lost_detach, refuse_without_numbers, writes_a_graph
 
 
 def channel_norm(h: Tensor, dim: int = 1) -> Tensor:
@@ -160,6 +160,7 @@ def few_maxima(
         h, mask = h.masked_fill(~mask, 0), mask[:, 0]
     magnitude = channel_norm(h)
     if scale is not None:
+        refuse_lost_detach('scale="rms"')
         magnitude = magnitude / _root_mean_square(magnitude, h.shape[1], mask)
     maxima = partial(Freudenthal, ndim=magnitude.ndim - 1, superlevel=True, mask=mask)
     if not torch.compiler.is_compiling():
