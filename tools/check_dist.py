@@ -16,7 +16,7 @@ from pathlib import Path
 IN_SDIST = [
     "CHANGELOG.md", "CITATION.cff", "CMakeLists.txt", "LICENSE", "Makefile", "PKG-INFO", "README.md", "constraints.txt",
     "docs/conf.py", "docs/figures/first_picture.png", "experiments/__init__.py", "pyproject.toml", "tests/conftest.py",
-    "tests/fuzz/fuzz_core.cpp", "topolayer/__init__.py", "topolayer/_core.pyi", "topolayer/csrc/bindings.cpp",
+    "tests/fuzz/fuzz_core.cpp", "topolayer/__init__.py", "topolayer/_core.pyi", "topolayer/csrc/bindings/module.cpp",
     "topolayer/py.typed",
 ]  # fmt: skip
 NOT_IN_SDIST = r"runs/|build/|\.github/|\.ci/|\.pre-commit|.*\.(so|pyd|o)$|.*__pycache__"

@@ -21,7 +21,10 @@
 #include <string>
 #include <vector>
 
-#include "batch.hpp"
+#include "complex/batch.hpp"
+#include "graph/batch.hpp"
+#include "grid/batch.hpp"
+#include "rips/batch.hpp"
 #include "plain.hpp"
 #include "plain_complexes.hpp"
 #include "plain_graphs.hpp"

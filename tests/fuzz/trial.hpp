@@ -11,7 +11,7 @@
 #include <random>
 #include <vector>
 
-#include "batch.hpp"
+#include "common/batch.hpp"
 #include "memory.hpp"
 #include "plain.hpp"
 

@@ -7,7 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "batch.hpp"
+#include "graph/batch.hpp"
+#include "grid/batch.hpp"
 #include "plain.hpp"
 #include "plain_matchings.hpp"
 #include "trial.hpp"
