@@ -17,27 +17,15 @@ from __future__ import annotations
 
 from experiments.boundaries.config import DEMO, Config, settle
 from experiments.shared import console
-from experiments.shared.console import log
 from experiments.shared.options import parse
 
 
 def main(config: Config) -> None:
     config = settle(config)
     from experiments.boundaries import pictures, task
-    from experiments.shared import report, runs
+    from experiments.shared import runs
 
-    with runs.prepared(config) as fabric:
-        data = task.load(config, "train"), task.load(config, "val")
-        log.info(
-            "%d training and %d validation images of %d x %d px, patches of %d",
-            len(data[0]), len(data[1]), *data[1].images.shape[1:], config.patch,
-        )  # fmt: skip
-        examples = config.patches * len(data[0])
-        runs.train_all(config, fabric, examples, lambda run: task.train_run(run, data))
-        if fabric.is_global_zero:
-            models = runs.trained_models(config, lambda: task.architecture(config))
-            pictures.showcase(config.folder, models, data[1], config)
-            report.write(config.folder, config.experiment)
+    runs.run_experiment(config, task, pictures)
 
 
 def cli() -> None:

@@ -18,7 +18,7 @@ from experiments.boundaries.experiment import EXPERIMENT
 from experiments.boundaries.layouts import load_cracks, load_membranes
 from experiments.boundaries.metrics import scores
 from experiments.boundaries.terms import Term, overlap, term, timed
-from experiments.shared.console import UserError
+from experiments.shared.console import UserError, log
 from experiments.shared.files import Row
 from experiments.shared.penalties import gradient_ratio
 from experiments.shared.runs import Run
@@ -142,6 +142,18 @@ def of_each(config: Config, model: nn.Module, images: BoundarySet) -> list[dict[
     """Loss and scores of each image."""
     rows = measured(model, images, torch.arange(len(images)), next(model.parameters()).device)
     return [{"image": name} | row for name, row in zip(images.names, rows, strict=True)]
+
+
+def describe(config: Config, data: tuple[BoundarySet, BoundarySet]) -> None:
+    """Say what will be trained."""
+    log.info(
+        "%d training and %d validation images of %d x %d px, patches of %d",
+        len(data[0]), len(data[1]), *data[1].images.shape[1:], config.patch,
+    )  # fmt: skip
+
+
+def examples(config: Config, images: BoundarySet) -> int:
+    return config.patches * len(images)
 
 
 def train_run(run: Run[Config], data: tuple[BoundarySet, BoundarySet]) -> None:

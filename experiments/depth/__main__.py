@@ -30,19 +30,9 @@ from experiments.shared.options import parse
 def main(config: Config) -> None:
     from experiments.depth import pictures, task
     from experiments.depth.settle import settle
-    from experiments.shared import report, runs
+    from experiments.shared import runs
 
-    config = settle(config)
-    with runs.prepared(config) as fabric:
-        with fabric.rank_zero_first(local=True):  # what is downloaded or cached by one is there for the others
-            data = task.load(config, "train"), task.load(config, "val")
-            task.describe(config, data)
-        examples = round(config.train_share * len(data[0]))
-        runs.train_all(config, fabric, examples, lambda run: task.train_run(run, data))
-        if fabric.is_global_zero:
-            models = runs.trained_models(config, lambda: task.architecture(config))
-            pictures.showcase(config.folder, models, data[1], config)
-            report.write(config.folder, config.experiment)
+    runs.run_experiment(settle(config), task, pictures)
 
 
 def cli() -> None:

@@ -265,3 +265,7 @@ def describe(config: Config, data: tuple[DepthSet, DepthSet]) -> None:
         log.info(
             "  for sums these would be %s", objective(config).for_sums(*config.size, pixels(config, config.tv_layer))
         )
+
+
+def examples(config: Config, images: DepthSet) -> int:
+    return round(config.train_share * len(images))

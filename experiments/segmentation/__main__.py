@@ -28,24 +28,15 @@ from __future__ import annotations
 
 from experiments.segmentation.config import DEMO, Config, settle
 from experiments.shared import console
-from experiments.shared.console import log
 from experiments.shared.options import parse
 
 
 def main(config: Config) -> None:
-    from experiments.segmentation import pictures, task
-    from experiments.shared import report, runs
-
     config = settle(config)
-    with runs.prepared(config) as fabric:
-        data = task.load(config, "train"), task.load(config, "val")
-        log.info("%d training and %d validation images, %d px", len(data[0]), len(data[1]), config.size)
-        examples = round(config.train_share * len(data[0]))
-        runs.train_all(config, fabric, examples, lambda run: task.train_run(run, data))
-        if fabric.is_global_zero:
-            models = runs.trained_models(config, lambda: task.architecture(config))
-            pictures.showcase(config.folder, models, data[1], config)
-            report.write(config.folder, config.experiment)
+    from experiments.segmentation import pictures, task
+    from experiments.shared import runs
+
+    runs.run_experiment(config, task, pictures)
 
 
 def cli() -> None:

@@ -13,6 +13,7 @@ import topolayer as tl
 from experiments.segmentation.coco import load_persons
 from experiments.segmentation.config import Arm, Config, Reduction
 from experiments.segmentation.metrics import SegmentationScore, foreground
+from experiments.shared.console import log
 from experiments.shared.files import Row
 from experiments.shared.images import ImageSet
 from experiments.shared.penalties import (
@@ -231,6 +232,15 @@ def groups(config: Config, network: UNet | EncoderUNet) -> list[dict[str, Any]]:
         {"params": [parameter for parameter in network.parameters() if id(parameter) not in slow]},
         {"params": encoder, "lr": config.lr * config.encoder_share},
     ]
+
+
+def describe(config: Config, data: tuple[ImageSet, ImageSet]) -> None:
+    """Say what will be trained."""
+    log.info("%d training and %d validation images, %d px", len(data[0]), len(data[1]), config.size)
+
+
+def examples(config: Config, images: ImageSet) -> int:
+    return round(config.train_share * len(images))
 
 
 def train_run(run: Run[Config], data: tuple[ImageSet, ImageSet]) -> None:

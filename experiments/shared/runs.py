@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -127,6 +128,23 @@ class Run(Generic[Settings]):
             images = sum(row["seconds"] * row["images_per_second"] for row in history)
             speed = {"training_seconds": round(seconds, 1), "images_per_second": round(images / seconds, 2)}
             write_json(folder / "summary.json", identity | {"final": final} | speed)
+
+
+def run_experiment(options: Settings, task: ModuleType, pictures: ModuleType) -> None:
+    """Train what is not finished, and write the pictures and the report of all runs; `task` and `pictures` are modules.
+
+    `task` has `load(options, split)`, `describe(options, data)`, `examples(options, images)`: how many an epoch has,
+    `train_run(run, data)` and `architecture(options)`; `pictures` has `showcase(folder, models, images, options)`.
+    """
+    with prepared(options) as fabric:
+        with fabric.rank_zero_first(local=True):  # what is downloaded or cached by one is there for the others
+            data = task.load(options, "train"), task.load(options, "val")
+        task.describe(options, data)
+        train_all(options, fabric, task.examples(options, data[0]), lambda run: task.train_run(run, data))
+        if fabric.is_global_zero:
+            models = trained_models(options, lambda: task.architecture(options))
+            pictures.showcase(options.folder, models, data[1], options)
+            report.write(options.folder, options.experiment)
 
 
 def train_all(options: Settings, fabric: Fabric, examples: int, train_one: Callable[[Run[Settings]], None]) -> None:
