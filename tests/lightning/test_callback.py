@@ -280,7 +280,7 @@ def test_public_names() -> None:
 
 @pytest.fixture
 def page() -> Iterator[str]:
-    text = (Path(__file__).parents[2] / "docs/tutorials/training.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs/tutorials/pipelines.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"^```python\n(.*?RegularizerCallback.*?)^```$", text, re.MULTILINE | re.DOTALL)
     yield block
 
