@@ -9,8 +9,8 @@ arms differ in the term that is added and in nothing else:
     cldice        and soft clDice, of Shit et al. (2021), from MONAI (extra `boundaries`)
 
     python -m experiments.boundaries --demo
-    python -m experiments.boundaries --data membranes --root DIR --fold 0
-    python -m experiments.boundaries --data cracks --root DIR --fold 0
+    python -m experiments.boundaries --data membranes --root DIR --seeds 0 1 2 3
+    python -m experiments.boundaries --data cracks --root DIR --seeds 0 1 2 3
 """
 
 from __future__ import annotations

@@ -30,9 +30,8 @@ class Config(Options):
     size: int = 256
     """side of the drawn networks in pixels"""
     folds: int = 4
-    """into how many blocks of neighbours the images of --root are cut"""
-    fold: int = 0
-    """which of the blocks, from 0, is for validation; the others are for training"""
+    """into how many blocks of neighbours the images of --root are cut: seed 0 validates the first one and trains on the
+    others, seed 1 validates the second one, and so on, from the first one again"""
     held_out: float = 0.0
     """hold out this share of the training images, the last ones, and score them in place of the validation images: for
     choosing weights"""
@@ -63,8 +62,7 @@ class Config(Options):
 
     @property
     def default_name(self) -> str:
-        fold = "" if self.data == "networks" else f"-fold{self.fold}"
-        return f"{self.experiment.name}-{'demo' if self.demo else self.data}{fold}"
+        return f"{self.experiment.name}-{'demo' if self.demo else self.data}"
 
 
 DEMO = Config(
@@ -86,7 +84,6 @@ DEMO = Config(
 READERS = {  # which --data reads an option
     "root": ("membranes", "cracks"),
     "folds": ("membranes", "cracks"),
-    "fold": ("membranes", "cracks"),
     "size": ("networks",),
 }
 EXTRA = 'pip install "topolayer[boundaries]"'
@@ -101,12 +98,10 @@ def settle(config: Config) -> Config:
     check(
         config,
         from_one=("size", "patch", "patches", "width", "cldice_steps"),
-        from_zero=("lr", "fold", "warm_up", *lambdas),
+        from_zero=("lr", "warm_up", *lambdas),
     )
     if not 0 <= config.held_out < 1:
         raise UserError(f"--held-out must be at least 0 and below 1, got {config.held_out}")
-    if config.fold >= config.folds:
-        raise UserError(f"--fold {config.fold}: {config.folds} folds have numbers from 0 to {config.folds - 1}")
     try:
         check_sides(config.patch, config.patch, config.batch_size // processes(), training=True)
     except ValueError as error:

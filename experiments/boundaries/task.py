@@ -21,7 +21,7 @@ from experiments.boundaries.terms import Term, overlap, term, timed
 from experiments.shared.console import UserError, log
 from experiments.shared.files import Row
 from experiments.shared.penalties import gradient_ratio
-from experiments.shared.runs import Run
+from experiments.shared.runs import Run, of_seed
 from experiments.shared.training import steps_per_epoch
 from experiments.shared.unet import PHASES, UNet
 
@@ -96,28 +96,33 @@ def measured(model: nn.Module, images: BoundarySet, places: Tensor, device: torc
 # --- a run and its data -----------------------------------------------------------------------------------------
 
 
+Pair = tuple[BoundarySet, BoundarySet]
+
+
 def load(config: Config, split: str) -> BoundarySet:
-    """The training or validation images, `split` being "train" or "val"; the latter may be held-out training images."""
-    if config.held_out:
-        rest, held = _load(config, "train").split(config.held_out)
-        return rest if split == "train" else held
-    return _load(config, split)
+    """The training or validation images of the first seed, `split` being "train" or "val"."""
+    return of_seed(pairs(config), config.seeds[0])[split == "val"]
 
 
-def _load(config: Config, split: str) -> BoundarySet:
-    limit = config.train_images if split == "train" else config.val_images
-    if config.data == "networks":
-        count, seed = {"train": (400, 1), "val": (100, 2)}[split]
-        found = networks(limit or count, config.size, seed=seed)
-    else:
-        assert config.root is not None  # settled
-        every = (load_membranes if config.data == "membranes" else load_cracks)(config.root)
-        found = every.folds(config.folds)[config.fold][split == "val"]
-        found = found.subset(list(range(min(limit or len(found), len(found)))))
-    if split == "train" and config.patch > min(found.images.shape[1:]):
-        height, width = found.images.shape[1:]
+def pairs(config: Config) -> list[Pair]:
+    """Training and validation images of every fold; for validation there may be held-out training images instead."""
+    found = [(_first(train, config.train_images), _first(val, config.val_images)) for train, val in _folds(config)]
+    height, width = found[0][0].images.shape[1:]
+    if config.patch > min(height, width):
         raise UserError(f"--patch {config.patch} does not fit into images of {height} x {width} pixels: lower it")
-    return found
+    return [train.split(config.held_out) for train, _ in found] if config.held_out else found
+
+
+def _folds(config: Config) -> list[Pair]:
+    if config.data == "networks":
+        counts = config.train_images or 400, config.val_images or 100
+        return [(networks(counts[0], config.size, seed=1), networks(counts[1], config.size, seed=2))]
+    assert config.root is not None  # settled
+    return (load_membranes if config.data == "membranes" else load_cracks)(config.root).folds(config.folds)
+
+
+def _first(images: BoundarySet, limit: int) -> BoundarySet:
+    return images.subset(list(range(min(limit or len(images), len(images)))))
 
 
 def initial_model(config: Config, seed: int, *, prior: float = 0.5) -> UNet:

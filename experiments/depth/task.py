@@ -267,5 +267,10 @@ def describe(config: Config, data: tuple[DepthSet, DepthSet]) -> None:
         )
 
 
+def pairs(config: Config) -> list[tuple[DepthSet, DepthSet]]:
+    """The images that all seeds train on, and those that they validate."""
+    return [(load(config, "train"), load(config, "val"))]
+
+
 def examples(config: Config, images: DepthSet) -> int:
     return round(config.train_share * len(images))

@@ -239,6 +239,11 @@ def describe(config: Config, data: tuple[ImageSet, ImageSet]) -> None:
     log.info("%d training and %d validation images, %d px", len(data[0]), len(data[1]), config.size)
 
 
+def pairs(config: Config) -> list[tuple[ImageSet, ImageSet]]:
+    """The images that all seeds train on, and those that they validate."""
+    return [(load(config, "train"), load(config, "val"))]
+
+
 def examples(config: Config, images: ImageSet) -> int:
     return round(config.train_share * len(images))
 

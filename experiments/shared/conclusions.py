@@ -86,12 +86,16 @@ def answers(plan: protocol.Protocol, runs: Iterable[Scored]) -> list[Answer]:
 
 
 def over_images(folder: Path, end: protocol.Endpoint, experiment: Experiment) -> tuple[float, float] | None:
-    """The interval of an endpoint by the bootstrap over seeds and images; None without numbers of each image."""
+    """The interval of an endpoint by the bootstrap over seeds and images.
+
+    None without numbers of each image, or if they are not of the same images for all seeds.
+    """
     arms = (*end.plus, *end.minus)
     files = {arm: {path.parent.name: path for path in folder.glob(f"seed*-{arm}/{IMAGES}")} for arm in arms}
     seeds = set.intersection(*({name.partition("-")[0] for name in files[arm]} for arm in arms))
     values: list[effects.Array] = []
     columns: list[str] = []
+    names: set[tuple[str, ...]] = set()
     for seed in sorted(seeds):
         tables = []
         for arm in arms:
@@ -99,8 +103,9 @@ def over_images(folder: Path, end: protocol.Endpoint, experiment: Experiment) ->
                 rows = list(csv.DictReader(file))
             columns = [name for name in rows[0] if name != "image"] if rows else []
             tables.append([[float(row[name]) for name in columns] for row in rows])
+            names.add(tuple(row["image"] for row in rows))
         values.append(np.concatenate(tables, axis=1))
-    if len(values) < 2 or not (end.score in columns or end.score in experiment.pooled):
+    if len(values) < 2 or len(names) > 1 or not (end.score in columns or end.score in experiment.pooled):
         return None
 
     def pool(means: dict[str, Any]) -> Any:

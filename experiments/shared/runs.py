@@ -28,6 +28,7 @@ from experiments.shared.options import Options, Settings, check_folders, common,
 from experiments.shared.training import Task, Trainer, read_checkpoint, steps_per_epoch
 
 Model = TypeVar("Model", bound=nn.Module)
+Pair = TypeVar("Pair")
 
 
 @contextmanager
@@ -133,18 +134,26 @@ class Run(Generic[Settings]):
 def run_experiment(options: Settings, task: ModuleType, pictures: ModuleType) -> None:
     """Train what is not finished, and write the pictures and the report of all runs; `task` and `pictures` are modules.
 
-    `task` has `load(options, split)`, `describe(options, data)`, `examples(options, images)`: how many an epoch has,
-    `train_run(run, data)` and `architecture(options)`; `pictures` has `showcase(folder, models, images, options)`.
+    `task` has `pairs(options)`: training and validation images, for each fold; `describe(options, pair)`,
+    `examples(options, images)`: how many an epoch has, `train_run(run, pair)` and `architecture(options)`; `pictures` has
+    `showcase(folder, models, images, options)`.
     """
     with prepared(options) as fabric:
         with fabric.rank_zero_first(local=True):  # what is downloaded or cached by one is there for the others
-            data = task.load(options, "train"), task.load(options, "val")
-        task.describe(options, data)
-        train_all(options, fabric, task.examples(options, data[0]), lambda run: task.train_run(run, data))
+            pairs = task.pairs(options)
+        task.describe(options, pairs[0])
+        examples = task.examples(options, pairs[0][0])
+        train_all(options, fabric, examples, lambda run: task.train_run(run, of_seed(pairs, run.seed)))
         if fabric.is_global_zero:
             models = trained_models(options, lambda: task.architecture(options))
-            pictures.showcase(options.folder, models, data[1], options)
+            _, shown = of_seed(pairs, first_seed(options))
+            pictures.showcase(options.folder, models, shown, options)
             report.write(options.folder, options.experiment)
+
+
+def of_seed(pairs: list[Pair], seed: int) -> Pair:
+    """The images that this seed trains on and validates: each seed has the next fold."""
+    return pairs[seed % len(pairs)]
 
 
 def train_all(options: Settings, fabric: Fabric, examples: int, train_one: Callable[[Run[Settings]], None]) -> None:
@@ -196,11 +205,15 @@ def _warn_of_other_bits(noted: Path) -> None:
 
 def trained_models(options: Options, build: Callable[[], Model]) -> dict[str, Model]:
     """The finished networks of the first seed, by arm; `build` makes a network for their weights."""
-    finished = report.finished_runs(options.folder)
-    seed = min(run.seed for run in finished)
+    seed = first_seed(options)
     models: dict[str, Model] = {}
-    for arm in [run.arm for run in finished if run.seed == seed]:
+    for arm in [run.arm for run in report.finished_runs(options.folder) if run.seed == seed]:
         models[arm] = build()
         state = read_checkpoint(run_folder(options, seed, arm) / "checkpoint.pt", models[arm])
         models[arm].load_state_dict(state["model"])
     return models
+
+
+def first_seed(options: Options) -> int:
+    """The first seed of the finished runs."""
+    return min(run.seed for run in report.finished_runs(options.folder))

@@ -21,7 +21,7 @@ IDENTITY = ("experiment", "arm", "seed", "protocol", "ran")  # what config.json 
 
 @dataclass(frozen=True)
 class Trained(Generic[Settings]):
-    """A run and the options that it was trained with; `reported` are its scores, of none before its end."""
+    """A run and the options that it was trained with, its seed alone; `reported` are its scores, of none before its end."""
 
     folder: Path
     options: Settings
@@ -63,7 +63,8 @@ def read(folder: Path, kind: type[Settings]) -> Trained[Settings]:
     }
     threads = found.get("ran", {}).get("threads", 0)
     reported = json.loads(summary.read_text())["final"]
-    return Trained(folder, kind(**options), found["arm"], found["seed"], threads, reported)
+    settings = kind(**options, seeds=(found["seed"],))
+    return Trained(folder, settings, found["arm"], found["seed"], threads, reported)
 
 
 def network(run: Trained[Any], model: Model) -> Model:

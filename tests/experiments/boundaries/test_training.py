@@ -117,18 +117,26 @@ def test_a_command_trains_all_arms_and_reports(config: Config) -> None:
 def test_sections_are_cross_validated_in_blocks(config: Config, membranes: Path) -> None:
     config = dataclasses.replace(config, data="membranes", root=membranes, size=Config.size, train_images=0)
     held: list[str] = []
-    for fold in range(4):
-        settled = settle(dataclasses.replace(config, fold=fold))
+    for seed in range(4, 8):  # the fifth seed begins again with the first block
+        settled = settle(dataclasses.replace(config, seeds=(seed,)))
         train, val = task.load(settled, "train"), task.load(settled, "val")
         assert len(train) == 6 and not set(train.names) & set(val.names)
         held += val.names
     assert held == [str(number) for number in range(8)]
-    assert dataclasses.replace(config, name="", fold=2).folder.name == "boundaries-membranes-fold2"
+
+
+def test_each_seed_of_a_command_validates_its_own_block(config: Config, membranes: Path) -> None:
+    changes = {"data": "membranes", "root": membranes, "size": Config.size, "seeds": (1, 2), "arms": ("none",)}
+    config = dataclasses.replace(config, **changes, train_images=0, val_images=0)
+    main(config)
+    for seed, names in ((1, "23"), (2, "45")):
+        rows = (config.folder / f"seed{seed}-none" / "images.csv").read_text().splitlines()[1:]
+        assert [row.split(",")[0] for row in rows] == list(names)
 
 
 def test_weights_are_chosen_on_training_images(config: Config, membranes: Path) -> None:
     config = dataclasses.replace(config, data="membranes", root=membranes, size=Config.size, train_images=0)
-    config = settle(dataclasses.replace(config, fold=1, held_out=0.3))
+    config = settle(dataclasses.replace(config, seeds=(1,), held_out=0.3))
     assert task.load(config, "train").names == ("0", "1", "4", "5")
     assert task.load(config, "val").names == ("6", "7")
     with pytest.raises(UserError, match=r"--held-out 0\.01: of 6 training images that is none or all"):

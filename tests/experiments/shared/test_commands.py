@@ -176,7 +176,7 @@ def test_the_descent_refuses_before_it_writes(changes: dict[str, Any], tmp_path:
         (lambda: settle_depth(depth.Config(cache=Path("X"))), "--cache X"),
         (lambda: settle_depth(depth.Config(data="nyu", root=Path("X"), settings=("indoors",))), "--settings"),
         (lambda: settle(sweep.Sweep(root=Path("X"))), "--root X"),
-        (lambda: settle_boundaries(boundaries.Config(fold=1)), "--fold 1"),
+        (lambda: settle_boundaries(boundaries.Config(folds=3)), "--folds 3"),
         (lambda: settle_boundaries(boundaries.Config(data="cracks", root=Path("X"), size=64)), "--size 64"),
     ],
 )

@@ -229,6 +229,10 @@ def test_the_images_are_a_sample_too(folder: Path, written: Path) -> None:
     assert found is not None and found[0] < -10 / 8 < found[1]  # a mean over the images
     report.write(folder, EXPERIMENT)
     assert f"[+{low:.2f}, +{high:.2f}]" in (folder / "results.md").read_text()
+    for arm in ("none", "topology"):  # who cross-validates has other images for another seed
+        file = folder / f"seed3-{arm}" / "images.csv"
+        file.write_text(file.read_text().replace("\n0,", "\n9,"))
+    assert conclusions.over_images(folder, end, EXPERIMENT) is None
 
 
 def test_runs_without_a_protocol_answer_nothing(folder: Path) -> None:
