@@ -21,7 +21,7 @@ IDENTITY = ("experiment", "arm", "seed", "protocol", "ran")  # what config.json 
 
 @dataclass(frozen=True)
 class Trained(Generic[Settings]):
-    """A run and the options that it was trained with, its seed alone; `reported` are its scores, of none before its end."""
+    """A run, and the options that it was trained with; of seeds they have its own. `reported` are its scores."""
 
     folder: Path
     options: Settings
