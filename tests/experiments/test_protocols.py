@@ -38,4 +38,4 @@ def test_a_primary_endpoint_has_the_power_to_be_answered(path: Path) -> None:
 
 
 def test_there_are_some() -> None:
-    assert {"people", "rooms"} <= {path.stem for path in FILES}
+    assert {"membranes", "people", "rooms"} <= {path.stem for path in FILES}
