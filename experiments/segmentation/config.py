@@ -72,8 +72,8 @@ class Config(Options):
     """weight of the topological penalty on the layer with its pixels shuffled: the same values, no topology"""
     norm_lambda: float = 1e-5
     """weight of the layer's squared norm"""
-    normalize_activation: bool = False
-    """divide the activation by its root mean square over the batch (a constant to the gradient) before the penalty"""
+    scale: Literal["none", "rms"] = "none"
+    """rms: the penalty of the layer divided by its root mean square, a constant, in the topology and placebo arms"""
 
     crowd: Literal["include", "exclude"] = "include"
     """whether pixels of COCO's crowd annotations count as person"""

@@ -19,7 +19,6 @@ from experiments.shared.images import ImageSet
 from experiments.shared.penalties import (
     Penalty,
     Regularization,
-    after_normalization,
     gradient_ratio,
     keep,
     shuffled,
@@ -156,7 +155,8 @@ def disturbed(config: Config, val: ImageSet) -> dict[str, ImageSet]:
 
 def regularization(config: Config, arm: Arm) -> Regularization | None:
     """The penalty of an arm, which is all that distinguishes it from the others."""
-    maxima = partial(tl.few_maxima, k=config.k, gradient=config.gradient)
+    scale = None if config.scale == "none" else config.scale
+    maxima = partial(tl.few_maxima, k=config.k, gradient=config.gradient, scale=scale)
     every: dict[str, tuple[str, Penalty, float]] = {
         "topology": (config.layer, maxima, config.topology_lambda),
         "tv": (config.tv_layer, total_variation, config.tv_lambda),
@@ -165,8 +165,7 @@ def regularization(config: Config, arm: Arm) -> Regularization | None:
     }
     if arm == "none":
         return None
-    layer, penalty, weight = every[arm]
-    return Regularization(layer, after_normalization(penalty) if config.normalize_activation else penalty, weight)
+    return Regularization(*every[arm])
 
 
 def initial_model(config: Config, seed: int, *, prior: float = 0.5) -> UNet | EncoderUNet:

@@ -23,16 +23,6 @@ def total_variation(h: Tensor) -> Tensor:
     return h.diff(dim=-2).square().sum((1, 2, 3)) + h.diff(dim=-1).square().sum((1, 2, 3))
 
 
-def normalized(h: Tensor) -> Tensor:
-    """Divide by the root mean square of the channel norm over the batch; the scale is a constant to the gradient."""
-    scale = h.detach().float().square().sum(1).mean().sqrt()
-    return h.float() / scale.clamp_min(torch.finfo(torch.float32).tiny)
-
-
-def after_normalization(penalty: Penalty) -> Penalty:
-    return lambda h: penalty(normalized(h))
-
-
 def speckle(h: Tensor, *, k: int) -> Tensor:
     """The topological penalty of each sample relative to its mean squared magnitude: comparable between networks."""
     return tl.few_maxima(h, k=k) / tl.channel_norm(h.float()).square().mean((-1, -2))

@@ -92,7 +92,7 @@ def test_the_penalty_acts(train: Callable[..., Path]) -> None:
     assert none[0]["train_mse"] == none[0]["train_loss"] < strong[0]["train_loss"]
 
 
-@pytest.mark.parametrize("changes", [{"precision": "bf16-mixed"}, {"reduction": "sum"}, {"normalize_activation": True}])
+@pytest.mark.parametrize("changes", [{"precision": "bf16-mixed"}, {"reduction": "sum"}, {"scale": "rms"}])
 def test_other_readings_train_too(train: Callable[..., Path], changes: dict[str, object]) -> None:
     row = read_csv(train("topology", **changes) / "metrics.csv")[-1]
     assert all(math.isfinite(value) for value in row.values())
