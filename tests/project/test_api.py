@@ -73,7 +73,7 @@ NAMES = [
     "wasserstein_matching",
     "wasserstein_matching_loss",
 ]
-ROOMS = {"lightning", "losses", "metrics", "nn", "plot"}
+ROOMS = {"lightning", "losses", "metrics", "nn", "plot", "tables"}
 MODULES = ["BettiMatchingLoss", "BettiNumberLoss", "RTDLiteLoss", "SignatureLoss", "WassersteinMatchingLoss"]
 FUNCTIONS = ["betti_error", "betti_matching_error", "betti_matching_loss", "wasserstein_matching_loss"]
 OF_REPRESENTATIONS = ["rtd_lite", "signature_loss"]  # in `losses` only

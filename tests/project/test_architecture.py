@@ -52,7 +52,10 @@ def _real() -> dict[str, set[str]]:
 def _lines_of_the_diagram() -> list[set[str]]:
     """The rooms, top down."""
     (diagram,) = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
-    return [set(re.findall(r"(?<!\w)(_\w+|lightning|plot|losses|metrics|nn)\b", line)) for line in diagram.splitlines()]
+    return [
+        set(re.findall(r"(?<!\w)(_\w+|lightning|tables|plot|losses|metrics|nn)\b", line))
+        for line in diagram.splitlines()
+    ]
 
 
 def test_imports_are_those_of_the_table() -> None:
@@ -124,6 +127,7 @@ def test_no_module_takes_a_private_name_of_another() -> None:
 
 HEAVY = dict.fromkeys(["ripser", "gudhi", "cripser", "sklearn", "torchvision"])  # and the room that may import it
 HEAVY |= {"matplotlib": "plot", "torchmetrics": "metrics", "lightning": "lightning"}
+HEAVY |= dict.fromkeys(["pyarrow", "rich", "tyro"], "tables") | dict.fromkeys(["PIL", "nibabel", "zarr"])
 
 
 def test_optional_and_heavy_libraries_are_not_imported_at_the_top() -> None:

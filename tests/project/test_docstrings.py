@@ -31,6 +31,8 @@ MODULES = sorted(
 def test_examples(name: str) -> None:
     if name == "topolayer.lightning":
         pytest.importorskip("lightning", reason="needs the extra `lightning`")
+    if name.startswith("topolayer.tables"):
+        pytest.importorskip("pyarrow", reason="needs the extra `tables`")
     module = importlib.import_module(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -44,6 +46,9 @@ PUBLIC = [(module, name) for module in (tl, metrics, nn, plot) for name in modul
 PUBLIC += [(losses, name) for name in losses.__all__ if name not in tl.__all__]
 if find_spec("lightning") is not None:
     PUBLIC += [(importlib.import_module("topolayer.lightning"), "RegularizerCallback")]
+TABLES = ["Vectors", "tabulate"]
+if find_spec("pyarrow") is not None:
+    PUBLIC += [(importlib.import_module("topolayer.tables"), name) for name in TABLES]
 # Records: their fields are attributes.
 RESULTS = {"BarIndices", "Barcode", "Capabilities", "EssentialBars", "ExtendedBarcode", "IndexPairs", "LayerTable"}
 RESULTS |= {"InducedMatching"}
@@ -120,4 +125,5 @@ def test_the_reference_has_every_public_name_once() -> None:
         if name:
             found.append(f"{module}.{name}")
     expected = {f"{module.__name__}.{name}" for module, name in PUBLIC} | {"topolayer.lightning.RegularizerCallback"}
+    expected |= {f"topolayer.tables.{name}" for name in TABLES}
     assert sorted(found) == sorted(expected)
