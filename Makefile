@@ -31,6 +31,7 @@ bench: $(VENV)/installed-bench
 
 verify: $(VENV)/installed-dev
 	$(BIN)/python -m tests.commands.many_grids
+	$(BIN)/python -m tests.commands.many_volumes
 	$(BIN)/python -m tests.commands.many_matchings
 	$(BIN)/python -m tests.commands.many_metrics
 	$(BIN)/python -m tests.commands.large_indices

@@ -166,15 +166,16 @@ def draw(seed: int, number: int) -> Round:
     values = np.stack(grids)
     if rng.random() >= 0.25:
         return Round(kind, superlevel, torch.from_numpy(values))
-    mask = draw_masks(rng, shape)
+    mask = draw_masks(rng, values.shape)
     values = np.where(mask, values, rng.choice(np.array([np.nan, np.inf, -np.inf, 0], dtype), values.shape))
     return Round(kind, superlevel, torch.from_numpy(values), torch.from_numpy(mask))
 
 
 def draw_masks(rng: Rng, shape: tuple[int, ...]) -> np.ndarray:
-    """One for each grid, with at least one entry inside: few entries, most of them, or all."""
-    mask = rng.random((PER_ROUND, *shape)) < rng.random((PER_ROUND, *[1] * len(shape))) * 1.2
-    mask.reshape(PER_ROUND, -1)[np.arange(PER_ROUND), rng.integers(math.prod(shape), size=PER_ROUND)] = True
+    """One for each grid of a batch, with at least one entry inside: few entries, most of them, or all."""
+    grids, entries = shape[0], math.prod(shape[1:])
+    mask = rng.random(shape) < rng.random((grids, *[1] * (len(shape) - 1))) * 1.2
+    mask.reshape(grids, -1)[np.arange(grids), rng.integers(entries, size=grids)] = True
     return mask
 
 
