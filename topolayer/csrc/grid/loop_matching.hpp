@@ -71,7 +71,7 @@ private:
     void find_images(const Function& rows, const Function& columns, const Grid& grid, const Grid& dual, bool reversed,
                      Merging<Value>& merging) {
         using Order = typename TieBreaking<Value>::Order;
-        const auto orders = ties_(rows.sample, columns.sample, grid.size(), reversed);
+        const auto orders = ties_(rows.sample, columns.sample, grid, reversed);
         const bool rows_replaced = orders.rows == Order::replaced, columns_replaced = orders.columns == Order::replaced;
         const Sample<Value> of_rows = ties_.rows(rows.sample, reversed), of_columns = ties_.columns(columns.sample, reversed);
         if (rows_replaced) {

@@ -12,6 +12,7 @@
 #include "common/buffer.hpp"
 #include "common/sample.hpp"
 #include "common/values.hpp"
+#include "grid/grid.hpp"
 
 namespace topolayer {
 
@@ -34,10 +35,23 @@ public:
     };
 
     // Orders that make less work. Where they are as they were, little would be gained, or there are not enough numbers.
-    Orders operator()(const Sample<Value>& rows, const Sample<Value>& columns, std::int64_t voxels, bool reversed) {
-        const bool high_first = rows.superlevel != reversed;
-        const Value *const row_values = rows.values, *const column_values = columns.values;
-        const auto keys_at = [&](std::int64_t i) {
+    Orders operator()(const Sample<Value>& rows, const Sample<Value>& columns, const Grid& grid, bool reversed) {
+        if (rows.superlevel != reversed) return orders<true>(rows.values, columns.values, grid, reversed);
+        return orders<false>(rows.values, columns.values, grid, reversed);
+    }
+
+    // As samples of the same kind as the given ones: the order of their values is that in which voxels enter.
+    Sample<Value> rows(const Sample<Value>& given, bool reversed) const { return changed(row_numbers_, given, reversed); }
+    Sample<Value> columns(const Sample<Value>& given, bool reversed) const { return changed(column_numbers_, given, reversed); }
+
+    std::size_t bytes() const { return row_numbers_.bytes() + column_numbers_.bytes(); }
+
+private:
+    // The loops have no branches, so that the compiler vectorizes them.
+    template <bool high_first>
+    Orders orders(const Value* row_values, const Value* column_values, const Grid& grid, bool reversed) {
+        const std::int64_t voxels = grid.size();
+        const auto keys_at = [=](std::int64_t i) {
             return std::pair(order_key(row_values[i], high_first), order_key(column_values[i], high_first));
         };
         Word first = std::numeric_limits<Word>::max(), last = 0;
@@ -55,7 +69,8 @@ public:
             last_rows += is_last & (is_first ^ 1);
             first_columns += is_first & (row != first);
         }
-        if (between == 0 && first_columns == 0) return {Order::other, Order::given};
+        if (between == 0 && (first_columns == 0 || all_alone(keys_at, grid, first, reversed)))
+            return {Order::other, Order::given};
         if (between == 0 && rows_put_columns_in_order(keys_at, voxels, first, last)) return {Order::given, Order::other};
         const Word range = last - first;
         if (range > (largest - smallest) / 2) return {};
@@ -63,29 +78,39 @@ public:
         const bool rows_change = between > 0 && last_rows > many, columns_change = between == 0 || first_columns > many;
         if (rows_change) {
             row_numbers_.renew(static_cast<std::size_t>(voxels));
+            Value* const numbers = row_numbers_.begin();
             for (std::int64_t i = 0; i < voxels; ++i) {
                 const auto [row, column] = keys_at(i);
-                row_numbers_[i] = number(row < last ? row - first : range + (column - first));
+                numbers[i] = number(row < last ? row - first : range + (column - first));
             }
         }
         if (columns_change) {
             column_numbers_.renew(static_cast<std::size_t>(voxels));
+            Value* const numbers = column_numbers_.begin();
             for (std::int64_t i = 0; i < voxels; ++i) {
                 const auto [row, column] = keys_at(i);
-                column_numbers_[i] = number(column > first ? range + (column - first) : std::min(row, last) - first);
+                numbers[i] = number(column > first ? range + (column - first) : std::min(row, last) - first);
             }
         }
         return {between == 0 ? Order::other : rows_change ? Order::replaced : Order::given,
                 columns_change ? Order::replaced : Order::given};
     }
 
-    // As samples of the same kind as the given ones: the order of their values is that in which voxels enter.
-    Sample<Value> rows(const Sample<Value>& given, bool reversed) const { return changed(row_numbers_, given, reversed); }
-    Sample<Value> columns(const Sample<Value>& given, bool reversed) const { return changed(column_numbers_, given, reversed); }
+    // Whether each of the first columns that is not among the first rows has no neighbor among the first columns. Then no edge
+    // and no face enters with it, so its place among them does not matter. The maximum of a prediction is such a voxel.
+    template <class KeysAt>
+    static bool all_alone(KeysAt keys_at, const Grid& grid, Word first, bool reversed) {
+        for (std::int64_t i = 0; i < grid.size(); ++i) {
+            const auto [row, column] = keys_at(i);
+            if (column != first || row == first) continue;
+            for (unsigned direction = 0; direction < grid.neighbors().size(); ++direction) {
+                const bool outside = grid.leaves(i, direction);
+                if (outside ? reversed : keys_at(i + grid.step(direction)).second == first) return false;
+            }
+        }
+        return true;
+    }
 
-    std::size_t bytes() const { return row_numbers_.bytes() + column_numbers_.bytes(); }
-
-private:
     // The columns have two values, and the rows put all of the first one before the others, which are equal.
     template <class KeysAt>
     static bool rows_put_columns_in_order(KeysAt keys_at, std::int64_t voxels, Word first, Word last) {
@@ -112,7 +137,8 @@ private:
     static Value number(Word index) {
         Word key = static_cast<Word>(smallest + index);
         key += key >= sign - 1;
-        return std::bit_cast<Value>(static_cast<Word>((key & sign) ? key ^ sign : ~key));
+        const Word rest = (key >> (8 * sizeof(Value) - 1)) - 1;  // of a number below zero all bits are flipped
+        return std::bit_cast<Value>(static_cast<Word>(key ^ (sign | rest)));
     }
 
     static Sample<Value> changed(const Buffer<Value>& values, const Sample<Value>& given, bool reversed) {
