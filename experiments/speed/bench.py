@@ -18,7 +18,7 @@ from experiments.speed.inputs import Input, distances, make, missing, parse, pre
 from experiments.speed.measure import Effort, Times, heed, measure
 from experiments.speed.memory import peak_per_pixel
 from experiments.speed.step import DEMO, PAPER, Share, share
-from experiments.speed.targets import Results, verdicts
+from experiments.speed.targets import MEASURED, Results, verdicts
 
 
 def main(config: Config) -> None:
@@ -46,8 +46,8 @@ def settle_folder(config: Config) -> Path:
             raise UserError(f"--{option} must be at least {least}, got {getattr(config, option)}")
     if any(points < 2 for points in config.points):
         raise UserError(f"--points must be at least 2, got {min(config.points)}")
-    if config.memory:
-        parse(config.memory, 2)
+    for size in config.memory:
+        parse(size, _axes(size))
     folder = config.out or Path("runs") / f"speed-{time.strftime('%Y%m%d-%H%M%S')}"
     if (folder / "speed.csv").exists():
         raise UserError(f"{folder} holds a benchmark already: give another folder to --out")
@@ -69,9 +69,11 @@ def prepare(config: Config) -> list[Input]:
         if missing(kind) is None
     ]
     inputs += [Input("distances", f"{n}x{n}", "points", distances(n)) for n in config.points]
-    inputs += [
-        Input("batch", size, kind, make(kind, parse(size, 3, leading=1))) for size in config.batches for kind in natural
-    ]
+    for size in config.batches:
+        axes = _axes(size, of_images=3)
+        shape = parse(size, axes, leading=1)
+        kinds_of_it = natural if axes == 3 else [kind for kind in natural if kind in config.volume_kinds]
+        inputs += [Input("batch", size, kind, make(kind, shape, ndim=axes - 1)) for kind in kinds_of_it]
     inputs += [
         Input("penalty", size, kind, make(kind, parse(size, 4, leading=2)))
         for size in config.activations
@@ -92,27 +94,37 @@ def prepare(config: Config) -> list[Input]:
 def peaks(
     config: Config, contenders: list[Contender], times: Times, stop: Callable[[], bool]
 ) -> dict[tuple[str, str, str], float]:
-    """Bytes per pixel: of H0 on all kinds of images, of everyone on noise who was not too slow for it."""
-    if not config.memory:
-        return {}
-    shape = parse(config.memory, 2)
-    kinds = [kind for kind in config.kinds if missing(kind) is None]
-    images = [c for c in contenders if c.job == "image" and not _too_slow(c, config.memory, times)]
-    todo = [(kind, c) for kind in kinds for c in images if kind == "noise" or c.name == "topolayer H0"]
+    """Bytes per pixel: ours on all kinds of images and volumes, everyone's on noise who was not too slow for it."""
+    todo = [
+        (size, kind, contender)
+        for size in config.memory
+        for kind in (config.kinds if _axes(size) == 2 else config.volume_kinds)
+        for contender in contenders
+        if missing(kind) is None
+        and contender.job == ("image" if _axes(size) == 2 else "volume")
+        and (contender.name == MEASURED[contender.job] or (kind == "noise" and not _too_slow(contender, size, times)))
+    ]
     found: dict[tuple[str, str, str], float] = {}
     log.info("peaks of memory, each in a process of its own")
     with Meter(len(todo)) as meter:
-        for kind, contender in todo:
+        for size, kind, contender in todo:
             heed(stop)
-            peak = peak_per_pixel(Input("image", config.memory, kind, make(kind, shape)), contender.name)
+            axes = _axes(size)
+            given = Input(contender.job, size, kind, make(kind, parse(size, axes), ndim=axes))
+            peak = peak_per_pixel(given, contender.name)
             if peak is not None:
-                found[config.memory, kind, contender.name] = peak
+                found[size, kind, contender.name] = peak
             meter.advance(1, f"memory: {contender.name}")
     return found
 
 
+def _axes(size: str, *, of_images: int = 2) -> int:
+    """How many axes are expected: those of images, or one more if the size has so many."""
+    return of_images + (size.count("x") == of_images)
+
+
 def _too_slow(contender: Contender, size: str, times: Times) -> bool:
-    return any((key.contender, key.size, key.job) == (contender.name, size, "image") for key in times.left_out)
+    return any((key.contender, key.size, key.job) == (contender.name, size, contender.job) for key in times.left_out)
 
 
 def shares(config: Config, stop: Callable[[], bool]) -> list[Share]:

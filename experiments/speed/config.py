@@ -32,21 +32,21 @@ class Config:
     """volumes, DEPTHxHEIGHTxWIDTH"""
     points: tuple[int, ...] = (500, 2000)
     """points whose distances are filtered"""
-    batches: tuple[str, ...] = ("16x96x128", "1x2048x2048")
-    """what one thread and two are compared on, SAMPLESxHEIGHTxWIDTH"""
+    batches: tuple[str, ...] = ("16x96x128", "1x2048x2048", "1x128x128x128")
+    """what one thread and two are compared on, SAMPLESxHEIGHTxWIDTH, or volumes"""
     activations: tuple[str, ...] = ("1x1x24x32", "16x1x96x128", "16x64x48x64")
     """what few_maxima is applied to, SAMPLESxCHANNELSxHEIGHTxWIDTH"""
     matchings: tuple[str, ...] = ("8x1x64x64", "256x256", "512x512", "48x48x48", "96x96x96")
     """what the Betti matching loss is computed on: images, volumes or SAMPLESxCHANNELSxHEIGHTxWIDTH"""
-    memory: str = "2048x2048"
-    """image whose peak of memory is measured; empty: none"""
+    memory: tuple[str, ...] = ("2048x2048", "128x128x128")
+    """images and volumes whose peak of memory is measured"""
     steps: int = 3
     """training steps for the penalty's share, on Section 4's network and on that of the demo; 0: none"""
 
     rounds: int = 15
     """rounds of the interleaved run; tables show medians"""
     limit: float = 2.0
-    """seconds a call beyond which a contender is left out"""
+    """seconds a call beyond which a contender is left out; those that targets compare with may take longer"""
     budget: float = 2.0
     """seconds per contender and input beyond which it runs in fewer rounds, but at least three"""
     out: Path | None = None
@@ -63,7 +63,7 @@ QUICK = Config(
     batches=("16x96x128",),
     activations=("1x1x24x32", "16x1x96x128"),
     matchings=("8x1x64x64", "24x24x24"),
-    memory="384x512",
+    memory=("384x512",),
     rounds=5,
     limit=0.5,
     budget=0.1,

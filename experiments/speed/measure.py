@@ -108,10 +108,11 @@ def _estimate(
             for contender in group:
                 key = Key(given.job, given.size, given.kind, contender.name)
                 alike = (given.job, given.kind, contender.name)
+                limit = effort.limit * contender.patience
                 meter.advance(1, f"first calls: {contender.name} {given.size}")
                 heed(stop)
-                if pixels * per_pixel.get(alike, 0) > effort.limit:
-                    left_out[key] = f"> {effort.limit:g} s"
+                if pixels * per_pixel.get(alike, 0) > limit:
+                    left_out[key] = f"> {limit:g} s"
                     continue
                 try:
                     seconds = timed(contender, given)
@@ -122,8 +123,8 @@ def _estimate(
                     left_out[key] = f"fails ({type(error).__name__})"
                     continue
                 per_pixel[alike] = seconds / pixels
-                if seconds > 2 * effort.limit:
-                    left_out[key] = f"> {effort.limit:g} s"
+                if seconds > 2 * limit:
+                    left_out[key] = f"> {limit:g} s"
                     continue
                 burst = math.ceil(BURST / seconds)
                 rounds = min(effort.rounds, max(FEWEST, int(effort.budget / (burst * seconds))))

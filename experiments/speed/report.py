@@ -17,10 +17,10 @@ from experiments.shared.experiment import BLUE, GREEN, PURPLE, VERMILION
 from experiments.shared.figures import save, uncluttered
 from experiments.shared.files import environment, write_atomically, write_csv
 from experiments.speed.config import KINDS
-from experiments.speed.contenders import LOADERS, Contender, cores
+from experiments.speed.contenders import LOADERS, PATIENCE, Contender, cores
 from experiments.speed.inputs import Job
 from experiments.speed.measure import Effort, Key, Times
-from experiments.speed.targets import Results, Verdict, pixels, sizes, verdicts
+from experiments.speed.targets import MEASURED, Results, Verdict, pixels, sizes, verdicts
 
 TITLES: dict[Job, str] = {
     "image": "Images",
@@ -48,7 +48,8 @@ def write(
         if sizes(results.times, job):
             parts += [f"## {title}", _times(results.times, job, present), _legend(present)]
     if results.peaks:
-        parts += ["## Memory", _memory(results), "Peak beyond the input, in bytes per pixel, the result included."]
+        tables = [_memory(results, size) for size in dict.fromkeys(size for size, _, _ in results.peaks)]
+        parts += ["## Memory", *tables, "Peak beyond the input, in bytes per pixel, the result included."]
     if results.shares:
         parts += ["## A training step", _shares(results), "Medians in ms, on one thread."]
     parts += ["## Plot", "![Time against pixels, both logarithmic, a panel per kind of input.](speed.png)"]
@@ -63,7 +64,7 @@ def rows(results: Results) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
     for key, timing in results.times.measured.items():
         milliseconds = [1e3 * seconds for seconds in timing.seconds]
-        peak = results.peaks.get((key.size, key.kind, key.contender)) if key.job == "image" else None
+        peak = results.peaks.get((key.size, key.kind, key.contender)) if key.job in MEASURED else None
         found.append(
             vars(key)
             | {"pixels": timing.pixels, "threads": timing.threads, "rounds": timing.rounds, "burst": timing.burst}
@@ -121,11 +122,11 @@ def _legend(contenders: Sequence[Contender]) -> str:
     )
 
 
-def _memory(results: Results) -> str:
-    names = list(dict.fromkeys(name for _, _, name in results.peaks))
-    inputs = list(dict.fromkeys((size, kind) for size, kind, _ in results.peaks))
+def _memory(results: Results, size: str) -> str:
+    found = [(kind, name) for of_size, kind, name in results.peaks if of_size == size]
+    names = list(dict.fromkeys(name for _, name in found))
     lines = []
-    for size, kind in inputs:
+    for kind in dict.fromkeys(kind for kind, _ in found):
         peaks = [results.peaks.get((size, kind, name)) for name in names]
         lines.append([size, kind, *("" if peak is None else f"{peak:.1f}" for peak in peaks)])
     return _table(["size", "kind", *names], lines, 2)
@@ -156,7 +157,8 @@ def _machine(absent: Mapping[str, str], effort: Effort, made: Mapping[str, Any])
         f"Python {made['python']}; one thread except where it says otherwise.",
         f"* {versions}; commit {made['commit']}.",
         f"* {effort.rounds} interleaved rounds, fewer (at least 3) for what takes longer than {effort.budget:g} s in "
-        f"all; nothing that takes more than {effort.limit:g} s a call.",
+        f"all; nothing that takes more than {effort.limit:g} s a call, or {PATIENCE} times that where a "
+        "target needs it.",
         *(f"* Left out: {name}, {why}." for name, why in absent.items()),
     ]
     return "\n".join(lines)
@@ -188,6 +190,7 @@ STYLES: dict[str, dict[str, Any]] = {
     "topolayer": {"color": BLUE, "marker": "p", "linewidth": 1.8},
     "cripser": {"color": GREEN, "marker": "*", "linestyle": "--"},
     "oineus H0": {"color": PURPLE, "marker": "P", "linestyle": (0, (6, 2))},
+    "oineus": {"color": PURPLE, "marker": "X", "linestyle": ":"},
     "pytorch-topological": {"color": "0.6", "marker": "<", "linestyle": ":"},
     "TopologyLayer": {"color": "0.6", "marker": ">", "linestyle": ":"},
 }

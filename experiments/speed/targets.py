@@ -46,6 +46,10 @@ MATCHINGS = (
 )
 
 
+# Whose memory is measured on all kinds of images and of volumes.
+MEASURED = {"image": "topolayer H0", "volume": "topolayer V"}
+
+
 @dataclass(frozen=True)
 class Verdict:
     """A row of the table. `met` is None where nothing was measured, and `measured` says why."""
@@ -90,7 +94,7 @@ def verdicts(results: Results) -> list[Verdict]:
         ),
         _least(_threads(times, "16x96x128"), "two cores, (16, 96, 128)", f"one; {_free(times)}", 1.8),
         _most(_growth(times), "time per pixel at 4096x4096", "at 512x512", 2, times_),
-        _most(_beyond(results), "peak memory beyond the input, H0, per pixel", "the input", 24, bytes_),
+        _most(_beyond(results, "image"), "peak memory beyond the input, H0, per pixel", "the input", 24, bytes_),
         _most({"": shares.get(PAPER.name)}, f"{share} {PAPER.name}", "the step", 0.01, percent),
         _least(
             dict(_ratios(times, "volume", ["128x128x128"], "topolayer H0 V", "cripser H0")),
@@ -115,6 +119,17 @@ def verdicts(results: Results) -> list[Verdict]:
             dict(_ratios(times, "matching", sizes(times, "matching"), "three barcodes", "induced_matching", ["mask"])),
             "`induced_matching`, masks", "the barcodes of both and of their union", 1.6, times_,
         ),
+        _least(_threads(times, "1x2048x2048", ["noise"]), "two cores, one image of 2048x2048", "one", 1.5),
+        _least(_threads(times, "1x128x128x128", ["noise"]), "two cores, one volume of 128x128x128", "one", 1.7),
+        _least(
+            dict(_ratios(times, "image", ["2048x2048"], "topolayer H0", "gudhi 2D", ["spiral"])),
+            "H0, 2048x2048, a spiral", "`gudhi.sklearn.CubicalPersistence`", 1,
+        ),
+        _most(
+            _beyond(results, "volume", ["smooth", "smooth 2", "smooth 4"]),
+            "peak memory beyond the input, all dimensions, smooth volumes, per voxel", "the input", 12, bytes_,
+        ),
+        _most(_beyond(results, "volume", ["noise"]), "the same, noise", "the input", 45, bytes_),
     ]  # fmt: skip
 
 
@@ -229,9 +244,9 @@ def _growth(times: Times) -> dict[str, float]:
     return found
 
 
-def _threads(times: Times, size: str) -> dict[str, float]:
+def _threads(times: Times, size: str, kinds: Sequence[str] = NATURAL) -> dict[str, float]:
     """How many times as fast two threads are."""
-    ratios = ((kind, [times.median("batch", size, kind, name) for name in THREADS]) for kind in NATURAL)
+    ratios = ((kind, [times.median("batch", size, kind, name) for name in THREADS]) for kind in kinds)
     return {kind: one / two for kind, (one, two) in ratios if one is not None and two is not None}
 
 
@@ -249,6 +264,11 @@ def _free(times: Times) -> str:
     return f"of hashing, which shares nothing, they do {max(one) / max(two):.2f}x"
 
 
-def _beyond(results: Results) -> dict[str, float]:
-    """Peaks of H0, by kind."""
-    return {kind: peak for (_, kind, name), peak in results.peaks.items() if name == "topolayer H0"}
+def _beyond(results: Results, job: str, kinds: Sequence[str] | None = None) -> dict[str, float]:
+    """Our peaks, by kind, of images or of volumes."""
+    axes = {"image": 2, "volume": 3}[job]
+    return {
+        kind: peak
+        for (size, kind, name), peak in results.peaks.items()
+        if name == MEASURED[job] and size.count("x") + 1 == axes and (kinds is None or kind in kinds)
+    }
