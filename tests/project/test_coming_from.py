@@ -19,7 +19,7 @@ def test_the_cells_run() -> None:
         for cell in CELLS:
             exec(compile(cell, PAGE.name, "exec"), names)
     lines = printed.getvalue().splitlines()
-    assert sum(line.endswith(" agree") for line in lines) == 27
+    assert sum(line.endswith(" agree") for line in lines) == 32
     assert lines[-2] == "never dies: [2.0]   H1: [1.0] [0.5]"  # as TopologyLayer's README has it
     count, exclude = lines[-1].split()
     assert count == exclude
