@@ -7,11 +7,12 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from topolayer._checks import alike, floating, joined
-from topolayer._tracing import requires_grad_tells
+from topolayer._tracing import requires_grad_tells, to_numpy
 
 _CHUNK = 2**20  # coordinate differences that are looked at at once
 
@@ -165,7 +166,7 @@ def _pulled(points: Tensor, distances: Tensor, gradient: Tensor, runs: Runs, p: 
     counts = counts.repeat_interleave(clouds)
     first_entry, first_point = (sizes.cumsum(0) - sizes for sizes in (counts**2, counts))
     pulled = torch.zeros_like(points)
-    for entry in torch.split(gradient.nonzero()[:, 0], max(1, _CHUNK // points.shape[1])):
+    for entry in torch.split(_nonzero(gradient), max(1, _CHUNK // points.shape[1])):
         cloud = torch.searchsorted(first_entry, entry, right=True) - 1
         count, place = counts[cloud], entry - first_entry[cloud]
         i, j = place // count, place % count
@@ -174,6 +175,13 @@ def _pulled(points: Tensor, distances: Tensor, gradient: Tensor, runs: Runs, p: 
         directions = gradient[entry, None] * _directions(points[i] - points[j], distances[entry], p)
         pulled.index_add_(0, i, directions).index_add_(0, j, directions, alpha=-1)
     return pulled
+
+
+def _nonzero(gradient: Tensor) -> Tensor:
+    """Where it is not 0. On the CPU NumPy takes half of torch's time."""
+    if gradient.device.type != "cpu":
+        return gradient.nonzero()[:, 0]
+    return torch.from_numpy(np.flatnonzero(to_numpy(gradient) != 0))
 
 
 def _differences(points: Tensor) -> Tensor:

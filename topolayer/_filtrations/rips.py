@@ -119,9 +119,11 @@ class Rips(Filtration):
         input_dtype = given.dtype if not several else given[0].dtype if given else torch.float32
         p = check_number("p", p, least=1, infinite=True, remedy="2 is Euclid's norm")
         threshold = check_threshold(threshold, input_dtype, remedy=_NO_LIMIT)
-        for i, cloud in enumerate(clouds):
+        for cloud in clouds:
             refuse_without_numbers(cloud)
-            check_finite(f"points[{i}]" if several else "points", cloud)
+        if not bool(joined([cloud.detach() for cloud in clouds]).isfinite().all()):
+            for i, cloud in enumerate(clouds):
+                check_finite(f"points[{i}]" if several else "points", cloud)
         values = distances_of_each(clouds, p) if several else point_distances(clouds[0], p)
         if values.numel() > 0 and not math.isfinite(values.detach().amax()):  # NaN is the largest of all
             raise ValueError(
