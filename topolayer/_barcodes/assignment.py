@@ -19,10 +19,11 @@ from scipy.spatial import cKDTree
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-_FEW = 500  # up to here the assignment is found before a good start would be
-_NEAR = 30  # neighbours of each point among which the start is sought
+_MANY = 60_000  # pairs with a gain: with fewer the assignment is found before a good start would be
+_NEAR = 10  # neighbours of each point among which the start is sought
+_DIRECTIONS = 4  # in which each point is also paired with the one that has its rank
 _ROUNDS = 1000  # of rising prices at most: more have not been seen, and the result does not depend on them
-_BLOCK = 2**20  # entries of the matrix that are made at a time: what fits into the cache
+_BLOCK = 2**15  # entries of the matrix that are made at a time: what fits into the cache
 
 
 class Matching(NamedTuple):
@@ -85,9 +86,11 @@ class _Gains(NamedTuple):
 
     def of(self, rows: Any, columns: Any) -> Floats:
         """The gains of these pairs, 0 at least."""
-        apart = _distances(self.x[rows], self.y[columns], self.norm)
-        if self.order != 1:
-            with np.errstate(over="ignore"):  # an infinite cost, of a pair that is farther apart than the diagonal
+        with np.errstate(over="ignore"):  # an infinite cost, of a pair that is farther apart than the diagonal
+            if self.order == self.norm == 2:  # without a root
+                apart = sum(np.square(self.x[rows, end] - self.y[columns, end]) for end in (0, 1))
+            else:
+                apart = _distances(self.x[rows], self.y[columns], self.norm)
                 apart **= self.order
         gain: Floats = self.spare_x[rows] + self.spare_y[columns] - apart
         return np.maximum(gain, 0, out=gain)
@@ -111,12 +114,13 @@ class _Gains(NamedTuple):
         if (self.x == self.x[0]).all():
             columns = self._largest(self.of(slice(0, 1), slice(None)), n)
             return np.arange(len(columns)), columns
-        if min(n, m) <= max(_FEW, 0.9 * max(n, m)):
+        if min(n, m) <= 0.9 * max(n, m):
             return linear_sum_assignment(self._losses(n, m))  # type: ignore[no-any-return]
-        price_x, price_y = self._prices()
         losses = self._losses(max(n, m), max(n, m))
-        losses[:n] += price_x[:, None]
-        losses[:, :m] += price_y
+        if np.count_nonzero(losses) > _MANY:
+            price_x, price_y = self._prices()
+            losses[:n] += price_x[:, None]
+            losses[:, :m] += price_y
         rows, columns = linear_sum_assignment(losses)
         both = (rows < n) & (columns < m)
         return rows[both], columns[both]
@@ -137,16 +141,22 @@ class _Gains(NamedTuple):
         return losses
 
     def _prices(self) -> tuple[Floats, Floats]:
-        """Optimal prices of rows and columns in the problem of near pairs alone.
+        """Optimal prices of rows and columns in the problem of near pairs, and of pairs of one rank in some direction.
 
-        There no price is below 0, those of two bars add up to the gain of their pair or more, and to exactly that if
-        it is matched; a bar that is left alone has price 0.
+        With near pairs alone some bars would be left over, and their prices be far off. In this problem no price is
+        below 0, those of two bars add up to the gain of their pair or more, and to exactly that if it is matched; a bar
+        that is left alone has price 0.
         """
         n, m = len(self.x), len(self.y)
         near_x = cKDTree(self.y).query(self.x, k=min(_NEAR, m), p=self.norm)[1]
         near_y = cKDTree(self.x).query(self.y, k=min(_NEAR, n), p=self.norm)[1]
-        numbers = np.concatenate([near_x + m * np.arange(n)[:, None], m * near_y + np.arange(m)[:, None]], axis=None)
-        rows, columns = np.divmod(np.unique(numbers), m)
+        numbers = [near_x + m * np.arange(n)[:, None], m * near_y + np.arange(m)[:, None]]
+        rank = np.arange(max(n, m))
+        for angle in np.arange(_DIRECTIONS) * (math.pi / _DIRECTIONS):
+            direction = np.array([math.cos(angle), math.sin(angle)])
+            row, column = (np.argsort(side @ direction)[rank * len(side) // len(rank)] for side in (self.x, self.y))
+            numbers.append(row * m + column)
+        rows, columns = np.divmod(np.unique(np.concatenate(numbers, axis=None)), m)
         gain = self.of(rows, columns)
         rows, columns, gain = rows[gain > 0], columns[gain > 0], gain[gain > 0]
         # Every row has a column of its own, for the diagonal. 1 is added to all, since 0 would be taken for no edge.

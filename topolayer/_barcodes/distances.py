@@ -16,7 +16,15 @@ from topolayer._barcodes.barcode import Barcode, check_barcode
 from topolayer._barcodes.sums import of_one_dim
 from topolayer._checks import check_integer, check_number, check_word
 from topolayer._per_sample import counts, largest, lexsort, rows, sums
-from topolayer._tracing import below_transforms, refuse_without_numbers, transforms_are_active, untraced
+from topolayer._tracing import (
+    below_transforms,
+    is_traced,
+    refuse_without_numbers,
+    requires_grad_tells,
+    to_numpy,
+    transforms_are_active,
+    untraced,
+)
 
 Essential: TypeAlias = Literal["count", "exclude"]
 
@@ -194,8 +202,17 @@ def sliced_wasserstein(first: Barcode, second: Barcode, *, directions: int = 50,
         projected.append(births * cosines + deaths * sines)
         middles.append((births + deaths) / 2 * (cosines + sines))
     # (samples, directions, bars of both)
-    one, other = (torch.cat([projected[i], middles[1 - i]], dim=2).sort(dim=2).values for i in (0, 1))
+    one, other = (_sorted(torch.cat([projected[i], middles[1 - i]], dim=2)) for i in (0, 1))
     return (one - other).abs().sum(dim=2).mean(dim=1).reshape(two.batch_shape)
+
+
+def _sorted(values: Tensor) -> Tensor:
+    """Each row in ascending order. On the CPU NumPy takes a third of torch's time."""
+    if values.device.type != "cpu" or is_traced() or transforms_are_active():
+        return values.sort(dim=-1).values
+    if not requires_grad_tells() or values.requires_grad:
+        return values.gather(-1, torch.from_numpy(np.argsort(to_numpy(values))))
+    return torch.from_numpy(np.sort(to_numpy(values)))
 
 
 class _Side(NamedTuple):
