@@ -4,7 +4,7 @@
 # Behaviour: what an outline of four numbers (two points: annotation tools leave such behind when a click is undone) does
 # depends on its place among the outlines of an object. The first outline decides for all: with four numbers the whole list
 # is taken for boxes, and a TypeError about an argument 'bb' follows, although the other outlines are proper polygons. In
-# second place the same four numbers are a polygon without area, and nothing is said.
+# second place the same four numbers are a polygon without area, and no message appears.
 #
 # Output seen: [two points, triangle] raises "Argument 'bb' has incorrect type"; [triangle, two points] has the area of the
 # triangle, 6.

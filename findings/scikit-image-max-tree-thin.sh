@@ -3,7 +3,7 @@
 #
 # Behaviour: images with an axis of length 1 or 2, such as strips, signals as one row, and thin volumes, are refused by a
 # ValueError about internal arrays ("index 4 is out of bounds for array with size 4", "invalid entry in coordinates array"),
-# though the documentation takes any array. The rule is not even that simple: (3, 2) works with connectivity 1.
+# although the documentation promises any array. The rule is not even that simple: (3, 2) works with connectivity 1.
 #
 # Output seen: (2, 2), (2, 5), (1, 5) and (2, 2, 2) raise, (3, 5) works.
 set -euo pipefail

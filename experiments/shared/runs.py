@@ -135,8 +135,8 @@ def run_experiment(options: Settings, task: ModuleType, pictures: ModuleType) ->
     """Train what is not finished, and write the pictures and the report of all runs; `task` and `pictures` are modules.
 
     `task` has `pairs(options)`: training and validation images, for each fold; `describe(options, pair)`,
-    `examples(options, images)`: how many an epoch has, `train_run(run, pair)` and `architecture(options)`; `pictures` has
-    `showcase(folder, models, images, options)`.
+    `examples(options, images)`: how many an epoch has, `train_run(run, pair)` and `architecture(options)`; `pictures`
+    has `showcase(folder, models, images, options)`.
     """
     with prepared(options) as fabric:
         with fabric.rank_zero_first(local=True):  # what is downloaded or cached by one is there for the others

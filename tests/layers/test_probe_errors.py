@@ -41,14 +41,14 @@ X = torch.rand(2, 1, 8, 8)
         ({"masks": [torch.full((2, 8, 8), torch.nan)]}, ValueError, "masks: expected bool, or zeros and ones"),
         ({"layers": "dec"}, TypeError, r"layers: expected several names, got one string; use \['dec'\]"),
         ({"layers": ["decoder"]}, ValueError, "layers: the model has no layer 'decoder'; the nearest .*'dec'"),
-        ({"layers": 3}, TypeError, "layers: expected names of layers, got int; None is all"),
-        ({"layers": True}, TypeError, "layers: expected names of layers, got bool; None is all"),
-        ({"layers": torch.tensor([0])}, TypeError, "layers: expected names of layers, got Tensor; None is all"),
-        ({"layers": []}, ValueError, "layers: expected at least one name, got none; None is all"),
+        ({"layers": 3}, TypeError, "layers: expected names of layers, got int; None means all"),
+        ({"layers": True}, TypeError, "layers: expected names of layers, got bool; None means all"),
+        ({"layers": torch.tensor([0])}, TypeError, "layers: expected names of layers, got Tensor; None means all"),
+        ({"layers": []}, ValueError, "layers: expected at least one name, got none; None means all"),
         ({"batches": X.numpy()}, TypeError, "batches: expected tensors, .* got ndarray; .*as_tensor"),
-        ({"batches": (X, X > 0.5)}, ValueError, r"batches: .*bool; of a pair \(x, y\) pass \[x\], and masks=\[y\]"),
-        ({"batches": [X, torch.tensor([0, 1])]}, ValueError, r"batches: .*\(2,\).*int64; of a pair"),
-        ({"batches": [X, torch.rand(2, 3, 8, 8)]}, ValueError, r"batches: .*\(2, 3, 8, 8\).*; of a pair"),
+        ({"batches": (X, X > 0.5)}, ValueError, r"batches: .*bool; for a pair \(x, y\), pass \[x\], and masks=\[y\]"),
+        ({"batches": [X, torch.tensor([0, 1])]}, ValueError, r"batches: .*\(2,\).*int64; for a pair"),
+        ({"batches": [X, torch.rand(2, 3, 8, 8)]}, ValueError, r"batches: .*\(2, 3, 8, 8\).*; for a pair"),
         ({"masks": [blobs(1, 2).to("meta")]}, TypeError, "masks: expected a dense tensor with data, got a meta"),
         ({"masks": [blobs(1, 2).byte() * 255]}, ValueError, "such as 255; .* mask > 127 of shades of grey"),
         ({"layers": [3]}, ValueError, "layers: the model has no layer 3"),
@@ -76,15 +76,15 @@ def pairs(images: int = 4) -> torch.utils.data.DataLoader[Any]:
 @pytest.mark.parametrize(
     ("batches", "masks", "message"),
     [
-        (pairs, None, r"got a list of a tensor of shape \(2, 1, 8, 8\), a tensor .*; a list is one argument; of pairs"),
+        (pairs, None, r"got a list of a tensor of shape \(2, 1, 8, 8\), a tensor .*.*; if batches are pairs"),
         (
             lambda: [tuple(pair) for pair in pairs()],
             None,
-            r"a tuple holds positional arguments; of pairs \(x, y\) pass",
+            r"a tuple holds positional arguments; if batches are pairs \(x, y\), pass",
         ),
-        (lambda: [([x], y) for x, y in pairs()], None, "of pairs .* the images alone"),
+        (lambda: [([x], y) for x, y in pairs()], None, "pairs .*, pass images and masks apart"),
         (lambda: [{"image": x, "label": y} for x, y in pairs()], None, r"with 'image', 'label'.* batch\[\"image\"\]"),
-        (lambda: pairs(6), [blobs(1, 2, 3)] * 3, "masks: .* 2 images .*, got 3; a list is one argument; of pairs"),
+        (lambda: pairs(6), [blobs(1, 2, 3)] * 3, "masks: .* 2 images .*, got 3.*; if batches are pairs"),
         (lambda: [torch.rand(3, 8, 8)], None, r"got a tensor of shape \(3, 8, 8\), .* \(C, H, W\) .* image\[None\]"),
         (lambda: [torch.rand(1, 8, 8)], None, r"\(C, H, W\) gets its batch axis by image\[None\]"),
         (lambda: [torch.rand(8, 8)], None, r"batch axis by image\[None\]"),
@@ -120,8 +120,8 @@ def test_a_scripted_model() -> None:
 
 
 def test_one_photograph_through_layers_that_take_it() -> None:
-    """A convolution without batch normalization does not mind, and what it returns is no grid."""
-    with pytest.raises(ValueError, match=r"\(4, 6, 6\) is no grid .*; a single image .* image\[None\]"):
+    """A convolution without batch normalization does not mind, and what it returns is not a grid."""
+    with pytest.raises(ValueError, match=r"\(4, 6, 6\) is not a grid .*; a single image .* image\[None\]"):
         tl.probe(nn.Sequential(nn.Conv2d(3, 4, 3)), [torch.rand(3, 8, 8)])
 
 

@@ -49,7 +49,7 @@ def test_other_proportions_are_no_grid(image: tuple[int, ...], shape: tuple[int,
         Shows(odd=filled(*shape), grid=lambda x: x[..., :1, :, :]), [x], layers=["odd", "grid"], grids=kept
     )
     assert [found["layer"] for found in table.rows] == ["grid"]
-    assert "not the proportions of the images" in table.skipped["odd"] and "grids" in table.skipped["odd"]
+    assert "not have the proportions of the images" in table.skipped["odd"] and "grids" in table.skipped["odd"]
     assert "1 have no row because they do not look like grids" in str(table)
 
 
@@ -177,7 +177,7 @@ def test_functions_with_and_without_the_name(grids: Any) -> None:
 
 def test_the_caller_is_taken_at_its_word() -> None:
     model = Shows(odd=filled(8, 8, 32))
-    with pytest.raises(ValueError, match=r"model: expected a layer .* 8x32 has not the proportions .* 32x32.*h\[:\]"):
+    with pytest.raises(ValueError, match=r"model: expected a layer .* 8x32 does not have .* 32x32.*h\[:\]"):
         tl.probe(model, [torch.rand(2, 3, 32, 32)])
     found = row(tl.probe(model, [torch.rand(2, 3, 32, 32)], grids=lambda h: h[:]), "odd")
     assert (found["resolution"], found["channels"]) == ("8x32", 8)
@@ -189,7 +189,7 @@ def test_the_caller_is_taken_at_its_word() -> None:
         (lambda a, b, c: a, TypeError, "grids: .* the name of its layer, got one that needs 3 arguments; .*partial"),
         (7, TypeError, "grids: expected a function, got int; such as lambda h, name"),
         (lambda h, name: None, ValueError, "grids returns a NoneType, not a tensor"),
-        (lambda h: h[0], ValueError, r"\(8, 8, 32\) is no grid"),
+        (lambda h: h[0], ValueError, r"\(8, 8, 32\) is not a grid"),
     ],
 )
 def test_bad_functions(grids: Any, error: type[Exception], message: str) -> None:

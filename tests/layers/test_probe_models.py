@@ -26,7 +26,7 @@ def test_rows_and_what_is_left_out() -> None:
     assert set(table.skipped) == {"enc.1", "enc.2", "drop", "dec.1", "flat"}
     assert "in place" in table.skipped["enc.1"]
     assert "that of 'enc'" in table.skipped["enc.2"] and "that of 'enc'" in table.skipped["drop"]
-    assert "(2, 128) is no grid" in table.skipped["flat"]
+    assert "(2, 128) is not a grid" in table.skipped["flat"]
 
 
 class Shared(nn.Module):
@@ -57,8 +57,8 @@ def test_a_layer_that_runs_several_times() -> None:
         (lambda x: (x, x), "returns tuple"),
         (lambda x: [x], "returns list"),
         (lambda x: None, "returns NoneType"),
-        (lambda x: x.flatten(2), r"\(2, 1, 64\) is no grid"),
-        (lambda x: x[:, :, :0], r"\(2, 1, 0, 8\) is no grid"),
+        (lambda x: x.flatten(2), r"\(2, 1, 64\) is not a grid"),
+        (lambda x: x[:, :, :0], r"\(2, 1, 0, 8\) is not a grid"),
         (lambda x: x.repeat(3, 1, 1, 1), "not that of the 2 images"),
         (lambda x: x / 0, "NaN or infinite"),
         (lambda x: x.long(), "floating-point"),

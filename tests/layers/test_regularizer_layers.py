@@ -204,7 +204,7 @@ def test_a_frozen_layer_is_named_as_such(net: Net) -> None:
 def test_what_is_no_model(wrong: Any) -> None:
     got = "the class Linear" if wrong is nn.Linear else type(wrong).__name__
     for call in (lambda: tl.Regularizer(wrong, {"": energy}), lambda: tl.probe(wrong, [torch.rand(1, 1, 8, 8)])):
-        with pytest.raises(TypeError, match=rf"^model: expected a torch\.nn\.Module, got {got}; a class is called"):
+        with pytest.raises(TypeError, match=rf"^model: expected a torch\.nn\.Module, got {got}; call a class"):
             call()
 
 

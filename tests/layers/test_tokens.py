@@ -155,7 +155,7 @@ def test_the_probe_on_a_vision_transformer(vit: torch.nn.Module) -> None:
 
 
 def test_without_the_function_the_remedy_is_named(vit: torch.nn.Module) -> None:
-    with pytest.raises(ValueError, match=r"\(2, 65, 12\) is no grid.*topolayer.tokens_to_grid"):
+    with pytest.raises(ValueError, match=r"\(2, 65, 12\) is not a grid.*topolayer.tokens_to_grid"):
         tl.probe(vit, [torch.rand(2, 3, 32, 32)], layers=["encoder.layers.encoder_layer_0"])
 
 

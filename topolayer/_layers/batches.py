@@ -10,12 +10,12 @@ from torch import Tensor
 
 from topolayer._layers.outputs import batch_size
 
-_PAIRS = "of pairs (x, y) pass the images alone, and the masks as masks: images, masks = zip(*loader)"
+_PAIRS = "if batches are pairs (x, y), pass images and masks apart: images, masks = zip(*loader)"
 _NO_BATCH_AXIS = "a single image (C, H, W) gets its batch axis by image[None]"
 
 
 def check_several(name: str, argument: object, *, axes: int) -> None:
-    """Refuses what is no collection of batches; a single image has so many axes."""
+    """Refuses anything but a collection of batches. `axes` is how many axes a single image has."""
     if isinstance(argument, Tensor) or not isinstance(argument, Iterable):
         alone = isinstance(argument, Tensor) and argument.ndim == axes
         raise TypeError(
@@ -25,13 +25,13 @@ def check_several(name: str, argument: object, *, axes: int) -> None:
     if name == "batches" and _is_pair(argument):
         x, y = (f"{_described(part)} and {part.dtype}" for part in argument)
         raise ValueError(
-            f"{name}: expected batches that are alike, got {x}, then {y}; of a pair (x, y) pass [x], and masks=[y] "
-            "if y are masks"
+            f"{name}: expected batches that are alike, got {x}, then {y}; for a pair (x, y), pass [x], and "
+            "masks=[y] if y are masks"
         )
 
 
 def _is_pair(batches: object) -> TypeGuard[Sequence[Tensor]]:
-    """Whether these are images and their targets: two tensors of which the second one can be no images."""
+    """Whether these are images and their targets: two tensors, the second of which cannot be images."""
     if not (isinstance(batches, (tuple, list)) and len(batches) == 2 and all(isinstance(b, Tensor) for b in batches)):
         return False
     x, y = batches
@@ -62,13 +62,13 @@ def images_of(batch: object, mask: Tensor | None) -> int:
     if mask is None and size is None:
         raise TypeError(
             f"batches: expected tensors, tuples, mappings or lists of them, got {_described(batch)}; convert it with "
-            "torch.as_tensor, or pass masks, which tell how many images there are"
+            "torch.as_tensor, or pass masks, which say how many images there are"
         )
     return len(mask) if mask is not None else size or 0
 
 
 def hint(batch: object) -> str:
-    """The likely meaning of a batch that the model cannot take, as a remedy; empty if there is no telling."""
+    """The likely meaning of a batch that the model cannot take, as a remedy; empty if nothing is likely."""
     if isinstance(batch, (tuple, list)) and len(batch) > 1:
         kind = "a list is one argument" if isinstance(batch, list) else "a tuple holds positional arguments"
         return f"{kind}; {_PAIRS}"
@@ -82,7 +82,7 @@ def hint(batch: object) -> str:
 
 
 def explain(batch: object, error: Exception) -> None:
-    """Raises the error of a model that was given this batch once more, with the remedy if there is a likely one."""
+    """Raises the model's error on this batch again, with a remedy if one is likely."""
     likely = hint(batch)
     if likely and not isinstance(error, torch.cuda.OutOfMemoryError):
         (reason, *_) = str(error).splitlines() or [type(error).__name__]

@@ -1,4 +1,4 @@
-"""Signs that an activation of four or five axes is no grid of channels, (B, C, H, W) or (B, C, D, H, W)."""
+"""Signs that an activation with four or five axes is not a grid of channels, (B, C, H, W) or (B, C, D, H, W)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from topolayer._layers.outputs import watched
 
-LAYOUT_REMEDY = "let grids make (B, C, H, W) of it, or return h[:] where it is that"
+LAYOUT_REMEDY = "let grids turn it into (B, C, H, W), or return h[:] if it already is"
 
 _STRIDES = (1, 2, 4, 8, 16, 32)
 
@@ -18,8 +18,8 @@ _STRIDES = (1, 2, 4, 8, 16, 32)
 class Layouts:
     """The shapes of the images of one batch, and of what the layers of a model return for it.
 
-    No shape tells what its axes are. These signs do, all of them cheap: proportions that are not those of the images;
-    the shape of what a layer returns that works on the last axis; heads of attention, and weights of attention.
+    A shape alone does not say what its axes are. These cheap signs do: proportions that differ from the
+    images', the shape that a layer returns which works on the last axis, and heads and weights of attention.
     """
 
     def __init__(self, batch: object, mask: Tensor | None) -> None:
@@ -43,7 +43,7 @@ class Layouts:
         return watched(dict(model.named_modules()), look)
 
     def problem(self, h: Tensor) -> str | None:
-        """Why an activation of four or five axes is no grid, as far as can be told."""
+        """Why an activation with four or five axes is not a grid, as far as can be told."""
         shape = tuple(h.shape)
         if shape in self._channels_last:
             return f"{self._channels_last[shape]} returns this shape, {shape}, with channels on the last axis"
@@ -55,7 +55,7 @@ class Layouts:
         if self._images and not any(_in_proportion(shape[2:], image) for image in self._images):
             images = " or ".join(sorted("x".join(map(str, image)) for image in self._images))
             return (
-                f"{'x'.join(map(str, shape[2:]))} has not the proportions of the images, {images}: "
+                f"{'x'.join(map(str, shape[2:]))} does not have the proportions of the images, {images}: "
                 "are these channels last, or heads of attention?"
             )
         return None

@@ -19,8 +19,8 @@ def check_module(model: object) -> nn.Module:
         return model
     got = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
     raise TypeError(
-        f"model: expected a torch.nn.Module, got {got}; a class is called to make one, and of an exported program take "
-        "the model before torch.export"
+        f"model: expected a torch.nn.Module, got {got}; call a class to make a model, and take an exported "
+        "program's model before torch.export"
     )
 
 
@@ -38,7 +38,7 @@ def _inside(module: nn.Module) -> nn.Module | None:
 
 
 def find_layer(model: nn.Module, name: str) -> nn.Module | None:
-    """The layer of this name, be it written for the wrapped model or for the bare one.
+    """The layer of this name, which may be that in the wrapped model or in the bare one.
 
     Raises:
         ValueError: it is inside a scripted or traced module, whose layers do not run in Python.

@@ -16,11 +16,13 @@ from topolayer._tracing import uncompiled, version_of
 
 
 def named_layers(model: nn.Module, names: Iterable[str] | None) -> dict[str, nn.Module]:
-    """All layers, the model itself under ``""``, or those of these names. A layer with two names has the first."""
+    """The layers of these names, or all, with the model itself under ``""``. A layer with two names gets the first."""
     if isinstance(names, str):
         raise TypeError(f"layers: expected several names, got one string; use [{names!r}]")
     if names is not None and (not isinstance(names, Iterable) or isinstance(names, (Tensor, nn.Module))):
-        raise TypeError(f"layers: expected names of layers, got {type(names).__name__}; None is all, a list has some")
+        raise TypeError(
+            f"layers: expected names of layers, got {type(names).__name__}; None means all of them, a list names some"
+        )
     known = ["", *layer_names(model)]
     layers: dict[str, nn.Module] = {}
     for name in known if names is None else names:
@@ -31,14 +33,14 @@ def named_layers(model: nn.Module, names: Iterable[str] | None) -> dict[str, nn.
         if not any(layer is other for other in layers.values()):
             layers[name] = layer
     if not layers:
-        raise ValueError("layers: expected at least one name, got none; None is all of them")
+        raise ValueError("layers: expected at least one name, got none; None means all of them")
     return layers
 
 
 def outputs(
     model: nn.Module, batch: object, layers: Mapping[str, nn.Module]
 ) -> tuple[dict[str, list[Tensor]], dict[str, str]]:
-    """One forward: the tensors that each layer returned, in the order in which layers did; and why others have none."""
+    """The tensors that each layer returns in one forward pass, in that order, and why other layers have none."""
     returned: list[tuple[str, Tensor, int]] = []
     problems: dict[str, str] = {}
 
@@ -50,7 +52,7 @@ def outputs(
 
     with watched(layers, keep):
         run(model, batch)
-    outermost: dict[int, str] = {}  # of the layers that return a tensor as it stays
+    outermost: dict[int, str] = {}  # by tensor, the layer that returned it in the end
     for name, output, version in returned:
         if version != version_of(output):
             problems[name] = "its activation is changed in place after it returned: see the layer that does so"
@@ -80,7 +82,7 @@ def watched(layers: Mapping[str, nn.Module], look: Callable[[str, nn.Module, obj
 
 
 def run(model: nn.Module, batch: object) -> None:
-    """One forward: a tuple holds positional arguments, a mapping keyword arguments, anything else is the only one."""
+    """Runs one forward pass. A tuple holds positional arguments, a mapping keyword arguments, all else is one."""
     if isinstance(batch, tuple):
         model(*batch)
     elif isinstance(batch, Mapping):
@@ -96,7 +98,7 @@ def _depth(name: str) -> float:
 
 @contextmanager
 def as_found(model: nn.Module) -> Iterator[None]:
-    """Puts the model into eval() and past the compiler, and in the end leaves all as it was, random state included."""
+    """Puts the model into eval(), uncompiled. In the end everything is as before, including the random state."""
     modes = [(layer, layer.training) for layer in model.modules()]
     tensors = (*model.parameters(), *model.buffers())
     gpus = sorted({tensor.device.index for tensor in tensors if tensor.is_cuda})

@@ -28,7 +28,7 @@ Grids = ToGrid | Callable[[Tensor, str], Tensor]
 # The share of masks that have no more components than the recommended k: a few shattered masks do not raise it.
 _SHARE_OF_MASKS = 0.95
 
-# A difference of correlations that is not worth a more expensive layer.
+# A difference between correlations that is not worth a more expensive layer.
 _NO_MATTER = 0.05
 
 
@@ -119,7 +119,7 @@ def probe(
 
 @dataclass
 class _Seen:
-    """What is known of all layers so far."""
+    """What is known about all layers so far."""
 
     named: Mapping[str, nn.Module]
     grids: Grids | None
@@ -171,7 +171,9 @@ class _Seen:
 
     def table(self) -> LayerTable:
         if not self.images:
-            raise ValueError("batches: expected at least one batch with an image in it, got none; is it used up?")
+            raise ValueError(
+                "batches: expected at least one batch with an image in it, got none; is it an empty iterator?"
+            )
         for name in self.named:
             seen = self.layers[name].images if name in self.layers else 0
             if name not in self.problems and seen != self.images:
@@ -195,7 +197,7 @@ class _Seen:
 
 @dataclass
 class _Layer:
-    """What is known of a layer so far: for every batch (images,) numbers, means over the runs of the layer."""
+    """What is known about a layer so far: for every batch (images,) numbers, means over the runs of the layer."""
 
     runs: int = 0
     shape: tuple[int, ...] = ()
@@ -237,7 +239,7 @@ class _Layer:
 
 
 def _needed(grids: Callable[..., Tensor]) -> int:
-    """How many arguments a function cannot do without."""
+    """How many arguments a function requires."""
     try:
         parameters = inspect.signature(grids).parameters.values()
     except ValueError:  # written in C, with no signature
@@ -247,19 +249,19 @@ def _needed(grids: Callable[..., Tensor]) -> int:
 
 
 def _of_layer(grids: Callable[..., Tensor] | None, name: str) -> ToGrid | None:
-    """The function of an activation that remains when the name of its layer is given."""
+    """`grids` as a function of the activation alone, with the name of its layer filled in."""
     if grids is None or _needed(grids) < 2:
         return grids
     return lambda h: grids(h, name)
 
 
 def _grid(activation: Tensor, images: int, to_grid: ToGrid | None, layouts: Layouts) -> Tensor:
-    """What `few_maxima` is given, or an error that says why it could not be."""
+    """The grid for `few_maxima`, or an error that says why there is none."""
     h = activation if to_grid is None else to_grid(activation)
     if not isinstance(h, Tensor):
         raise TypeError(f"grids returns a {type(h).__name__}, not a tensor")
     if h.ndim not in (4, 5) or 0 in h.shape[1:]:
-        raise ValueError(f"shape {tuple(h.shape)} is no grid of channels, (B, C, H, W) or (B, C, D, H, W)")
+        raise ValueError(f"shape {tuple(h.shape)} is not a grid of channels, (B, C, H, W) or (B, C, D, H, W)")
     if len(h) != images:
         raise ValueError(f"the first axis of shape {tuple(h.shape)} is not that of the {images} images of the batch")
     problem = layouts.problem(h) if h is activation else None

@@ -15,13 +15,13 @@ from topolayer._tracing import version_of
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What a forward pass has shown of the layers of a model.
+    """What a forward pass showed about the layers of a model.
 
     Attributes:
         ran: the names of those that ran; None if the forward failed.
         refused: those that return no tensor, or one that is changed later, and how.
-        frozen: those whose activation does not require grad. None are in a model without parameters: there it can
-            only be the input that is optimized.
+        frozen: those whose activation does not require grad. A model without parameters has none, because only its
+            input can be optimized.
     """
 
     ran: set[str] | None = None
@@ -30,10 +30,10 @@ class Rehearsal:
 
 
 def rehearse(model: nn.Module, batch: object, layers: Iterable[str]) -> Rehearsal:
-    """Finds out what becomes of these layers on one batch. The model stays as it is, and its hooks do not notice.
+    """Finds out how these layers behave on one batch. The model does not change, and its hooks are not called.
 
-    If a copy cannot be made, or not be trained on this batch, the model itself runs as it is, in eval(): that still
-    tells what requires grad.
+    If the model cannot be copied, or the copy cannot run in train() on this batch, the model itself runs in eval().
+    That still shows what requires grad.
     """
     ways: tuple[Callable[[], Rehearsal], ...] = (
         lambda: _in_train(*copy.deepcopy((model, batch)), layers),
@@ -49,7 +49,7 @@ def rehearse(model: nn.Module, batch: object, layers: Iterable[str]) -> Rehearsa
 
 def _in_train(model: nn.Module, batch: object, layers: Iterable[str]) -> Rehearsal:
     for layer in model.modules():
-        layer._forward_hooks.clear()  # they would record what is no training step
+        layer._forward_hooks.clear()  # they would record a pass that is no training step
     return _forward(model.train(), batch, layers)
 
 

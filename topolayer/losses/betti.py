@@ -37,7 +37,7 @@ def betti_error(
         construction: "T": the foreground is 8-connected and its holes 4-connected (26 and 6 in volumes), as GUDHI's
             cubical complexes have it for top-dimensional cells and `skimage.measure.label` by default. "V": 4 and 8, as
             `scipy.ndimage.label` by default.
-        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None is all of them: 0 in
+        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None means all of them: 0 in
             signals, 0 and 1 in images, 0, 1 and 2 in volumes.
         ndim: how many of the last axes are the grid's: 1, 2 or 3. None is 2 for a prediction of up to four axes; from
             five axes on it is required.

@@ -38,7 +38,7 @@ def betti_matching_loss(
             logits.
         target: the same shape, the truth: 0 and 1 as bool, of an integer or a floating-point type. One between 0 and 1
             is a probability too, and has the barcode of its values. Labels of classes have to be one-hot.
-        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None is all of them: 0 in
+        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None means all of them: 0 in
             signals, 0 and 1 in images, 0, 1 and 2 in volumes.
         construction: "T": the foreground is 8-connected and its holes 4-connected (26 and 6 in volumes). "V", that of
             the published programs: 4 and 8.
@@ -114,7 +114,7 @@ def betti_matching_error(
             meant for.
         target: the same shape, the truth: 0 and 1 of any dtype. Labels of classes have to be one-hot.
         threshold: the foreground of the prediction is where it is at least this, compared in its own dtype.
-        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None is all of them: 0 in
+        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None means all of them: 0 in
             signals, 0 and 1 in images, 0, 1 and 2 in volumes.
         construction: "T": the foreground is 8-connected and its holes 4-connected (26 and 6 in volumes). "V", that of
             the published programs: 4 and 8.

@@ -177,7 +177,7 @@ class WassersteinMatchingLoss(_OfMasks):
             is 0.
         weight: a factor for each class, >= 0, or one for all; no factor for the background if it is not included.
             The mean is divided by the number of images and channels, not by the weights.
-        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None is all of them.
+        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None means all of them.
         construction: "T": the foreground is 8-connected and its holes 4-connected (26 and 6 in volumes). "V": 4 and 8.
 
     Raises:
@@ -212,7 +212,7 @@ class BettiMatchingLoss(_OfMasks):
             is 0.
         weight: a factor for each class, >= 0, or one for all; no factor for the background if it is not included.
             The mean is divided by the number of images and channels, not by the weights.
-        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None is all of them.
+        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None means all of them.
         construction: "T": the foreground is 8-connected and its holes 4-connected (26 and 6 in volumes). "V", that of
             the published programs: 4 and 8.
         comparison: "union", that of the authors, or "intersection", as in `induced_matching`.

@@ -36,7 +36,7 @@ def wasserstein_matching_loss(
             logits.
         mask: the same shape, the truth: 0 and 1 as bool, of an integer or a floating-point type. One between 0 and 1
             is a probability too, and has the barcode of its values. Labels of classes have to be one-hot.
-        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None is all of them: 0 in
+        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None means all of them: 0 in
             signals, 0 and 1 in images, 0, 1 and 2 in volumes.
         construction: "T": the foreground is 8-connected and its holes 4-connected (26 and 6 in volumes). "V": 4 and 8.
         ndim: how many of the last axes are the grid's: 1, 2 or 3. None is 2 for a prediction of up to four axes; from

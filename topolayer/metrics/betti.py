@@ -19,7 +19,7 @@ class BettiError(OfMasks):
 
     Args:
         threshold: the foreground of a prediction is where it is at least this; for logits this is 0.
-        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None is all of them.
+        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None means all of them.
         construction: "T": the foreground is 8-connected and its holes 4-connected (26 and 6 in volumes). "V": 4 and 8.
         num_classes: predictions and targets are labels from 0 to `num_classes - 1`, and each class is a mask.
         include_background: whether the first class counts, which is the background.
@@ -56,7 +56,7 @@ class BettiMatchingError(OfMasks):
 
     Args:
         threshold: the foreground of a prediction is where it is at least this; for logits this is 0.
-        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None is all of them.
+        dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None means all of them.
         construction: "T": the foreground is 8-connected and its holes 4-connected (26 and 6 in volumes). "V": 4 and 8.
         num_classes: predictions and targets are labels from 0 to `num_classes - 1`, and each class is a mask.
         include_background: whether the first class counts, which is the background.
