@@ -177,7 +177,7 @@ def _made_by(kind: type, thing: Any) -> str:
         kind(thing.item() if hasattr(thing, "item") else thing)
     except (TypeError, ValueError, RuntimeError, OverflowError):
         return ""
-    return f"{kind.__name__}(...) makes one of what holds {'a whole' if kind is int else 'one'} number"
+    return f"convert it with {kind.__name__}(...)"
 
 
 def came(thing: object) -> str:

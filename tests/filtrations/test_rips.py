@@ -217,7 +217,7 @@ def test_small_distances_have_small_rounding(scale: float) -> None:
             wrong[0, 1] *= 1.01
         else:
             wrong[(0, 1) if change == "negative" else (2, 2)] = -0.3 * scale
-        with pytest.raises(ValueError, match=r"^distances\b.*distances\.clamp\(min=0\)\.triu\(1\) and d \+ d\.mT"):
+        with pytest.raises(ValueError, match=r"^distances\b.*distances\.clamp\(min=0\)\.triu\(1\), and d \+ d\.mT"):
             tl.Rips(wrong)
         assert torch.equal(tl.Rips(_mended(wrong)).values, _mended(wrong))
 

@@ -181,7 +181,7 @@ def test_a_sequential_whose_children_run_one_by_one_is_named_with_the_child() ->
     model = Stages()
     with tl.Regularizer(model, {"stages": energy}) as regularizer:
         model(samples(3))
-        words = r"nothing was recorded .* 'stages'\. 'stages' is a Sequential: .*last one, 'stages\.2'.*eval\(\)\?"
+        words = r"nothing was recorded .* 'stages'\. 'stages' is a Sequential: .*last one, 'stages\.2'.*training mode"
         with pytest.raises(RuntimeError, match=words):
             regularizer()
     with tl.Regularizer(model, {"stages.2": energy}) as regularizer:
@@ -193,7 +193,9 @@ def test_a_frozen_layer_is_named_as_such(net: Net) -> None:
     """Before all other reasons, be it run or not, as where its features were computed once for all."""
     net.enc.requires_grad_(False)
     with tl.Regularizer(net, {"enc": energy}) as regularizer:
-        with pytest.raises(RuntimeError, match=r"nothing was recorded .* 'enc'\. 'enc' is frozen: .*a later one.*eval"):
+        with pytest.raises(
+            RuntimeError, match=r"nothing was recorded .* 'enc' is frozen: .*a later one.*training mode"
+        ):
             regularizer()
         net(samples(3))
         with pytest.raises(RuntimeError, match=r"train nothing\. Everything frozen .*Name a later one\. Activation"):

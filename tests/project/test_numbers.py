@@ -85,7 +85,8 @@ def test_a_float_is_no_integer(name: str) -> None:
     call, number = INTEGERS[name]
     argument = name.split()[0]
     for wrong in (float(number), np.float32(number), np.True_, torch.tensor(number)):
-        with pytest.raises(TypeError, match=rf"^{argument}: expected .*got {type(wrong).__name__}\b.*; int\(\.\.\.\)"):
+        words = rf"^{argument}: expected .*got {type(wrong).__name__}\b.*; convert it with int\(\.\.\.\)"
+        with pytest.raises(TypeError, match=words):
             call(wrong)
 
 

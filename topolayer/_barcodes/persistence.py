@@ -150,8 +150,8 @@ def check_dims(dims: object, filtration: Filtration) -> tuple[int, ...]:
         more_axes = ", or say by ndim=3 that it is a volume" if isinstance(filtration.cells, Grid) and top != 2 else ""
         span = "dimensions >= 0" if top is None else f"dimensions from 0 to {top}" if top else "dimension 0"
         raise ValueError(
-            f"dims: expected dimensions that there are, as {filtration!r} has bars in {span} only, got {dims!r}; leave "
-            f"out the others{more_axes}"
+            f"dims: expected {span}, the only bars that {filtration!r} has, got {dims!r}; leave out "
+            f"the others{more_axes}"
         )
     return wanted
 

@@ -110,7 +110,7 @@ del LowerStar.samples  # the field is only an argument: the property of the base
 def _check_flat(values: Tensor) -> None:
     if values.ndim == 1:
         return
-    remedy = "several functions on the vertices are filtrations of their own, such as of values[:, 0]"
+    remedy = "for several functions on the vertices make one filtration each, such as one of values[:, 0]"
     if values.ndim == 2 and values.shape[1] == 1:
         remedy = "values.squeeze(-1) has it"
     raise ValueError(
@@ -138,7 +138,7 @@ def _sizes(batch: object, vertices: int, samples: object) -> tuple[int, ...]:
         got = numbers[place : place + 2].tolist() if len(descends) else int(numbers[0])
         raise ValueError(
             f"batch: expected numbers of samples that ascend from 0, got {got} at index {place}; sort the vertices by "
-            "sample, and number those of the simplices anew"
+            "sample, and renumber the vertices in simplices"
         )
     least = int(numbers[-1]) + 1 if vertices else 0
     count = (

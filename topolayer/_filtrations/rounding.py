@@ -111,7 +111,7 @@ def _differ_from_one(distances: Tensor, eps: float) -> Tensor:
     return (steps == steps.round()).all(dim=-1).all(dim=-1)
 
 
-_MENDED = "d = distances.clamp(min=0).triu(1) and d + d.mT in its place mend that"
+_MENDED = "use d = distances.clamp(min=0).triu(1), and d + d.mT as distances"
 
 
 def _without_diagonal(distances: Tensor) -> Tensor:
@@ -135,7 +135,7 @@ def _refuse_diagonal(name: str, diagonal: Tensor, smallest: Tensor, exact: Tenso
         f"{name}: expected a diagonal of zeros, up to rounding, got {float(diagonal[first])}{where}, where the "
         f"smallest distance is {float(smallest[first])}. Rounding on that scale, as torch.cdist has it from 26 points "
         "on, changes the bars: give the points to Rips.from_points(points), which computes exact distances. Zeros "
-        f"on the diagonal would hide the fault and leave it in the others; where it does no harm, {_MENDED}"
+        f"on the diagonal would hide the fault and leave it in the others; if it is acceptable, {_MENDED}"
     )
 
 

@@ -131,9 +131,10 @@ class Regularizer:
         if missing:
             raise RuntimeError(
                 f"nothing was recorded since the last call from layer {', '.join(map(repr, missing))}."
+                + ("" if self._model.training else " The model is in eval(): only model.train() records.")
                 + "".join(map(self._hint, missing))
-                + " Was the model in eval()? Only model.train() records. Was it run, and the layer in it, as layer(x), "
-                "not .forward(x)? Under a tracer or FlopCounterMode nothing is recorded."
+                + " Was the model run since then, in training mode, and the layer in it, as layer(x), not "
+                ".forward(x)? Under a tracer or FlopCounterMode nothing is recorded."
             )
         means = {name: _mean(name, self._penalties[name][1], record) for name, record in records.items()}
         self._step += 1
@@ -197,7 +198,7 @@ class Regularizer:
             raise RuntimeError(
                 "this regularizer was removed from its model, by remove() or the end of its `with` block, or it is a "
                 "copy, as of a model that was pickled for another process: create a new one, there (in Lightning, in "
-                "setup(), not in __init__)"
+                "on_fit_start(), not in __init__)"
             )
 
     def _check_not_replaced(self) -> None:

@@ -49,7 +49,7 @@ class _OfChannels(nn.Module):
         if ndim not in (2, 3):
             raise ValueError(
                 f"input: expected images (B, C, H, W) or volumes (B, C, D, H, W), got shape {tuple(values.shape)}; "
-                "a batch without channels takes input.unsqueeze(1), one image input[None]"
+                "for a batch without channels pass input.unsqueeze(1), for a single sample with channels input[None]"
             )
         if self.softmax and values.shape[1] == 1:
             raise ValueError(
@@ -136,10 +136,10 @@ class _OfMasks(_OfChannels):
 
     def _weight_of(self, classes: int) -> Tensor | None:
         if self.weight is not None and self.weight.ndim == 1 and len(self.weight) != classes:
-            without = "" if self.include_background else ", the background not among them"
+            without = "" if self.include_background else " without the background"
             raise ValueError(
-                f"weight: expected one number, or {classes}, one for each class{without}, got {len(self.weight)}; "
-                "the input has a channel for each class"
+                f"weight: expected one number, or {classes} numbers, one for each class{without}, got "
+                f"{len(self.weight)}; the input has a channel for each class"
             )
         return self.weight
 

@@ -12,6 +12,7 @@ from topolayer._tracing import refuse_without_numbers
 
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 _ROUNDING = 8  # units of the given dtype by which a probability may leave [0, 1]
+_OF_MODULES = "input"  # the name of a prediction in loss modules, which have the option to_onehot_y
 _ACTIVATE = "logits take torch.sigmoid, or torch.softmax over the channels where classes exclude each other"
 
 
@@ -40,8 +41,8 @@ def check_prediction(
     refuse_without_numbers(values)
     if ndim is None and values.ndim >= 5:
         raise ValueError(
-            f"ndim: expected an int from five axes on, got None with a {name} of shape {tuple(values.shape)}; "
-            "3 for volumes (B, C, D, H, W), 2 for images with more axes of the batch"
+            f"ndim: expected 2 or 3, which five or more axes require, got None for a {name} of shape "
+            f"{tuple(values.shape)}; 3 for volumes (B, C, D, H, W), 2 for images with more axes of the batch"
         )
     ndim = 2 if ndim is None else check_ndim(ndim)
     if values.ndim < ndim or 0 in values.shape[values.ndim - ndim :]:
@@ -172,10 +173,12 @@ def _refuse_missing_classes(name: str, mask: Tensor, wanted: tuple[int, ...], nd
     labels = name if shape == (*batch, *grid) else f"{name}.squeeze({-ndim - 1})"
     low, high = _span(mask)
     first, last = _span(mask[mask != _ignored(mask)])
+    by_hand = f"have to be one-hot, {_one_hot(labels, mask, ndim, classes)}"
+    one_hot_by = "need to_onehot_y=True" if beside == _OF_MODULES else by_hand
     outside = f", once those outside of 0 to {classes - 1} have a class" if first < 0 or last >= classes else ""
     raise ValueError(
         f"{name}: expected shape {wanted}, as {beside} has, got {shape} with numbers from {low:.7g} to {high:.7g}; "
-        f"labels of classes have to be one-hot, {_one_hot(labels, mask, ndim, classes)}{outside}"
+        f"labels of classes {one_hot_by}{outside}"
     )
 
 

@@ -131,18 +131,18 @@ class OfMasks(Metric):
         if not isinstance(preds, Tensor) or preds.dtype not in _LABELS:
             came = preds.dtype if isinstance(preds, Tensor) else type(preds).__name__
             raise TypeError(
-                f"preds: expected a tensor of labels, integers, as num_classes={classes} says, got {came}; of "
-                "probabilities or logits of classes take preds.argmax(1), for masks leave num_classes out"
+                f"preds: expected a tensor of labels, integers, as num_classes={classes} says, got {came}; for "
+                "probabilities or logits pass preds.argmax(1), for masks leave out num_classes"
             )
         if preds.ndim not in (3, 4) or 0 in preds.shape[1:]:
             raise ValueError(
-                f"preds: expected labels of shape (B, H, W) or (B, D, H, W), got {tuple(preds.shape)}; a channel "
-                "of its own is taken away by preds.squeeze(1), one image is preds[None]"
+                f"preds: expected labels of shape (B, H, W) or (B, D, H, W), got {tuple(preds.shape)}; remove "
+                "a channel axis with preds.squeeze(1), pass one image as preds[None]"
             )
         if isinstance(target, Tensor) and target.shape != preds.shape:
             raise ValueError(
-                f"target: expected labels of shape {tuple(preds.shape)}, as preds has, got {tuple(target.shape)}; a "
-                "channel of its own is taken away by target.squeeze(1), one-hot classes become labels by argmax(1)"
+                f"target: expected labels of shape {tuple(preds.shape)}, as preds has, got {tuple(target.shape)}; "
+                "remove a channel axis with target.squeeze(1), turn one-hot classes into labels with argmax(1)"
             )
         ndim = preds.ndim - 1
         found = one_hot("preds", preds, classes, preds, ndim, beside="preds")
