@@ -37,7 +37,7 @@ from topolayer._barcodes.representatives import representatives
 from topolayer._barcodes.simplify import simplify
 from topolayer._barcodes.sums import algebraic, length_weights, longest_lengths, persistent_entropy, total_persistence
 from topolayer._barcodes.vectors import betti_numbers, landscape, persistence_image, silhouette
-from topolayer._filtrations import Alpha, Cubical, Filtration, Freudenthal, LowerStar, Rips, Simplicial
+from topolayer._filtrations import Alpha, Cubical, Filtration, Freudenthal, LowerStar, Rips, Simplicial, smooth_gradient
 from topolayer._layers.magnitude import channel_norm, few_maxima
 from topolayer._layers.probe import probe
 from topolayer._layers.ratio import gradient_ratio
@@ -92,6 +92,7 @@ __all__ = [
     "silhouette",
     "simplify",
     "sliced_wasserstein",
+    "smooth_gradient",
     "tokens_to_grid",
     "total_persistence",
     "wasserstein",

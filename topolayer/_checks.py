@@ -128,6 +128,14 @@ def check_number(
     return value
 
 
+def check_width(name: str, number: object, *, remedy: str) -> float:
+    """A number > 0 by whose square float32 can be divided; otherwise an error."""
+    width, kind = check_number(name, number, least=0, remedy=remedy), torch.finfo(torch.float32)
+    if not kind.tiny <= width * width <= kind.max:
+        raise ValueError(f"{name}: expected a number > 0 whose square float32 can hold, got {width}; {remedy}")
+    return width
+
+
 def check_integer(
     name: str,
     number: object,

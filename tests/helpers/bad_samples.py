@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ import topolayer as tl
 
 from .bad_inputs import A_TENSOR, AS_TENSOR, EDGES, GRID, IMAGE, NAN, NONE, Bad, T, V
 
+SMOOTH, smooth = "smooth_gradient", tl.smooth_gradient
 from_points, PAIR, PLANE = tl.Rips.from_points, torch.zeros(2, 2), torch.rand(5, 2)
 BATCH, PATH = torch.tensor([0, 0, 1, 1, 1]), torch.tensor([[0, 1], [2, 3], [3, 4]])
 
@@ -27,6 +29,14 @@ SAMPLES = [
     Bad("Rips", lambda: from_points([PLANE, PLANE[:, :1]]), V, "points[1]", "R^2", "(5, 1)", "of their own"),
     Bad("Rips", lambda: from_points([PLANE, PLANE[:0]]), V, "points[1]", "(n, d)", "(0, 2)", "leave empty"),
     Bad("Rips", lambda: from_points([PLANE, PLANE.half()]), V, "points[1]", "float32", "float16", "points[0]"),
+    Bad(SMOOTH, lambda: smooth(PLANE[0], bandwidth=1), V, "points", "(*batch, n, d)", "(2,)", "points[:, None]"),
+    Bad(SMOOTH, lambda: smooth(PLANE.int(), bandwidth=1), T, "points", "floating-point", "int32", "points.float()"),
+    Bad(SMOOTH, lambda: smooth(NAN, bandwidth=1), V, "points", "finite", "4 that are NaN", "torch.where"),
+    Bad(SMOOTH, lambda: smooth(PLANE, bandwidth=0), V, "bandwidth", "> 0", "0", "moves alone"),
+    Bad(SMOOTH, lambda: smooth(PLANE, bandwidth=-1), V, "bandwidth", ">= 0", "-1", "moves alone"),
+    Bad(SMOOTH, lambda: smooth(PLANE, bandwidth=math.inf), V, "bandwidth", "finite", "inf", "moves alone"),
+    Bad(SMOOTH, lambda: smooth(PLANE, bandwidth=GRID), T, "bandwidth", "finite number", "Tensor", "moves alone"),
+    Bad(SMOOTH, lambda: smooth([PLANE, PLANE[0]], bandwidth=1), V, "points[1]", "(n, d)", "(2,)", "points[:, None]"),
     Bad("Rips", lambda: from_points([PLANE, NAN]), V, "points[1]", "finite", "4 that are NaN", "torch.where"),
     Bad("Alpha", lambda: tl.Alpha([PLANE, PLANE[:0]]), V, "points[1]", "(n, d)", "(0, 2)", "leave empty"),
     Bad("Alpha", lambda: tl.Alpha([PLANE, PLANE[None]]), V, "points[1]", "(n, d)", "(1, 5, 2)", "list(points[1])"),

@@ -67,6 +67,7 @@ NAMES = [
     "silhouette",
     "simplify",
     "sliced_wasserstein",
+    "smooth_gradient",
     "tokens_to_grid",
     "total_persistence",
     "wasserstein",
@@ -215,6 +216,7 @@ def test_importing_warns_of_nothing() -> None:
         "sliced_wasserstein": ["first", "second"],
         "wasserstein_matching_loss": ["prediction", "mask"],
         "few_maxima": ["h"],
+        "smooth_gradient": ["points"],
     }.items(),
 )
 def test_everything_after_the_nouns_is_keyword_only(function: str, expected: list[str]) -> None:
@@ -270,6 +272,7 @@ OF_METRICS = [
         ("LowerStar", ["values", "simplices", "*", "superlevel=False", "batch=None", "samples=None"]),
         ("Rips", ["distances", "*", "threshold=inf"]),
         ("Alpha", ["points"]),
+        ("smooth_gradient", ["points", "*", "bandwidth"]),
         ("persistence", ["filtration", "dims=0", "*", "backend=None"]),
         ("simplify", ["filtration", "*", "k=None", "threshold=None", "backend=None"]),
         ("induced_matching", ["first", "second", "dims=0", "*", "comparison='union'", "backend=None"]),

@@ -6,6 +6,7 @@ from topolayer._filtrations.grids import Cubical, Freudenthal, grid_of
 from topolayer._filtrations.lower_star import LowerStar
 from topolayer._filtrations.rips import Rips
 from topolayer._filtrations.simplicial import Simplicial
+from topolayer._filtrations.smoothing import smooth_gradient
 
 __all__ = [
     "Alpha",
@@ -17,5 +18,6 @@ __all__ = [
     "Simplicial",
     "grid_of",
     "outside_last",
+    "smooth_gradient",
     "with_tensors",
 ]

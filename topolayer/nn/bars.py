@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from topolayer._checks import check_finite, check_integer, check_number, floating
+from topolayer._checks import check_finite, check_integer, check_number, check_width, floating
 
 _CHUNK = 2**16  # features that are computed at once, in the cache
+_WIDTH = "a start is the distance of neighbouring channels"
 
 
 class _OfBars(nn.Module):
@@ -69,7 +70,9 @@ class Gaussian(_OfBars):
             raise ValueError(
                 f"sigma: expected a number, or two, for births and for lengths, got {len(pair)}; all centers share them"
             )
-        widths = torch.tensor([_positive("sigma", number) for number in pair], dtype=start.dtype, device=start.device)
+        widths = torch.tensor(
+            [check_width("sigma", number, remedy=_WIDTH) for number in pair], dtype=start.dtype, device=start.device
+        )
         self.centers = nn.Parameter(start.clone())
         self.log_sigma = nn.Parameter(widths.log())
 
@@ -177,7 +180,7 @@ class Flat(_OfBars):
         super().__init__()
         start = _checked_levels(levels)
         self.levels = nn.Parameter(start)
-        self.log_softness = nn.Parameter(start.new_tensor(_positive("softness", softness)).log())
+        self.log_softness = nn.Parameter(start.new_tensor(check_width("softness", softness, remedy=_WIDTH)).log())
 
     def forward(self, births: Tensor, deaths: Tensor) -> Tensor:
         return (_inside(births, deaths, self.levels) * (-self.log_softness).exp()).sigmoid()
@@ -314,14 +317,6 @@ def _checked_levels(levels: Tensor) -> Tensor:
         )
     check_finite("levels", start)
     return start.clone()
-
-
-def _positive(name: str, number: object) -> float:
-    remedy = "a start is the distance of neighbouring channels"
-    width, kind = check_number(name, number, least=0, remedy=remedy), torch.finfo(torch.float32)
-    if not kind.tiny <= width * width <= kind.max:
-        raise ValueError(f"{name}: expected a number > 0 whose square float32 can hold, got {width}; {remedy}")
-    return width
 
 
 def _interval(name: str, given: object) -> tuple[float, float]:
