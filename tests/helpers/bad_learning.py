@@ -81,6 +81,9 @@ PIXELS = tl.Freudenthal(IMAGE)
 TUNNELS = tl.Cubical(torch.rand(4, 4, 4, generator=torch.Generator().manual_seed(0)), ndim=3)
 INNER, REPRESENT = tl.persistence(TUNNELS, 1), "representatives"
 FIRST = torch.tensor([0])
+FAN = tl.LowerStar(torch.tensor([0.0, 1, 0, 1, 9]), torch.tensor([[0, 1, 4], [1, 2, 4], [2, 3, 4], [3, 0, 4]]))
+LINE = tl.LowerStar(torch.tensor([0.0, 3, 1, 2, 0]), torch.tensor([[0, 1], [1, 2], [2, 3], [3, 4]]))
+HOLE, BRANCHES = tl.persistence(FAN, 1), tl.extended_persistence(LINE).select(dim=1)
 LEARNING += [
     Bad(REPRESENT, lambda: tl.representatives(IMAGE, BARS, FIRST), T, "filtration", "Rips", "Tensor", "wrap"),
     Bad(REPRESENT, lambda: tl.representatives(PIXELS, IMAGE, FIRST), T, "barcode", "a Barcode", "Tensor", MAKE_ONE),
@@ -90,5 +93,7 @@ LEARNING += [
     Bad(REPRESENT, lambda: tl.representatives(PIXELS, BARS, GRID), T, "which", "integers", "float32", "> 0.5"),
     Bad(REPRESENT, lambda: tl.representatives(PIXELS, BARS, GRID > 0), V, "which", "a mask", "(5,)", "> 0.5"),
     Bad(REPRESENT, lambda: tl.representatives(PIXELS, BARS, FIRST - 1), V, "which", "from 0", "-1", "never die"),
+    Bad(REPRESENT, lambda: tl.representatives(FAN, HOLE, FIRST), V, "which", "dimension 0", "dimension 1", "extended"),
+    Bad(REPRESENT, lambda: tl.representatives(LINE, BRANCHES, FIRST), V, "which", "ordinary or ex", "relative", "kind"),
     Bad(REPRESENT, lambda: tl.representatives(TUNNELS, INNER, FIRST), V, "which", "0 or 2", "dimension 1", "!= 1"),
 ]  # fmt: skip
