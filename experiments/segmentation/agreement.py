@@ -20,7 +20,7 @@ from experiments.shared.console import console, log
 from experiments.shared.figures import save
 from experiments.shared.files import write_atomically, write_csv
 from experiments.shared.images import ImageSet
-from experiments.shared.unet import EncoderUNet, UNet
+from experiments.shared.unet import Network
 
 
 def correlation(first: Tensor, second: Tensor) -> tuple[float, float, float]:
@@ -34,7 +34,7 @@ def correlation(first: Tensor, second: Tensor) -> tuple[float, float, float]:
     return r, math.tanh(place - half), math.tanh(place + half)
 
 
-def probed(model: UNet | EncoderUNet, seen: ImageSet, prominence: float) -> tl.LayerTable:
+def probed(model: Network, seen: ImageSet, prominence: float) -> tl.LayerTable:
     """The table of all phases."""
     indices = torch.split(torch.arange(len(seen)), 16)
     batches = (seen.batch(i, torch.device("cpu"))[0] for i in indices)

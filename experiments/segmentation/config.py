@@ -44,6 +44,8 @@ class Config(Options):
     reduction: Reduction = "mean"
     """how the squared error is reduced over the pixels of an image; eq. (2) is a sum, under which lr = 0.01 diverges"""
 
+    network: Literal["unet", "vit"] = "unet"
+    """a U-Net, or a vision transformer with a dense head, patches of 4 pixels, 6 blocks and 4 heads"""
     encoder: EncoderName = ""
     """the paper's U-Net if left out, or one on this encoder"""
     weights: str = "none"
@@ -52,14 +54,15 @@ class Config(Options):
     encoder_share: float = 0.1
     """learning rate of --encoder as a share of the decoder's"""
     size: int = 256
-    """side of the square input in pixels, a multiple of 64, with --encoder of 32"""
+    """side of the square input in pixels, a multiple of 64, with --encoder of 32, with --network vit of 4"""
     width: int = 16
-    """channels of the first phase, with --encoder of the last, doubled in every deeper one"""
+    """channels of the first phase, with --encoder of the last, doubled in every deeper one; with --network vit of each
+    head"""
     layer: str = "dec4"
     """which layer the topology arm regularizes; "auto": the deepest decoder layer of at least 32 x 32 pixels, which
-    is dec4 at 256 x 256, dec3 at 128, dec2 at 64"""
+    is dec4 at 256 x 256, dec3 at 128, dec2 at 64; with --network vit block4"""
     tv_layer: str = "dec1"
-    """which layer the tv arm regularizes"""
+    """which layer the tv arm regularizes; with --network vit block6 if left out"""
     k: int = 8
     """local maxima that are left alone"""
     gradient: Literal["critical", "region"] = "critical"
@@ -120,22 +123,29 @@ READERS = {"root": ("coco",), "cache": ("coco",), "crowd": ("coco",)}  # which -
 
 def settle(config: Settings) -> Settings:
     """Refuse what cannot work, choose the layer where that was left to us, warn of what can hardly be meant."""
+    from experiments.shared import vit
     from experiments.shared.encoders import check_encoder_sides
     from experiments.shared.unet import DECODER, check_sides, layers_of, side_of
 
     check_data(config, READERS)
+    if config.network == "vit" and config.encoder:
+        raise UserError(f"--encoder {config.encoder} is for a U-Net: leave it out, or --network vit")
     if not config.encoder and (config.weights, config.encoder_share) != (Config.weights, Config.encoder_share):
         raise UserError("--weights and --encoder-share would be ignored: leave them out, or give --encoder")
     if config.encoder == "small" and config.weights != "none":
         raise UserError(f"--encoder small has no weights to start from: leave out --weights {config.weights}")
-    layers = layers_of(config.encoder)
-    if config.layer == "auto":
+    layers = layers_of(config.encoder, config.network)
+    if config.network == "vit" and config.tv_layer == Config.tv_layer:
+        config = dataclasses.replace(config, tv_layer=layers[-1])
+    if config.layer == "auto" and config.network == "vit":
+        config = dataclasses.replace(config, layer=layers[3])
+    elif config.layer == "auto":
         fitting = [layer for layer in DECODER if layer in layers and side_of(layer, config.size) >= 32]
         config = dataclasses.replace(config, layer=fitting[-1] if fitting else DECODER[0])
         log.info("the topology arm regularizes %s", config.layer)
     for option, layer in (("--layer", config.layer), ("--tv-layer", config.tv_layer)):
         if layer not in layers:
-            raise UserError(f"{option} {layer}: there is no such layer; the U-Net has {', '.join(layers)}")
+            raise UserError(f"{option} {layer}: there is no such layer; the network has {', '.join(layers)}")
     check(
         config,
         from_one=("size", "width"),
@@ -145,7 +155,9 @@ def settle(config: Settings) -> Settings:
         raise UserError(f"--train-share must be above 0 and at most 1, got {config.train_share}")
     each = config.batch_size // processes()
     try:
-        if config.encoder:
+        if config.network == "vit":
+            vit.check_side(config.size)
+        elif config.encoder:
             check_encoder_sides(config.size, config.size)
         else:
             check_sides(config.size, config.size, each, training=True)

@@ -18,13 +18,14 @@ import topolayer as tl
 from experiments.segmentation.coco import load_persons
 from experiments.segmentation.config import READERS, Config
 from experiments.segmentation.pictures import caption, layers, magnitudes
+from experiments.segmentation.task import architecture
 from experiments.shared import trained
 from experiments.shared.console import UserError, log
 from experiments.shared.figures import picture, save
 from experiments.shared.images import ImageSet
 from experiments.shared.options import check_data
 from experiments.shared.scenes import scenes
-from experiments.shared.unet import EncoderUNet, UNet, seeded
+from experiments.shared.unet import Network
 from topolayer import plot
 
 COUNTS = {"none": (0, 0), "one": (1, 1), "two": (2, 2), "several": (3, 9)}  # components of the mask, from and to
@@ -35,12 +36,12 @@ NEIGHBOURS = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1]])  # in the Freudenthal t
 # --- the network and the images ---------------------------------------------------------------------------------
 
 
-def load_run(folder: Path, root: Path | None) -> tuple[Config, UNet | EncoderUNet]:
+def load_run(folder: Path, root: Path | None) -> tuple[Config, Network]:
     """The options and the network of a run."""
     run = trained.read(folder, Config)
     config = dataclasses.replace(run.options, root=root)
     check_data(config, {"root": READERS["root"]})
-    return config, trained.network(run, seeded(config.width, run.seed, encoder=config.encoder))
+    return config, trained.network(run, architecture(config))
 
 
 def without_people(config: Config) -> ImageSet | None:
@@ -125,7 +126,7 @@ def superlevel_figure(path: Path, shown: ImageSet, magnitude: Tensor, layer: str
     save(figure, path)
 
 
-def draw(folder: Path, config: Config, model: UNet | EncoderUNet, val: ImageSet, images: Sequence[Path]) -> None:
+def draw(folder: Path, config: Config, model: Network, val: ImageSet, images: Sequence[Path]) -> None:
     """All pictures of the layers, also of photographs of the user's own."""
 
     def seen(shown: ImageSet) -> dict[str, Tensor]:

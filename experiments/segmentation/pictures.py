@@ -16,12 +16,12 @@ from experiments.segmentation.experiment import EXPERIMENT
 from experiments.shared.figures import diagram, picture, save
 from experiments.shared.images import ImageSet
 from experiments.shared.penalties import activations
-from experiments.shared.unet import EncoderUNet, UNet
+from experiments.shared.unet import Network
 from topolayer import plot
 
 
 @torch.inference_mode()
-def magnitudes(model: UNet | EncoderUNet, images: Tensor) -> dict[str, Tensor]:
+def magnitudes(model: Network, images: Tensor) -> dict[str, Tensor]:
     """Magnitudes (b, h, w) of all layers, eq. (3), by their names, and the network's output as the last of them."""
     with activations(model, model.layers) as kept:
         output = model.eval()(images)[:, 0]
@@ -32,7 +32,7 @@ def caption(shown: ImageSet, place: int = 0) -> str:
     return ": ".join(filter(None, (shown.names[place], shown.credits[place])))
 
 
-def showcase(folder: Path, models: Mapping[str, UNet | EncoderUNet], val: ImageSet, config: Config) -> None:
+def showcase(folder: Path, models: Mapping[str, Network], val: ImageSet, config: Config) -> None:
     """``examples.png``: two validation images through every network. ``layers.png``: one through all layers of one."""
     share = val.foreground()
     # People fill a tenth to a half of the first ones, and the freely licensed come before the others.

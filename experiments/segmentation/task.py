@@ -29,7 +29,7 @@ from experiments.shared.penalties import (
 from experiments.shared.runs import Run
 from experiments.shared.scenes import scenes
 from experiments.shared.training import halvings, steps_per_epoch
-from experiments.shared.unet import EncoderUNet, UNet, seeded
+from experiments.shared.unet import EncoderUNet, Network, seeded
 
 DISTURBED_SCORES = ("miou", "person_iou", "betti_error", "matching_error")
 
@@ -168,14 +168,16 @@ def regularization(config: Config, arm: Arm) -> Regularization | None:
     return Regularization(*every[arm])
 
 
-def initial_model(config: Config, seed: int, *, prior: float = 0.5) -> UNet | EncoderUNet:
+def initial_model(config: Config, seed: int, *, prior: float = 0.5) -> Network:
     """The network that every arm of a seed starts from; `prior` is the share of person pixels that it predicts."""
-    return seeded(config.width, seed, prior=prior, encoder=config.encoder, weights=config.weights)
+    return seeded(
+        config.width, seed, prior=prior, network=config.network, encoder=config.encoder, weights=config.weights
+    )
 
 
-def architecture(config: Config) -> UNet | EncoderUNet:
+def architecture(config: Config) -> Network:
     """The network of these options, for the weights of a trained one."""
-    return seeded(config.width, 0, encoder=config.encoder)
+    return seeded(config.width, 0, network=config.network, encoder=config.encoder)
 
 
 def make_task(
@@ -221,9 +223,9 @@ def of_each(config: Config, model: nn.Module, images: ImageSet) -> list[dict[str
     return [{"image": name} | row for name, row in zip(images.names, rows, strict=True)]
 
 
-def groups(config: Config, network: UNet | EncoderUNet) -> list[dict[str, Any]]:
+def groups(config: Config, network: Network) -> list[dict[str, Any]]:
     """All parameters, and where there is an encoder by itself, its own with a smaller learning rate."""
-    if isinstance(network, UNet):
+    if not isinstance(network, EncoderUNet):
         return [{"params": list(network.parameters())}]
     encoder = list(network.encoder.parameters())
     slow = {id(parameter) for parameter in encoder}

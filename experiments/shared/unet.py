@@ -15,6 +15,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from experiments.shared import vit
 from experiments.shared.encoders import STAGES, Encoder, make_encoder
 
 PHASES = 6
@@ -37,9 +38,11 @@ def phase(channels_in: int, channels_out: int) -> nn.Sequential:
 def side_of(layer: str, side: int) -> int:
     """How many pixels a layer is wide when the input is `side` pixels wide.
 
-    >>> side_of("dec4", 256), side_of("bottleneck", 256), side_of("encoder.stage1", 256)
-    (32, 4, 128)
+    >>> side_of("dec4", 256), side_of("bottleneck", 256), side_of("encoder.stage1", 256), side_of("block1", 256)
+    (32, 4, 128, 64)
     """
+    if layer in vit.LAYERS:
+        return side // vit.PATCH
     depth = PHASES if layer == "bottleneck" else int(layer[-1]) - (not layer.startswith("encoder."))
     return side // int(2**depth)
 
@@ -135,8 +138,10 @@ def decode(network: nn.Module, activations: list[Tensor]) -> Tensor:
     return x
 
 
-def layers_of(encoder: str) -> tuple[str, ...]:
-    """The layers of a U-Net, in the order of computation: of the paper's, or of one on an encoder with a name."""
+def layers_of(encoder: str, network: str = "unet") -> tuple[str, ...]:
+    """The layers in the order of computation: of the paper's U-Net, of one on an encoder with a name, or of a "vit"."""
+    if network == "vit":
+        return vit.LAYERS
     if not encoder:
         return LAYERS
     return (*(f"encoder.{stage}" for stage in STAGES), *reversed(DECODER[: len(STAGES)]))
@@ -168,17 +173,22 @@ def _output(width: int, prior: float) -> nn.Conv2d:
     return output
 
 
-def seeded(
-    width: int, seed: int, *, prior: float = 0.5, encoder: str = "", weights: str = "none"
-) -> UNet | EncoderUNet:
-    """The U-Net that a seed determines; `prior`, the share of foreground in training, is kept away from 0 and 1.
+Network = UNet | EncoderUNet | vit.ViT
 
-    With an `encoder` it is one of that name, with these weights.
+
+def seeded(
+    width: int, seed: int, *, prior: float = 0.5, network: str = "unet", encoder: str = "", weights: str = "none"
+) -> Network:
+    """The network that a seed determines; `prior`, the share of foreground in training, is kept away from 0 and 1.
+
+    It is a U-Net, with an `encoder` one on that, with these weights; or, as `network` says, a "vit".
     """
     torch.manual_seed(seed)
     prior = min(max(prior, 0.01), 0.99)
-    model: UNet | EncoderUNet
-    if encoder:
+    model: Network
+    if network == "vit":
+        model = vit.ViT(width, prior=prior)
+    elif encoder:
         model = EncoderUNet(make_encoder(encoder, weights=weights, width=width), width=width, prior=prior)
     else:
         model = UNet(width, prior=prior)

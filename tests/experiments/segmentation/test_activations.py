@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from PIL import Image
 from scipy.stats import spearmanr
 
 import topolayer as tl
+from experiments.segmentation import __main__ as training
 from experiments.segmentation import activations, agreement, layers, task
 from experiments.segmentation.activations import Options, main
 from experiments.segmentation.config import Config
@@ -161,6 +163,21 @@ def test_a_run_gets_its_pictures_and_tables(
     assert float(rows[-1]["output_correlation"]) == pytest.approx(1) or rows[-1]["output_correlation"] == "nan"
     text = (out / "layers.md").read_text()
     assert "| output | 64x64 | 1 |" in text and "Means over 5 images" in text and "recommend" not in text
+
+
+def test_the_blocks_of_a_transformer_are_layers(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All arms are trained with the layers that are meant where none is named, and the table is of the blocks."""
+    monkeypatch.setattr(layers, "COUNTS", {"one": (1, 1)})  # a picture takes seconds
+    transformer = dataclasses.replace(config, network="vit", layer="auto", epochs=1, val_images=12)
+    training.main(dataclasses.replace(transformer, arms=("none", "topology", "tv")))
+    run = config.folder / "seed0-topology"
+    noted = json.loads((run / "config.json").read_text())
+    assert (noted["layer"], noted["tv_layer"]) == ("block4", "block6")
+    main(Options(run=run, limit=5, threads=1))
+    with (run / "activations" / "layers.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["layer"] for row in rows] == [*(f"block{number}" for number in range(1, 7)), "output"]
+    assert rows[0]["resolution"] == "16x16"
 
 
 def test_the_demo_trains_first(config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

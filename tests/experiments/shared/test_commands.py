@@ -130,8 +130,11 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
         ({"threads": -1}, "--threads must be a number from 0"),
         ({"weights": "imagenet"}, "--weights and --encoder-share would be ignored"),
         ({"encoder": "small", "weights": "imagenet"}, "--encoder small has no weights"),
+        ({"network": "vit", "encoder": "small"}, "--encoder small is for a U-Net"),
+        ({"network": "vit", "layer": "dec4"}, "no such layer; the network has block1"),
+        ({"network": "vit", "layer": "auto", "size": 30}, "multiples of 4"),
         ({"encoder": "small", "size": 80}, "both sides must be multiples of 32"),
-        ({"encoder": "small", "layer": "enc4"}, "no such layer; the U-Net has encoder.stage1"),
+        ({"encoder": "small", "layer": "enc4"}, "no such layer; the network has encoder.stage1"),
     ],
 )
 def test_a_failed_start_leaves_nothing_that_refuses_the_right_command(
