@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, SupportsFloat
 
 import torch
@@ -14,6 +14,7 @@ from torch.nn import Parameter
 
 from topolayer._tracing import refuse_without_numbers, without_functions, writes_a_graph
 
+_SMALL = (torch.bool, torch.uint8, torch.int8, torch.uint16, torch.int16)  # float32 has all of their numbers
 _LARGEST = sys.float_info.max  # torch 2.4 cannot trace the way to it
 
 
@@ -52,8 +53,19 @@ def floating(name: str, tensor: object) -> Tensor:
     raise TypeError(f"{name}: expected a floating-point tensor, got {tensor.dtype}; {remedy}")
 
 
-def alike(name: str, tensors: Sequence[object]) -> list[Tensor]:
-    """The tensors of a list as `floating` returns each. They must have one dtype and one device."""
+def real(name: str, tensor: object) -> Tensor:
+    """As `floating`, of bool and integers of up to 16 bits too, which are raised to float32."""
+    tensor = dense(name, tensor)
+    return tensor.float() if tensor.dtype in _SMALL else floating(name, tensor)
+
+
+def dtype_as_compared(given: Tensor) -> torch.dtype:
+    """The dtype in which what `real` takes is compared with a number."""
+    return given.dtype if given.is_floating_point() else torch.float32
+
+
+def alike(name: str, tensors: Sequence[object], check: Callable[[str, object], Tensor] = floating) -> list[Tensor]:
+    """The tensors of a list as `check` returns each. They must have one dtype and one device."""
     checked = [dense(f"{name}[{i}]", tensor) for i, tensor in enumerate(tensors)]
     for i, tensor in enumerate(checked):
         for what in ("dtype", "device"):
@@ -63,7 +75,7 @@ def alike(name: str, tensors: Sequence[object]) -> list[Tensor]:
                     f"{name}[{i}]: expected {what} {expected}, as {name}[0] has, got {got}; {name}[{i}].to({name}[0]) "
                     "has both"
                 )
-    return [floating(f"{name}[{i}]", tensor) for i, tensor in enumerate(checked)]
+    return [check(f"{name}[{i}]", tensor) for i, tensor in enumerate(checked)]
 
 
 def joined(tensors: Sequence[Tensor]) -> Tensor:

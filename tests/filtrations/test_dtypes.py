@@ -39,6 +39,52 @@ def test_computed_in_own_precision_or_raised(
     assert values.grad.abs().sum() > 0
 
 
+SMALL = {torch.bool: 1, torch.uint8: 255, torch.int8: 127, torch.uint16: 65535, torch.int16: 32767}  # the largest
+
+
+@pytest.mark.parametrize("dtype", SMALL, ids=str)
+@pytest.mark.parametrize(("backend", "family", "dims"), pairings((*FAMILIES, *MASKED)))
+def test_small_integers_are_as_their_float_copy(
+    backend: str, family: Family, dims: tuple[int, ...], dtype: torch.dtype
+) -> None:
+    """The smallest and the largest numbers of the type are among them, where a negated one would overflow."""
+    ties = family.random((2, 3), seed=2)
+    numbers = torch.linspace(0, 1, 5) * SMALL[dtype]
+    if dtype.is_signed and family.kind != "rips":
+        numbers[0], numbers[1] = -SMALL[dtype] - 1, -1
+    values = numbers[ties.long()]
+    small = values.to(dtype)
+    assert torch.equal(small.float(), values.floor() if dtype != torch.bool else (values != 0).float())
+    for superlevel in family.signs:
+        integer, copy = family.make(small, superlevel), family.make(small.float(), superlevel)
+        barcode, expected = persistence(integer, dims, backend), persistence(copy, dims, backend)
+        assert found(barcode) == found(expected)
+        assert integer.values.dtype == barcode.births.dtype == barcode.input_dtype == torch.float32
+        assert torch.equal(barcode.births, expected.births) and torch.equal(barcode.deaths, expected.deaths)
+        assert torch.equal(barcode.essential.births, expected.essential.births)
+        assert not barcode.births.requires_grad
+
+
+def test_levels_between_integers() -> None:
+    """Numbers are compared with the values, not rounded to their type."""
+    barcode = tl.persistence(tl.Freudenthal(torch.tensor([3, 0, 2], dtype=torch.uint8), ndim=1, superlevel=True))
+    assert tl.betti_numbers(barcode, 2.5) == 1 and tl.betti_numbers(barcode, 1.5) == 2
+    assert tl.length_weights(barcode, 1.5).tolist() == [1] and tl.length_weights(barcode, 2.5).tolist() == [0]
+
+
+@pytest.mark.parametrize("dtype", SMALL, ids=str)
+def test_lists_and_points_of_small_integers(dtype: torch.dtype) -> None:
+    clouds = [
+        torch.tensor([[0, 0], [1, 0], [0, 1]]).to(dtype),
+        torch.tensor([[1, 1], [0, 1], [1, 0], [0, 0]]).to(dtype),
+    ]
+    matrices = [(1 - torch.eye(n)).to(dtype) for n in (2, 4)]
+    for make, given in ((tl.Alpha, clouds), (tl.Rips.from_points, clouds), (tl.Rips, matrices)):
+        integer, copy = make(given), make([part.float() for part in given])
+        assert torch.equal(integer.values, copy.values) and integer.input_dtype == torch.float32
+        assert found(tl.persistence(integer)) == found(tl.persistence(copy))
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 def test_half_types_lose_nothing(dtype: torch.dtype) -> None:
     """Sums of half numbers that a half type could not hold."""

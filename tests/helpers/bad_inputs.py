@@ -320,7 +320,7 @@ LAYERS = [
     Bad("LowerStar", lambda: tl.LowerStar(EMPTY, EDGES), V, "simplices", "from 0 to 0", "got 1", "values.squeeze(-1)"),
     Bad("persistence", lambda: tl.persistence(tl.Cubical(IMAGE), 2), V, "dims", "from 0 to 1", "got 2", "ndim=3"),
     Bad(HU, lambda: tl.wasserstein_matching_loss(NAN, NAN), V, "prediction", "finite", "4 that are", "torch.where"),
-    Bad("betti_error", lambda: tl.betti_error(IMAGE > 0, IMAGE), T, "prediction", "floating-point", "bool", ".float()"),
+    Bad("betti_error", lambda: tl.betti_error(IMAGE.int(), IMAGE), T, "prediction", "floating", "int32", ".float()"),
     Bad("betti_error", lambda: tl.betti_error(IMAGE, [1]), T, "mask", A_TENSOR, "list", AS_TENSOR),
     Bad("channel_norm", lambda: tl.channel_norm([IMAGE]), T, "h", A_TENSOR, "list", "torch.stack"),
     Bad("channel_norm", lambda: tl.channel_norm(IMAGE.long()), T, "h", "floating-point", "int64", ".float()"),

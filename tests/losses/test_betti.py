@@ -322,7 +322,7 @@ def test_bad_segmentations() -> None:
         (good, mask * 0.5, {}, ValueError, r"^mask\b.*0 and 1, got 0.5; .*mask >= 0.5"),
         (good, mask * math.nan, {}, ValueError, r"^mask\b.*finite"),
         (good, mask.tolist(), {}, TypeError, r"^mask\b.*torch\.Tensor"),
-        (good > 0.5, mask, {}, TypeError, r"^prediction\b.*floating-point"),
+        (good.long(), mask, {}, TypeError, r"^prediction\b.*floating-point"),
         (good * math.nan, mask, {}, ValueError, r"^prediction\b.*finite"),
         (good[0, 0], mask[0, 0], {}, ValueError, r"^prediction\b.*2 axes.*\(6,\)"),
         (good[:, :0], mask[:, :0], {}, ValueError, r"^prediction\b.*empty.*\(2, 0, 6\)"),

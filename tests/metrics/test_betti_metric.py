@@ -100,6 +100,12 @@ def test_places_count_beside_numbers() -> None:
     assert score(moved.float(), moved, kind=BettiMatchingError) == 0
 
 
+@both
+def test_a_prediction_of_bool_is_one_of_zeros_and_ones(kind: type[OfMasks]) -> None:
+    sets = PREDS > 0.4
+    assert torch.equal(score(sets, TARGET, kind=kind), score(sets.float(), TARGET, kind=kind))
+
+
 # -- patches
 
 

@@ -30,17 +30,17 @@ class Alpha(Filtration):
     many points lie on one sphere or nearly do. Equal points are one vertex, the first of them.
 
     Args:
-        points: floating-point tensor (n, d), not all in one hyperplane. The triangulation grows quickly with d: in
-            eight dimensions the limit is 31 points, and in more dimensions it is lower. `Rips.from_points` has no such
-            limit.
+        points: tensor (n, d), floating-point or of small integers, not all in one hyperplane. The triangulation grows
+            quickly with d: in eight dimensions the limit is 31 points, and in more dimensions it is lower.
+            `Rips.from_points` has no such limit.
 
     Attributes:
         values: (number of simplices,) squared radii, vertices first, then edges, and so on.
         simplices: a tensor (m, k + 1) of vertices for each dimension k, in the same order.
 
     Raises:
-        TypeError, ValueError: `points` is no floating-point tensor of two axes, is not finite, lies in a hyperplane, or
-            has too many points for its dimension.
+        TypeError, ValueError: `points` is no tensor of such numbers of two axes, is not finite, lies in a hyperplane,
+            or has too many points for its dimension.
 
     Example:
         >>> import torch, topolayer as tl

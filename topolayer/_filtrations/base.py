@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 import torch
 from torch import Tensor
 
-from topolayer._checks import alike, check_finite, check_inside, check_integer, floating
+from topolayer._checks import alike, check_finite, check_inside, check_integer, dtype_as_compared, real
 from topolayer._filtrations.cells import Cells
 from topolayer._filtrations.simplices import offsets_of
 
@@ -50,8 +50,8 @@ class Filtration:
             Where samples may differ in size (`is_ragged`) it has one axis, with one sample after another.
         superlevel: whether high values come first.
         mask: of the shape of `values`, False where they never enter; None if all do. A backend gets none with a mask.
-        input_dtype: of the tensor that it was made from, before half precision was raised. Where a number is compared
-            with values or lengths, it is rounded to this dtype, as torch does in comparisons.
+        input_dtype: of the tensor that it was made from, before half precision was raised; float32 for integers. Where
+            a number is compared with values or lengths, it is rounded to this dtype, as torch does in comparisons.
 
     Raises:
         TypeError: this class itself is called, not one of its kinds.
@@ -77,15 +77,16 @@ class Filtration:
             )
 
     def _take(self, name: str, tensor: object) -> Tensor:
-        """The tensor if it is a floating-point one, half precision raised to float32. The original dtype is noted."""
-        raised = floating(name, tensor)
-        object.__setattr__(self, "input_dtype", tensor.dtype)  # type: ignore[attr-defined]
+        """The tensor as `real` returns it, with a note of the dtype in which it is compared."""
+        raised = real(name, tensor)
+        object.__setattr__(self, "input_dtype", dtype_as_compared(tensor))  # type: ignore[arg-type]
         return raised
 
     def _take_each(self, name: str, tensors: Sequence[object]) -> list[Tensor]:
         """The same for a list of tensors of one dtype and one device."""
-        raised = alike(name, tensors)
-        object.__setattr__(self, "input_dtype", tensors[0].dtype if tensors else torch.float32)  # type: ignore[attr-defined]
+        raised = alike(name, tensors, real)
+        dtype = dtype_as_compared(tensors[0]) if tensors else torch.float32  # type: ignore[arg-type]
+        object.__setattr__(self, "input_dtype", dtype)
         return raised
 
     @property

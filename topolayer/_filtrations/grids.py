@@ -76,7 +76,7 @@ class Freudenthal(_Grid):
     In 2D each pixel has 6 neighbours, including the diagonal ones (i-1, j-1) and (i+1, j+1). In 3D a voxel has 14.
 
     Args:
-        values: floating-point tensor `(*batch, *grid)`, any number of batch axes.
+        values: tensor `(*batch, *grid)`, any number of batch axes: floating-point, bool, or integers of up to 16 bits.
         ndim: how many of the last axes are the grid: 1, 2 or 3.
         superlevel: sweep from high values to low ones, so that maxima give birth to components.
         mask: bool tensor, True inside, of the shape of `values`, or of the grid for all samples; axes of the batch are
@@ -84,7 +84,7 @@ class Freudenthal(_Grid):
             for each component of the region, and for each hole that nothing fills.
 
     Raises:
-        TypeError, ValueError: `values` is no floating-point tensor, has too few axes, or an empty grid; `mask` is no
+        TypeError, ValueError: `values` is no tensor of such numbers, has too few axes, or an empty grid; `mask` is no
             bool tensor, on another device, or of another shape.
 
     Example:
@@ -108,7 +108,7 @@ class Cubical(_Grid):
     """Filtration of the cubical complex of a grid.
 
     Args:
-        values: floating-point tensor `(*batch, *grid)`, any number of batch axes.
+        values: tensor `(*batch, *grid)`, any number of batch axes: floating-point, bool, or integers of up to 16 bits.
         ndim: how many of the last axes are the grid: 1, 2 or 3.
         construction: "V": pixels are vertices, and a pixel is connected with those it shares a side with (2D:
             4, 3D: 6); "T": pixels are top-dimensional cells, and a corner in common is enough (8, 26).
@@ -116,8 +116,8 @@ class Cubical(_Grid):
         mask: as in `Freudenthal`.
 
     Raises:
-        TypeError, ValueError: `values` is no floating-point tensor, has too few axes, or an empty grid; `mask` does not
-            go with it; unknown construction.
+        TypeError, ValueError: `values` is no tensor of such numbers, has too few axes, or an empty grid; `mask` does
+            not go with it; unknown construction.
 
     Example:
         >>> import torch, topolayer as tl

@@ -23,7 +23,7 @@ class LowerStar(Filtration):
     """Lower-star (or upper-star) filtration of any simplicial complex: a function on the vertices of a graph or mesh.
 
     Args:
-        values: floating-point tensor `(*batch, vertices)`, the function.
+        values: tensor `(*batch, vertices)`, floating-point or of small integers: the function.
         simplices: integer tensor (m, d + 1), or a sequence of such with any d: the simplices' vertices, a row for each.
             Maximal ones suffice; every vertex is present, used or not. PyTorch Geometric's `edge_index` and `face` have
             to be transposed, `edge_index.mT`. Without this, one or two edges look like two simplices and are taken for
@@ -37,7 +37,7 @@ class LowerStar(Filtration):
             PyTorch Geometric).
 
     Raises:
-        TypeError, ValueError: `values` is no floating-point tensor or has no vertex; `simplices` is no integer tensor
+        TypeError, ValueError: `values` is no tensor of such numbers or has no vertex; `simplices` is no integer tensor
             of two axes, names a vertex that does not exist, or names one twice in a simplex; or it is a single tensor
             with two rows or more and even more columns, such as (2, E) with E >= 3, which may be edges or two
             simplices: give simplices in a list. With `batch`: `values` has batch axes; `batch` has another length, or

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from topolayer._checks import alike, floating, joined
+from topolayer._checks import alike, joined, real
 from topolayer._tracing import requires_grad_tells, to_numpy
 
 _CHUNK = 2**20  # coordinate differences that are looked at at once
@@ -20,8 +20,8 @@ Runs: TypeAlias = tuple[tuple[int, int], ...]  # of clouds of one size that foll
 
 
 def check_points(points: object) -> Tensor:
-    """The clouds (*batch, n, d), half precision raised to float32."""
-    clouds = floating("points", points)
+    """The clouds (*batch, n, d), half precision and small integers raised to float32."""
+    clouds = real("points", points)
     if clouds.ndim < 2 or 0 in clouds.shape[-2:]:
         raise ValueError(
             f"points: expected shape (*batch, n, d), n and d >= 1, got {tuple(clouds.shape)}; numbers on a line are "
@@ -31,8 +31,8 @@ def check_points(points: object) -> Tensor:
 
 
 def check_clouds(points: Sequence[object]) -> list[Tensor]:
-    """Clouds of any sizes, each (n, d), half precision raised to float32."""
-    clouds = alike("points", points)
+    """Clouds of any sizes, each (n, d), half precision and small integers raised to float32."""
+    clouds = alike("points", points, real)
     for i, cloud in enumerate(clouds):
         shape = tuple(cloud.shape)
         if len(shape) != 2 or 0 in shape:

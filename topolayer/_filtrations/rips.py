@@ -10,7 +10,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from topolayer._checks import check_finite, check_number, check_threshold, joined
+from topolayer._checks import check_finite, check_number, check_threshold, dtype_as_compared, joined
 from topolayer._filtrations.base import Filtration, with_tensors
 from topolayer._filtrations.cells import CliqueComplex
 from topolayer._filtrations.point_distances import check_clouds, check_points, distances_of_each, point_distances
@@ -26,14 +26,14 @@ class Rips(Filtration):
     """Vietoris-Rips filtration: a simplex enters with its longest edge, a vertex at exactly 0 and with gradient 0.
 
     Args:
-        distances: floating-point tensor `(*batch, n, n)`. Entries (i, j) with i < j are used. Those with i > j and the
-            diagonal are only checked: up to rounding, the matrix has to be symmetric and its diagonal 0. Entries that
-            are negative by rounding count as 0. For points use `Rips.from_points`. A list of matrices (n, n), of any
-            sizes, is a batch, and `values` are their entries, one matrix after another.
+        distances: tensor `(*batch, n, n)`, floating-point or of small integers. Entries (i, j) with i < j are used.
+            Those with i > j and the diagonal are only checked: up to rounding, the matrix has to be symmetric and its
+            diagonal 0. Entries that are negative by rounding count as 0. For points use `Rips.from_points`. A list of
+            matrices (n, n), of any sizes, is a batch, and `values` are their entries, one matrix after another.
         threshold: the length of the longest edge, inclusive. Bars that are alive at it are essential.
 
     Raises:
-        TypeError, ValueError: `distances` is no floating-point tensor, not square, not symmetric, negative or
+        TypeError, ValueError: `distances` is no tensor of such numbers, not square, not symmetric, negative or
             not finite; its diagonal shows that small distances are lost to rounding; matrices of a list have several
             dtypes or devices; `threshold` is negative or NaN.
 
@@ -90,7 +90,7 @@ class Rips(Filtration):
         By default `torch.cdist` multiplies matrices from 26 points on, which loses small distances far from the origin.
 
         Args:
-            points: floating-point tensor `(*batch, n, d)`; half precision is raised to float32. A list of clouds (n,
+            points: tensor `(*batch, n, d)`, floating-point or of small integers. A list of clouds (n,
                 d), of any sizes in one R^d, is a batch, as a list of matrices is for `Rips`.
             p: the p of the p-norm, >= 1; `math.inf` is the largest difference of coordinates.
             threshold: as in `Rips`.
@@ -101,7 +101,7 @@ class Rips(Filtration):
             two points share, that of `math.inf` is spread evenly over the coordinates that differ most.
 
         Raises:
-            TypeError, ValueError: `points` is no floating-point tensor, has fewer than two axes, no point or no
+            TypeError, ValueError: `points` is no tensor of such numbers, has fewer than two axes, no point or no
                 coordinate, or is not finite; clouds of a list are of several dtypes, devices or dimensions; distances
                 leave the range of the dtype; `p` or `threshold` is out of its range.
 
@@ -116,7 +116,7 @@ class Rips(Filtration):
         given: Any = points
         several = isinstance(given, (list, tuple))
         clouds = check_clouds(given) if several else [check_points(given)]
-        input_dtype = given.dtype if not several else given[0].dtype if given else torch.float32
+        input_dtype = dtype_as_compared(given[0] if several else given) if len(given) else torch.float32
         p = check_number("p", p, least=1, infinite=True, remedy="2 is Euclid's norm")
         threshold = check_threshold(threshold, input_dtype, remedy=_NO_LIMIT)
         for cloud in clouds:

@@ -23,8 +23,8 @@ class Simplicial(Filtration):
     """Filtration of a simplicial complex by a value for each simplex: weighted edges, or a filtration made elsewhere.
 
     Args:
-        values: floating-point tensor `(*batch, simplices)`, one for each simplex in the order of `simplices`: all
-            vertices, then all edges, and so on. No simplex may enter before its faces.
+        values: tensor `(*batch, simplices)`, floating-point or of small integers: one for each simplex in the order of
+            `simplices`, all vertices, then all edges, and so on. No simplex may enter before its faces.
         simplices: a list with an integer tensor (m, d + 1) for each dimension d, vertices first: the names of the
             simplices' vertices, a row for each. All faces of a simplex are among them, and each simplex occurs once.
             PyTorch Geometric's `edge_index` has to be transposed, `edge_index.mT`, and has each edge of an undirected
@@ -32,7 +32,7 @@ class Simplicial(Filtration):
         superlevel: sweep from high values to low ones.
 
     Raises:
-        TypeError, ValueError: `values` is no floating-point tensor, has another number of entries than there are
+        TypeError, ValueError: `values` is no tensor of such numbers, has another number of entries than there are
             simplices, or is not finite; `simplices` is no list of integer tensors, one for each dimension, or has a
             simplex twice or without a face; a simplex enters before one of its faces.
 

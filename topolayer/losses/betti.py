@@ -31,7 +31,7 @@ def betti_error(
 
     Args:
         prediction: `(*batch, *grid)` probabilities, logits, or whatever finite floating-point numbers `threshold` is
-            meant for.
+            meant for. A set of bool is one of 0 and 1.
         mask: the same shape, the truth: 0 and 1 of any dtype. Labels of classes have to be one-hot.
         threshold: the foreground of the prediction is where it is at least this, compared in its own dtype.
         construction: "T": the foreground is 8-connected and its holes 4-connected (26 and 6 in volumes), as GUDHI's
@@ -60,7 +60,7 @@ def betti_error(
         >>> tl.betti_error(prediction, mask)  # the ring is broken, and a part of it lies apart
         tensor([1., 1.])
     """
-    found = check_prediction(prediction, region, ndim, dims)
+    found = check_prediction(prediction, region, ndim, dims, sets=True)
     threshold = check_number("threshold", threshold)
     truth = check_mask("mask", mask, found)
     check_binary("mask", truth)

@@ -111,7 +111,7 @@ def betti_matching_error(
 
     Args:
         prediction: `(*batch, *grid)` probabilities, logits, or whatever finite floating-point numbers `threshold` is
-            meant for.
+            meant for. A set of bool is one of 0 and 1.
         target: the same shape, the truth: 0 and 1 of any dtype. Labels of classes have to be one-hot.
         threshold: the foreground of the prediction is where it is at least this, compared in its own dtype.
         dims: 0 for components, 1 for holes (in volumes tunnels, and 2 for cavities). None means all of them: 0 in
@@ -139,7 +139,7 @@ def betti_matching_error(
         >>> tl.betti_matching_error(prediction, target)  # the ring is broken, and a part of it lies apart
         tensor(2)
     """
-    found = check_prediction(prediction, region, ndim, dims)
+    found = check_prediction(prediction, region, ndim, dims, sets=True)
     threshold = check_number("threshold", threshold)
     truth = check_mask("target", target, found)
     check_binary("target", truth)

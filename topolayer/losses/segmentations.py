@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from topolayer._checks import check_finite, check_inside, check_ndim, check_region, dense, floating
+from topolayer._checks import check_finite, check_inside, check_ndim, check_region, dense, floating, real
 from topolayer._tracing import refuse_without_numbers
 
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -31,13 +31,16 @@ def check_prediction(
     dims: int | tuple[int, ...] | None,
     *,
     name: str = "prediction",
+    sets: bool = False,
 ) -> Prediction:
+    """What a loss or a score makes of its prediction; a score also takes sets, of bool."""
     if isinstance(prediction, Tensor) and prediction.dtype in _INTEGERS:
         raise TypeError(
             f"{name}: expected floating-point numbers, got {prediction.dtype}; instead of labels, as of argmax, "
             f"give the probabilities of which they are the largest; 0 and 1 alone become {name}.float()"
         )
-    values = floating(name, prediction)
+    is_set = isinstance(prediction, Tensor) and prediction.dtype == torch.bool
+    values = real(name, prediction) if sets and is_set else floating(name, prediction)
     refuse_without_numbers(values)
     if ndim is None and values.ndim >= 5:
         raise ValueError(

@@ -67,7 +67,8 @@ class OfMasks(Metric):
 
         Args:
             preds: `(B, *grid)` or `(B, C, *grid)` probabilities, or whatever `threshold` is meant for: `(B, H, W)`,
-                `(B, C, H, W)` or `(B, C, D, H, W)`. With `num_classes` labels `(B, H, W)` or `(B, D, H, W)`.
+                `(B, C, H, W)` or `(B, C, D, H, W)`; a set of bool is one of 0 and 1. With `num_classes` labels
+                `(B, H, W)` or `(B, D, H, W)`.
             target: the truth: the same shape, 0 and 1 of any dtype, or labels.
 
         Raises:
@@ -116,7 +117,7 @@ class OfMasks(Metric):
 
     def _of_masks(self, preds: Tensor, target: Tensor) -> tuple[Tensor, Tensor, int]:
         ndim = 3 if isinstance(preds, Tensor) and preds.ndim == 5 else 2
-        checked = check_prediction(preds, None, ndim, None, name="preds")
+        checked = check_prediction(preds, None, ndim, None, name="preds", sets=True)
         values = checked.values
         if values.ndim not in (3, 4, 5):
             raise ValueError(
