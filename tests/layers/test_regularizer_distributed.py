@@ -138,6 +138,46 @@ class SideBranch(Net):
         return self.head(h), self.side(h)
 
 
+def uneven(wrap: Callable[[Net], nn.Module], sizes: tuple[int, int]) -> float:
+    """Batches of two sizes: gradients are averaged over processes, as those of the loss are, not over samples."""
+    torch.manual_seed(0)
+    net = Net()
+    alone = copy.deepcopy(net)
+    parts = whole().split(sizes)
+    with tl.Regularizer(alone, PENALTIES) as regularizer:
+        for x in parts:
+            (alone(x).sum() / 8 + 0.1 * regularizer()).div(WORLD).backward()
+    model = wrap(net)
+    with tl.Regularizer(model, PENALTIES) as regularizer:
+        x = parts[torch.distributed.get_rank()]
+        (model(x).sum() / 8 + 0.1 * regularizer()).backward()
+    return difference(net, alone)
+
+
+def joined() -> float:
+    """The second process has no batch for the last step, under `join` of DistributedDataParallel: the final weights."""
+    torch.manual_seed(0)
+    net = Net()
+    alone = copy.deepcopy(net)
+    steps = [whole(8).split((5, 3)), whole(4).split((4,))]
+    optimizer = torch.optim.SGD(alone.parameters(), lr=0.1)
+    with tl.Regularizer(alone, PENALTIES) as regularizer:
+        for parts in steps:
+            optimizer.zero_grad()
+            for x in parts:
+                backward(alone, regularizer, x, 1 / WORLD)
+            optimizer.step()
+    model, rank = DistributedDataParallel(net), torch.distributed.get_rank()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with model.join(), tl.Regularizer(model, PENALTIES) as regularizer:
+        for parts in steps[: WORLD - rank]:
+            optimizer.zero_grad()
+            backward(model, regularizer, parts[rank])
+            optimizer.step()
+    pairs = zip(net.parameters(), alone.parameters(), strict=True)
+    return float(torch.stack([(p.detach() - q.detach()).abs().max() for p, q in pairs]).max())
+
+
 def side_branch() -> float:
     torch.manual_seed(0)
     net = SideBranch()
@@ -195,9 +235,14 @@ SCENARIOS: dict[str, Callable[[], float]] = {
     "side_branch": side_branch,
     "accumulated": accumulated,
     "skipped": skipped,
+    "uneven": lambda: uneven(plain, (5, 3)),
+    "one_without_samples": lambda: uneven(plain, (8, 0)),
+    "joined": joined,
 }
 if hasattr(torch.distributed.fsdp, "fully_shard"):  # from torch 2.6 on
     SCENARIOS["sharded"] = lambda: one_step(sharded)
+    SCENARIOS["sharded_uneven"] = lambda: uneven(sharded, (5, 3))
+    SCENARIOS["sharded_one_without_samples"] = lambda: uneven(sharded, (8, 0))
 
 
 def work(rank: int, folder: Path) -> None:

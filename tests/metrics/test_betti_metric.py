@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -184,11 +185,15 @@ def test_half_precision_is_compared_in_its_own_dtype() -> None:
     assert score(preds, preds >= 0.1, threshold=0.1).item() == 0
 
 
-def _in_a_process(rank: int, file: str, options: dict[str, Any]) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=2)
-    metric = BettiError(**options)
-    part = slice(4) if rank == 0 else slice(4, None)
-    metric.update(PREDS[part], TARGET[part])
+def _in_a_process(rank: int, file: str, options: dict[str, Any], of_the_first: tuple[int, ...]) -> None:
+    """The first has so many images in each of its batches, the second the rest, in no batch if there are none."""
+    seconds = timedelta(seconds=60)
+    dist.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=2, timeout=seconds)
+    metric, first = BettiError(**options), sum(of_the_first)
+    own, sizes = (slice(first), of_the_first) if rank == 0 else (slice(first, None), (len(PREDS) - first,))
+    for preds, target in zip(PREDS[own].split(sizes), TARGET[own].split(sizes), strict=True):
+        if len(preds) > 0:
+            metric.update(preds, target)
     assert torch.equal(metric.compute(), score_alone(options))
     dist.destroy_process_group()
 
@@ -205,9 +210,13 @@ def score_alone(options: dict[str, Any]) -> Tensor:
 @pytest.mark.skipif(
     not dist.is_available() or "fork" not in mp.get_all_start_methods(), reason="needs torch.distributed and fork"
 )
-def test_two_processes_give_the_score_of_all(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:The ``compute`` method of metric BettiError was called before:UserWarning")
+@pytest.mark.parametrize("of_the_first", [(4,), (1, 3, 1), (6,)])
+def test_two_processes_give_the_score_of_all(tmp_path: Path, of_the_first: tuple[int, ...]) -> None:
+    """With as many batches, with more, and with all of them."""
     options = {"patch": 6, "patches": 3}
-    mp.start_processes(_in_a_process, args=(str(tmp_path / "store"), options), nprocs=2, start_method="fork")
+    arguments = str(tmp_path / "store"), options, of_the_first
+    mp.start_processes(_in_a_process, args=arguments, nprocs=2, start_method="fork")
 
 
 def test_the_package_is_light() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
+from torchmetrics.utilities.distributed import gather_all_tensors
 
 from topolayer._checks import check_bool, check_integer, check_integers, check_number
 from topolayer._filtrations.grids import check_construction
@@ -14,6 +15,13 @@ from topolayer.losses.segmentations import check_binary, check_mask, check_predi
 from topolayer.metrics.patches import crops
 
 _LABELS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+
+
+def _gathered(state: Tensor, group: Any = None) -> list[Tensor]:
+    """A state of all processes. One without any batch does not know how many classes there are: its zeros fit all."""
+    parts: list[Tensor] = gather_all_tensors(state.reshape(-1), group)
+    classes = max(map(len, parts))
+    return [part.expand(classes).reshape(state.shape if classes == state.numel() else (classes,)) for part in parts]
 
 
 class OfMasks(Metric):
@@ -38,7 +46,7 @@ class OfMasks(Metric):
         patches: int | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(dist_sync_fn=_gathered)
         self.threshold = check_number("threshold", threshold)
         check_construction(construction)
         check_bool("include_background", include_background)
