@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from topolayer._checks import check_bool, check_complex, check_integer, dense
+from topolayer._checks import check_bool, check_integer, dense
 from topolayer._filtrations.base import Filtration, with_tensors
 from topolayer._filtrations.cells import VertexComplex, as_arrays
+from topolayer._filtrations.given_simplices import check_complex
 from topolayer._filtrations.simplices import Indices, Simplices, by_sample, offsets_of
 from topolayer._tracing import refuse_without_numbers, untraced
 

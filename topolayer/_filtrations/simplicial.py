@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from topolayer import _core
-from topolayer._checks import check_bool, check_filtered_complex, check_finite
+from topolayer._checks import check_bool, check_finite
 from topolayer._filtrations.base import Filtration
 from topolayer._filtrations.cells import SimplexComplex, as_arrays
+from topolayer._filtrations.given_simplices import check_filtered_complex
 from topolayer._filtrations.simplices import Indices
 from topolayer._tracing import refuse_jit_trace, refuse_without_numbers, untraced
 
