@@ -22,7 +22,7 @@ exclude_patterns = ["_build", "_ipython", "_*.md"]
 default_role = "literal"  # single backticks in docstrings are code
 
 autodoc_member_order = "bysource"
-autodoc_mock_imports = ["lightning"]  # which no page runs
+autodoc_mock_imports = ["lightning", "pyarrow", "rich", "tyro"]  # which no page runs
 autodoc_typehints_format = "short"
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
