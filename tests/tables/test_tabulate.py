@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +21,12 @@ import torch
 pytest.importorskip("pyarrow", reason="needs the extra `tables`")
 import pyarrow.parquet
 
-from topolayer.tables import Vectors, tabulate
+from topolayer.tables import Vectors, files, tabulate
 
 pytestmark = pytest.mark.timeout(240)
 
 VECTORS = Vectors(levels=(0, 1, 4), lengths=(0, 1, 3))
-OPTIONS = ["--levels", "0", "1", "4", "--lengths", "0", "1", "3", "--seconds", "0"]
+OPTIONS = ["--levels", "0", "1", "4", "--lengths", "0", "1", "3"]
 
 
 def fill(folder: Path, count: int = 12) -> Path:
@@ -97,6 +100,29 @@ def test_a_file_that_cannot_be_computed_is_named_and_what_was_done_stays(
     assert rows(table) == expected
 
 
+@pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="the worker is to see what is replaced"
+)
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12 and later
+def test_a_worker_that_dies_is_noticed_and_what_was_done_stays(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, plain = tmp_path / "bars.parquet", files.READERS[".npy"]
+
+    def deadly(path: Path, color: Any) -> Any:
+        return os._exit(1) if path.name == "07.npy" else plain(path, color)
+
+    monkeypatch.setitem(files.READERS, ".npy", deadly)
+    with pytest.raises(RuntimeError, match="worker") as raised:
+        tabulate(images, table, VECTORS, workers=1)
+    (note,) = raised.value.__notes__
+    assert re.fullmatch(rf"the next file was {images}/.*\.npy", note)
+    assert not table.exists()
+    monkeypatch.undo()
+    tabulate(images, table, VECTORS, workers=1)
+    assert rows(table) == by_hand(images)
+
+
 def test_other_files_are_left_out_with_a_warning(images: Path, tmp_path: Path) -> None:
     (images / "deep" / "notes.txt").touch()
     with pytest.warns(UserWarning, match="^1 other files in the folder are left out, such as deep/notes.txt$"):
@@ -144,9 +170,11 @@ def test_bad_arguments_are_refused(images: Path, tmp_path: Path, folder: str, op
 # -- the command, in two processes
 
 
-def command(images: Path, table: Path, *starter: str, **environment: object) -> subprocess.Popen[str]:
+def command(
+    images: Path, table: Path, *options: str, starter: Sequence[str] = (), **environment: object
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, *starter, "-m", "topolayer.tables", str(images), str(table), *OPTIONS],
+        [sys.executable, *starter, "-m", "topolayer.tables", str(images), str(table), *OPTIONS, *options],
         env=os.environ | {"OMP_NUM_THREADS": "1"} | {name: str(value) for name, value in environment.items()},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -169,7 +197,7 @@ def test_two_processes_that_are_killed_and_resumed(images: Path, tmp_path: Path)
     pipe.unlink()
     os.mkfifo(pipe)  # who reads it waits
     torchrun = {"WORLD_SIZE": 2, "MASTER_ADDR": "localhost", "MASTER_PORT": free_port()}  # whose ranks are killed here
-    processes = [command(images, table, RANK=rank, **torchrun) for rank in range(2)]
+    processes = [command(images, table, "--seconds", "0", RANK=rank, **torchrun) for rank in range(2)]
     try:
         until = time.monotonic() + 120
         while len(parts(table)) < 9 and time.monotonic() < until:
@@ -183,11 +211,30 @@ def test_two_processes_that_are_killed_and_resumed(images: Path, tmp_path: Path)
         (images / path).write_bytes(b"")  # so that it cannot be computed again
     pipe.unlink()
     pipe.write_bytes(last)
-    resumed = command(images, table, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    resumed = command(images, table, starter=("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"))
     output, _ = resumed.communicate(timeout=120)
     assert resumed.returncode == 0, output
     assert rows(table) == expected
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bars.parquet", "images"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a named pipe holds the computation up")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_asked_to_end_writes_what_is_done(images: Path, tmp_path: Path, number: signal.Signals) -> None:
+    table, pipe = tmp_path / "bars.parquet", images / "deep" / "10.npy"
+    pipe.unlink()
+    os.mkfifo(pipe)
+    process = command(images, table, "--seconds", "1000")
+    try:
+        with pipe.open("wb"):  # waits until somebody reads it
+            process.send_signal(number)
+            output, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode != 0 and not table.exists()
+    assert len(parts(table)) == 1, output
+    before = sorted(path.relative_to(images).as_posix() for path in images.rglob("*.npy"))
+    assert [row["path"] for row in rows(*parts(table))] == before[: before.index("deep/10.npy")]
 
 
 def test_the_command_names_a_bad_file_in_one_line(images: Path, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def main() -> None:
             workers=command.workers,
             seconds=command.seconds,
         )
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, OSError) as error:
         sys.exit("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]))
 
 

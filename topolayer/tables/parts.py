@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from torch import Tensor
 
-Row = tuple[str, Mapping[str, Tensor]]  # a path, and the columns
+Row = tuple[str, Mapping[str, np.ndarray]]  # a path, and the columns: float64, without axes or with one
 
 _OPTIONS = b"topolayer"  # the key under which a file says how its numbers were made
 
@@ -81,7 +80,7 @@ class Table:
     def _of(self, rows: Sequence[Row]) -> Any:
         columns: dict[str, Any] = {"path": pa.array([path for path, _ in rows], pa.string())}
         for name in rows[0][1]:
-            numbers = np.stack([found[name].double().numpy() for _, found in rows])
+            numbers = np.stack([found[name] for _, found in rows])
             flat = pa.array(numbers.ravel(), pa.float64())
             columns[name] = flat if numbers.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, numbers.shape[1])
         return pa.table(columns)

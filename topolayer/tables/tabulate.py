@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -91,7 +92,13 @@ def tabulate(
     mine = [path for path in files[rank::processes] if path not in done]
     with _together(processes):
         rows = _computed(folder, mine, vectors, color, workers)
-        _collect(track(rows, "files", len(mine), console=Console(stderr=True), disable=rank > 0), growing, seconds)
+        try:
+            _collect(track(rows, "files", len(mine), console=Console(stderr=True), disable=rank > 0), growing, seconds)
+        except (RuntimeError, OSError) as error:  # a worker has died, which interrupts whatever is done here
+            done = growing.done()
+            for path in [path for path in mine if path not in done][:1]:
+                error.add_note(f"the next file was {folder / path}")
+            raise
     if rank == 0:
         growing.finish()
     return len(mine)
@@ -137,19 +144,20 @@ class _Files(Dataset[Row | str]):
     def __getitem__(self, number: int) -> Row | str:
         path = self.paths[number]
         try:
-            return path, self.vectors(read(self.folder / path, self.color))
+            columns = self.vectors(read(self.folder / path, self.color))
+            return path, {name: column.double().numpy() for name, column in columns.items()}
         except Exception as error:
             return f"{self.folder / path}: {type(error).__name__}: {error}"
 
 
+def _as_it_is(row: Any) -> Any:
+    """Arrays come through a pipe; tensors would each take a file descriptor."""
+    return row
+
+
 def _computed(folder: Path, paths: list[str], vectors: Vectors, color: Color | None, workers: int) -> Iterator[Row]:
-    rows = iter(DataLoader(_Files(folder, paths, vectors, color), batch_size=None, num_workers=workers))
-    for path in paths:
-        try:
-            found = next(rows)
-        except RuntimeError as error:  # such as of a worker that was killed
-            error.add_note(f"the next file was {folder / path}")
-            raise
+    rows = DataLoader(_Files(folder, paths, vectors, color), batch_size=None, num_workers=workers, collate_fn=_as_it_is)
+    for found in rows:
         if isinstance(found, str):
             raise ValueError(found)
         yield found
@@ -163,8 +171,8 @@ def _collect(rows: Iterable[Row], table: Table, seconds: float) -> None:
         for row in rows:
             waiting.append(row)
             if time.monotonic() - written >= seconds:
-                waiting, writing = [], waiting
-                table.add(writing)
+                table.add(waiting)
+                waiting = []
                 written = time.monotonic()
     finally:
         table.add(waiting)
