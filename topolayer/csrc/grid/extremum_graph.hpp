@@ -214,7 +214,7 @@ private:
         for (Part& part : parts_) {
             part.arcs.clear();
             part.keys_of_arcs.clear();
-            part.patience = grid.size() / static_cast<std::int64_t>(parts_.size());
+            part.patience = grid.size() / (4 * static_cast<std::int64_t>(parts_.size()));  // natural images need less
             saddles += static_cast<std::int64_t>(part.band.saddles.size());
         }
         if (saddles < grid.size() / 16)
@@ -230,8 +230,8 @@ private:
     }
 
     // The extremum that is reached by going to earlier neighbors. Most walks are short, and how short cannot be predicted:
-    // at their end they take steps of length zero. Once there have been many long ones, what they find out is kept, so that
-    // no pixel is walked over again and again.
+    // at their end they take steps of length zero. Once there have been many long ones, what they find out is noted on the
+    // way, so that no pixel is walked over again and again.
     Label extremum_from(Position position, const Grid& grid, Part& part) {
         for (int strides = 0; strides < 8 || part.patience > 0; ++strides) {
             for (int steps = 0; steps < stride; ++steps)
@@ -240,11 +240,20 @@ private:
             if (direction >= code::outwards) return end_of_walk(position, direction);
             part.patience -= stride;
         }
+        return far_extremum_from(position, grid, part);
+    }
+
+    // Far from here: what is found out on the way is noted.
+    [[gnu::noinline]] Label far_extremum_from(Position position, const Grid& grid, Part& part) {
         std::atomic<Label>* const far_label = far_labels(grid.size());
         part.path.clear();
         Label label;
-        while ((label = far_label[position].load(std::memory_order_relaxed)) == unknown) {
-            part.path.push_back(position);
+        for (;;) {
+            if (is_milestone(position)) {
+                label = far_label[position / block].load(std::memory_order_relaxed);
+                if (label != unknown) break;
+                part.path.push_back(position / block);
+            }
             const unsigned direction = map_.direction(position);
             if (direction >= code::outwards) {
                 label = end_of_walk(position, direction);
@@ -256,12 +265,18 @@ private:
         return label;
     }
 
+    // One pixel of each block, here and there in it: few pixels are noted, and no long way leads around all of them.
+    static bool is_milestone(Position position) {
+        return position % block == (position / block * std::uint32_t{0x9e3779b1}) >> (32 - std::bit_width(block - 1));
+    }
+
     // Made when the first walk is long.
     std::atomic<Label>* far_labels(std::int64_t pixels) {
         const std::lock_guard lock(far_label_mutex_);
         if (!far_label_) {
-            far_label_ = std::make_unique<std::atomic<Label>[]>(static_cast<std::size_t>(pixels));
-            for (std::int64_t i = 0; i < pixels; ++i) far_label_[i].store(unknown, std::memory_order_relaxed);
+            const std::int64_t blocks = pixels / block + 1;
+            far_label_ = std::make_unique<std::atomic<Label>[]>(static_cast<std::size_t>(blocks));
+            for (std::int64_t i = 0; i < blocks; ++i) far_label_[i].store(unknown, std::memory_order_relaxed);
         }
         return far_label_.get();
     }
@@ -359,13 +374,14 @@ private:
     }
 
     static constexpr int stride = 4;
+    static constexpr Position block = 8;
     static constexpr Label unknown = std::numeric_limits<Label>::max();
 
     bool reversed_ = false;
     PixelMap map_;
     std::vector<Part> parts_;
     Label extrema_ = 0;
-    std::unique_ptr<std::atomic<Label>[]> far_label_;  // of positions, where it is known
+    std::unique_ptr<std::atomic<Label>[]> far_label_;  // of the milestone of each block, where it is known
     std::mutex far_label_mutex_;
 };
 
