@@ -13,8 +13,9 @@ from experiments.shared import console
 from experiments.shared.console import Meter, UserError, log, stop_requests
 from experiments.speed import report
 from experiments.speed.config import NATURAL, Config
-from experiments.speed.contenders import Contender, assemble
-from experiments.speed.inputs import Input, distances, make, missing, parse, prediction_and_target
+from experiments.speed.contender import Contender
+from experiments.speed.contenders import assemble
+from experiments.speed.inputs import Input, distances, gaussian, graphs, make, missing, parse, prediction_and_target
 from experiments.speed.measure import Effort, Times, heed, measure
 from experiments.speed.memory import peak_per_pixel
 from experiments.speed.step import DEMO, PAPER, Share, share
@@ -46,6 +47,8 @@ def settle_folder(config: Config) -> Path:
             raise UserError(f"--{option} must be at least {least}, got {getattr(config, option)}")
     if any(points < 2 for points in config.points):
         raise UserError(f"--points must be at least 2, got {min(config.points)}")
+    if any(count < 1 for count in config.graphs):
+        raise UserError(f"--graphs must be at least 1, got {min(config.graphs)}")
     for size in config.memory:
         parse(size, _axes(size))
     folder = config.out or Path("runs") / f"speed-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -69,6 +72,11 @@ def prepare(config: Config) -> list[Input]:
         if missing(kind) is None
     ]
     inputs += [Input("distances", f"{n}x{n}", "points", distances(n)) for n in config.points]
+    for size in config.matrices:
+        count, points = parse(size, 2, leading=1)
+        inputs.append(Input("matrices", size, "points", distances(points, matrices=count)))
+    inputs += [Input("clouds", size, "points", gaussian((*parse(size, 2, leading=1), 3))) for size in config.clouds]
+    inputs += [Input("graphs", str(count), "noise", graphs(count)) for count in config.graphs]
     for size in config.batches:
         axes = _axes(size, of_images=3)
         shape = parse(size, axes, leading=1)

@@ -32,6 +32,12 @@ class Config:
     """volumes, DEPTHxHEIGHTxWIDTH"""
     points: tuple[int, ...] = (500, 2000)
     """points whose distances are filtered"""
+    matrices: tuple[str, ...] = ("64x128", "16x512")
+    """batches of distances, MATRICESxPOINTS"""
+    clouds: tuple[str, ...] = ("64x128",)
+    """lists of clouds in space, CLOUDSxPOINTS"""
+    graphs: tuple[int, ...] = (128,)
+    """graphs of 10 to 60 vertices in one batch"""
     batches: tuple[str, ...] = ("16x96x128", "1x2048x2048", "1x128x128x128")
     """what one thread and two are compared on, SAMPLESxHEIGHTxWIDTH, or volumes"""
     activations: tuple[str, ...] = ("1x1x24x32", "16x1x96x128", "16x64x48x64")
@@ -60,6 +66,7 @@ QUICK = Config(
     sizes=("24x32", "96x128", "384x512"),
     volumes=("32x32x32",),
     points=(200,),
+    matrices=("64x128",),
     batches=("16x96x128",),
     activations=("1x1x24x32", "16x1x96x128"),
     matchings=("8x1x64x64", "24x24x24"),

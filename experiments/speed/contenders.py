@@ -1,19 +1,16 @@
 """How each package is asked for the same thing: components of the superlevel filtration of a grid, and their loss.
 
-All are given a float32 tensor, and whatever they need beyond it (a negated copy, float64) is theirs to make and is
-timed with them. They differ in connectivity and in what they give back, as `returns` says. A package that is not
-installed, or does not run with the others' versions, is left out by name.
+Batches of clouds, graphs and matrices are in `samples`. All are given float32 tensors, and whatever they need beyond
+them (a negated copy, float64) is theirs to make and is timed with them. They differ in connectivity and in what they
+give back, as `returns` says. A package that is not installed, or does not run with the others' versions, is left out by
+name.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -22,28 +19,9 @@ import torch
 from torch import Tensor
 
 import topolayer as tl
-from experiments.speed.inputs import Job, distances, make, prediction_and_target
-
-
-@dataclass(frozen=True)
-class Contender:
-    """One way to do a job.
-
-    `outcome` of what `run` returns is a number that must not depend on the package where the connectivity is the
-    same: of a penalty its value, else the number of finite bars of positive length in dimension 0. Those that are
-    `natural_only` are not run on extreme kinds of images. A call may take `patience` times the limit.
-    """
-
-    name: str
-    job: Job
-    run: Callable[[Tensor], Any]
-    outcome: Callable[[Any], float]
-    connectivity: str
-    returns: str
-    natural_only: bool = False
-    threads: int = 1
-    patience: int = 1
-
+from experiments.speed import samples
+from experiments.speed.contender import Contender, backward, finite, hash_rows, one_and_two, squares_beyond
+from experiments.speed.inputs import Graphs, Job, distances, gaussian, graphs, make, prediction_and_target
 
 PATIENCE = 8  # with packages that targets compare with
 
@@ -100,8 +78,7 @@ def topolayer_() -> list[Contender]:
         Contender("topolayer H0+H1", "distances", loops, h0, "Rips", "dimensions 0 and 1: the same"),
         Contender("few_maxima", "penalty", penalty, float, "Freudenthal", "the penalty and its gradient"),
     ]
-    for threads in range(1, min(2, cores()) + 1):
-        name = f"{threads} thread{'s' * (threads > 1)}"
+    for name, threads in one_and_two():
         returns = "dimension 0 of images, Freudenthal; all dimensions of volumes, V"
         found.append(Contender(name, "batch", batch, h0, "none", f"{returns}: {pixels}", threads=threads))
         sums = functools.partial(hash_rows, threads=threads)
@@ -134,29 +111,6 @@ def matchings() -> list[Contender]:
         Contender("induced_matching", "matching", matching, lambda m: m.pairs.shape[1], "V", "barcodes and matching"),
         Contender("three barcodes", "matching", three, lambda b: len(b[0]), "V", f"`persistence` {parts}"),
     ]
-
-
-def backward(penalty: Callable[[Tensor], Tensor], activation: Tensor) -> Tensor:
-    """The mean over samples of a penalty on an activation (B, C, H, W), after its backward pass."""
-    mean = penalty(activation.requires_grad_()).mean()
-    torch.autograd.grad(mean, activation)
-    return mean.detach()
-
-
-def squares_beyond(lengths: Tensor, spared: int) -> Tensor:
-    """The sum of the squares of all but the longest lengths: few_maxima written on a package's lengths."""
-    return lengths.sort(descending=True).values[spared:].square().sum()
-
-
-def hash_rows(values: Tensor, *, threads: int) -> list[bytes]:
-    """Something that shares nothing between threads, to see how far two cores are free."""
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda row: hashlib.sha256(row).digest(), values.numpy()))
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 # --- its peers ------------------------------------------------------------------------------------------------------
@@ -336,35 +290,36 @@ def topologylayer_() -> list[Contender]:
     ]
 
 
-def finite(bars: Any) -> int:
-    """The number of rows (birth, death) of finite, positive length. Some packages write infinity as a huge number."""
-    lengths = np.abs(np.diff(np.asarray(bars, dtype=np.float64)))
-    return int(((lengths > 0) & (lengths < 1e30)).sum())
-
-
 # --- who is there ---------------------------------------------------------------------------------------------------
 
 # By the name of the distribution that a version is asked of.
 LOADERS: dict[str, Callable[[], list[Contender]]] = {
-    "topolayer": lambda: [*topolayer_(), *matchings()],
-    "gudhi": gudhi_,
+    "topolayer": lambda: [*topolayer_(), *matchings(), *samples.topolayer_()],
+    "gudhi": lambda: [*gudhi_(), *samples.gudhi_()],
     "cripser": cripser_,
     "oineus": oineus_,
     "ripser": ripser_,
-    "redzed-tda": redzed_,
-    "persist0-tda": persist0_,
+    "redzed-tda": lambda: [*redzed_(), *samples.redzed_()],
+    "persist0-tda": lambda: [*persist0_(), *samples.persist0_()],
     "topolosses": topolosses_,
     "torch-topological": torch_topological_,
     "topologylayer": topologylayer_,
 }
 
 
-def tiny(job: Job) -> Tensor:
+def tiny(job: Job) -> Tensor | Graphs:
     """An input on which any contender is done in no time."""
-    if job == "distances":
-        return distances(8)
-    if job == "matching":
-        return prediction_and_target("mask", "9x10")
+    match job:
+        case "distances":
+            return distances(8)
+        case "matrices":
+            return distances(8, matrices=2)
+        case "clouds":
+            return gaussian((2, 8, 3))
+        case "graphs":
+            return graphs(2)
+        case "matching":
+            return prediction_and_target("mask", "9x10")
     shapes = {"image": (8, 9), "volume": (8, 8, 8), "penalty": (2, 1, 8, 9), "batch": (2, 8, 9), "hashing": (2, 8)}
     return make("noise", shapes[job], ndim=3 if job == "volume" else 2)
 

@@ -1,4 +1,7 @@
-"""What is measured on: images of seven kinds, volumes, batches and distances, all float32, the same in every run."""
+"""What is measured on: images of seven kinds, volumes, distances, batches of them, of clouds and of graphs.
+
+All values are float32, and the same in every run.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,22 @@ from experiments.speed.config import Kind, VolumeKind
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
-Job = Literal["image", "volume", "distances", "penalty", "matching", "batch", "hashing"]
+Job = Literal["image", "volume", "distances", "matrices", "clouds", "graphs", "penalty", "matching", "batch", "hashing"]
 
 SMALLEST = 8  # pixels on a side: below it a spiral has no turns, and packages have code of their own
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """Functions on the vertices of graphs: all of them together, and each graph alone as (values, edges)."""
+
+    values: Tensor
+    edges: Tensor  # (edges, 2)
+    batch: Tensor
+    each: list[tuple[Tensor, Tensor]]
+
+    def numel(self) -> int:
+        return self.values.numel()
 
 
 @dataclass(frozen=True)
@@ -32,7 +48,7 @@ class Input:
     job: Job
     size: str
     kind: str
-    values: Tensor
+    values: Tensor | Graphs
 
 
 def parse(size: str, axes: int, *, leading: int = 0) -> Shape:
@@ -89,9 +105,32 @@ def prediction_and_target(kind: Literal["mask", "noise"], size: str) -> Tensor:
     return torch.from_numpy(np.stack([one, other]))
 
 
-def distances(points: int) -> Tensor:
-    """Euclidean distances of uniform points in the unit square."""
-    return torch.from_numpy(squareform(pdist(np.random.default_rng(0).random((points, 2)))).astype(np.float32))
+def distances(points: int, *, matrices: int | None = None) -> Tensor:
+    """Euclidean distances of uniform points in the unit square; several matrices have a batch axis."""
+    shape = (points, 2) if matrices is None else (matrices, points, 2)
+    uniform = np.random.default_rng(0).random(shape).reshape(-1, points, 2)
+    found = np.stack([squareform(pdist(cloud)) for cloud in uniform]).astype(np.float32)
+    return torch.from_numpy(found if matrices is not None else found[0])
+
+
+def gaussian(shape: Shape) -> Tensor:
+    """Clouds of standard normal points: (clouds, points, coordinates)."""
+    return torch.from_numpy(np.random.default_rng(0).standard_normal(shape, dtype=np.float32))
+
+
+def graphs(count: int) -> Graphs:
+    """Noise on random graphs with 10 to 60 vertices, and half as many edges again."""
+    random = np.random.default_rng(0)
+    each, sizes = [], random.integers(10, 61, count).tolist()
+    for vertices in sizes:
+        pairs = np.stack(np.triu_indices(vertices, 1), axis=1)
+        edges = random.choice(pairs, 3 * vertices // 2, replace=False)
+        values = random.standard_normal(vertices, dtype=np.float32)
+        each.append((torch.from_numpy(values), torch.from_numpy(edges)))
+    batch = torch.arange(count).repeat_interleave(torch.tensor(sizes))
+    first = np.cumsum([0, *sizes]).tolist()
+    edges = torch.cat([edges + start for (_, edges), start in zip(each, first, strict=False)])
+    return Graphs(torch.cat([values for values, _ in each]), edges, batch, each)
 
 
 def mask(shape: Shape) -> Array:

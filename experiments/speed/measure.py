@@ -18,7 +18,7 @@ import torch
 
 from experiments.shared.console import Interrupted, Meter, log
 from experiments.speed.config import EXTREME
-from experiments.speed.contenders import Contender
+from experiments.speed.contender import Contender
 from experiments.speed.inputs import Input
 
 BURST = 0.005  # seconds

@@ -29,6 +29,7 @@ def peak_per_pixel(given: Input, contender: str) -> float | None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "input.npy"
+        assert isinstance(given.values, torch.Tensor)  # no graphs
         np.save(path, given.values.numpy(), allow_pickle=False)
         call = [sys.executable, "-m", "experiments.speed.memory", given.job, contender, str(path)]
         ended = subprocess.run(call, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)

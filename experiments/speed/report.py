@@ -17,7 +17,8 @@ from experiments.shared.experiment import BLUE, GREEN, PURPLE, VERMILION
 from experiments.shared.figures import save, uncluttered
 from experiments.shared.files import environment, write_atomically, write_csv
 from experiments.speed.config import KINDS
-from experiments.speed.contenders import LOADERS, PATIENCE, Contender, cores
+from experiments.speed.contender import Contender, cores
+from experiments.speed.contenders import LOADERS, PATIENCE
 from experiments.speed.inputs import Job
 from experiments.speed.measure import Effort, Key, Times
 from experiments.speed.targets import MEASURED, Results, Verdict, pixels, sizes, verdicts
@@ -26,6 +27,9 @@ TITLES: dict[Job, str] = {
     "image": "Images",
     "volume": "Volumes",
     "distances": "Rips, from distances",
+    "matrices": "Batches of distances",
+    "clouds": "Clouds, forward and backward",
+    "graphs": "Graphs of different sizes",
     "penalty": "`few_maxima`, forward and backward",
     "matching": "A prediction and its target: Betti matching",
     "batch": "One thread and two",

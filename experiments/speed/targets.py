@@ -35,6 +35,23 @@ LOOPS: tuple[tuple[str, VolumeKind, float], ...] = (
 )
 
 
+# How many times as fast many samples in one call are to be.
+TOGETHER = (
+    ("clouds", "64x128", "points", "redzed", 4),
+    ("graphs", "128", "noise", "backend gudhi", 40),
+    ("matrices", "64x128", "points", "persist0", 1),
+    ("matrices", "16x512", "points", "persist0", 1),
+)
+_CALLED = {
+    "clouds": "`Rips.from_points` of a list, H0 and H1, forward + backward, clouds times points: ",
+    "graphs": "`LowerStar` with `batch`, H0 and H1, graphs: ",
+    "matrices": "`Rips`, H0, matrices times points: ",
+    "redzed": "a loop over `redzed_tda.rips`",
+    "backend gudhi": "a loop over the backend that computed loops of graphs before",
+    "persist0": "`persist0.h0_persistence`",
+}
+
+
 # How many times as fast the Betti matching loss is to be, forward and backward.
 MATCHINGS = (
     ("8x1x64x64", "mask", 8),
@@ -92,7 +109,7 @@ def verdicts(results: Results) -> list[Verdict]:
             {kind: times.median("penalty", "1x1x24x32", kind, "few_maxima") for kind in NATURAL},
             "`few_maxima` forward + backward on it", "fixed cost", 600e-6, microseconds,
         ),
-        _least(_threads(times, "16x96x128"), "two cores, (16, 96, 128)", f"one; {_free(times)}", 1.8),
+        _least(_threads(times, "batch", "16x96x128"), "two cores, (16, 96, 128)", f"one; {_free(times)}", 1.8),
         _most(_growth(times), "time per pixel at 4096x4096", "at 512x512", 2, times_),
         _most(_beyond(results, "image"), "peak memory beyond the input, H0, per pixel", "the input", 24, bytes_),
         _most({"": shares.get(PAPER.name)}, f"{share} {PAPER.name}", "the step", 0.01, percent),
@@ -119,8 +136,8 @@ def verdicts(results: Results) -> list[Verdict]:
             dict(_ratios(times, "matching", sizes(times, "matching"), "three barcodes", "induced_matching", ["mask"])),
             "`induced_matching`, masks", "the barcodes of both and of their union", 1.6, times_,
         ),
-        _least(_threads(times, "1x2048x2048", ["noise"]), "two cores, one image of 2048x2048", "one", 1.5),
-        _least(_threads(times, "1x128x128x128", ["noise"]), "two cores, one volume of 128x128x128", "one", 1.7),
+        _least(_threads(times, "batch", "1x2048x2048", ["noise"]), "two cores, one image of 2048x2048", "one", 1.5),
+        _least(_threads(times, "batch", "1x128x128x128", ["noise"]), "two cores, a volume of 128x128x128", "one", 1.7),
         _least(
             dict(_ratios(times, "image", ["2048x2048"], "topolayer H0", "gudhi 2D", ["spiral"])),
             "H0, 2048x2048, a spiral", "`gudhi.sklearn.CubicalPersistence`", 1,
@@ -130,6 +147,17 @@ def verdicts(results: Results) -> list[Verdict]:
             "peak memory beyond the input, all dimensions, smooth volumes, per voxel", "the input", 12, bytes_,
         ),
         _most(_beyond(results, "volume", ["noise"]), "the same, noise", "the input", 45, bytes_),
+        *(
+            _least(
+                dict(_ratios(times, job, [size], "1 thread", peer, [kind])),
+                f"{_CALLED[job]}{size}", _CALLED[peer], least,
+            )
+            for job, size, kind, peer, least in TOGETHER
+        ),
+        *(
+            _least(_threads(times, job, size, [kind]), f"two cores, {job}, {size}", f"one; {_free(times)}", 1.6)
+            for job, size, kind, _, _ in TOGETHER
+        ),
     ]  # fmt: skip
 
 
@@ -244,9 +272,9 @@ def _growth(times: Times) -> dict[str, float]:
     return found
 
 
-def _threads(times: Times, size: str, kinds: Sequence[str] = NATURAL) -> dict[str, float]:
+def _threads(times: Times, job: str, size: str, kinds: Sequence[str] = NATURAL) -> dict[str, float]:
     """How many times as fast two threads are."""
-    ratios = ((kind, [times.median("batch", size, kind, name) for name in THREADS]) for kind in kinds)
+    ratios = ((kind, [times.median(job, size, kind, name) for name in THREADS]) for kind in kinds)
     return {kind: one / two for kind, (one, two) in ratios if one is not None and two is not None}
 
 

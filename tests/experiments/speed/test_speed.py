@@ -17,7 +17,8 @@ from experiments.shared.console import Interrupted, UserError, log
 from experiments.speed import contenders, measure, memory
 from experiments.speed.bench import main
 from experiments.speed.config import EXTREME, KINDS, Config
-from experiments.speed.contenders import LOADERS, Contender, assemble
+from experiments.speed.contender import Contender
+from experiments.speed.contenders import LOADERS, assemble
 from experiments.speed.inputs import Input, distances, make, parse, spiral
 from experiments.speed.measure import Effort, Key, Times
 from tests.helpers import reference
@@ -275,6 +276,9 @@ def tiny(tmp_path: Path) -> Config:
         kinds=("noise", *EXTREME),
         volumes=("8x8x8",),
         points=(8,),
+        matrices=("2x8",),
+        clouds=("2x8",),
+        graphs=(2,),
         batches=("2x8x9", "1x8x8x9"),
         activations=("1x1x8x9",),
         matchings=("2x1x8x9", "8x8x8"),
@@ -315,7 +319,15 @@ def test_the_benchmark_writes_its_files_once(tiny: Config) -> None:
         ({"steps": -1}, "--steps must be at least 0"),
         ({"limit": float("nan")}, "--limit must be"),
         ({"points": (1,)}, "--points must be at least 2"),
-        ({"kinds": (), "volumes": (), "points": (), "batches": (), "matchings": ()}, "nothing to measure"),
+        ({"clouds": ("64",)}, "expected 2 numbers such as 16x128"),
+        ({"graphs": (0,)}, "--graphs must be at least 1"),
+        (
+            dict.fromkeys(
+                ("kinds", "volumes", "points", "matrices", "clouds", "graphs", "batches", "matchings"),
+                (),
+            ),
+            "nothing to measure",
+        ),
     ],
 )
 def test_options_that_cannot_work_are_refused(tiny: Config, changes: dict[str, Any], message: str) -> None:

@@ -9,7 +9,7 @@ from experiments.speed.config import NATURAL
 from experiments.speed.inputs import parse
 from experiments.speed.measure import Key, Times, Timing
 from experiments.speed.step import PAPER, Share
-from experiments.speed.targets import LOOPS, MATCHINGS, Results, verdicts
+from experiments.speed.targets import LOOPS, MATCHINGS, TOGETHER, Results, verdicts
 
 SIZES = ("24x32", "96x128", "384x512", "512x512", "4096x4096")
 
@@ -43,6 +43,9 @@ def good() -> dict[Key, float]:
     for size, pair, least in MATCHINGS:
         ours = {"betti_matching_loss": 1.0, "topolosses": 1.01 * least, "three barcodes": 1.0, "induced_matching": 1.5}
         found |= {Key("matching", size, pair, name): seconds for name, seconds in ours.items()}
+    for job, size, of, peer, least in TOGETHER:
+        found |= {Key(job, size, of, "1 thread"): 1.7, Key(job, size, of, "2 threads"): 1.0}
+        found[Key(job, size, of, peer)] = 1.71 * least
     return found
 
 
@@ -75,23 +78,25 @@ def judged(
         (30, Key("batch", "1x2048x2048", "noise", "2 threads"), 1.1),
         (31, Key("batch", "1x128x128x128", "noise", "2 threads"), 1.1),
         (32, Key("image", "2048x2048", "spiral", "gudhi 2D"), 0.9),
+        (36, Key("graphs", "128", "noise", "backend gudhi"), 0.9),
+        (39, Key("clouds", "64x128", "points", "2 threads"), 1.1),
     ],
 )
 def test_one_time_decides_a_target(row: int, key: Key, factor: float) -> None:
     medians = good()
-    assert judged(medians) == [True] * 35
+    assert judged(medians) == [True] * 43
     if row == 0:  # so that only the lowest ratio is at fault
         medians |= {k: 2 * v for k, v in medians.items() if k.contender == "gudhi 2D" and k.size == "512x512"}
-        assert judged(medians) == [True] * 35
+        assert judged(medians) == [True] * 43
     medians[key] *= factor
     assert judged(medians)[row] is False
 
 
 def test_peaks_and_shares_decide_theirs() -> None:
-    assert judged(good(), peak=24.1) == [True] * 9 + [False] + [True] * 25
-    assert judged(good(), part=0.011) == [True] * 10 + [False] + [True] * 24
-    assert judged(good(), of_volumes=12.1) == [True] * 33 + [False, True]
-    assert judged(good(), of_volumes=45.1) == [True] * 33 + [False, False]
+    assert judged(good(), peak=24.1) == [True] * 9 + [False] + [True] * 33
+    assert judged(good(), part=0.011) == [True] * 10 + [False] + [True] * 32
+    assert judged(good(), of_volumes=12.1) == [True] * 33 + [False, True] + [True] * 8
+    assert judged(good(), of_volumes=45.1) == [True] * 33 + [False, False] + [True] * 8
 
 
 def test_a_geometric_mean_decides_a_target() -> None:
@@ -102,4 +107,4 @@ def test_a_geometric_mean_decides_a_target() -> None:
 
 def test_what_was_not_measured_is_not_judged() -> None:
     found = verdicts(Results(Times({}, {}), {}, []))
-    assert [(verdict.met, verdict.measured) for verdict in found] == [(None, "not measured")] * 35
+    assert [(verdict.met, verdict.measured) for verdict in found] == [(None, "not measured")] * 43
