@@ -10,7 +10,7 @@ import torch
 from torch.autograd import gradcheck
 
 import topolayer as tl
-from topolayer._filtrations.delaunay import check_size, delaunay, most_maximal
+from topolayer._filtrations.delaunay import check_size, delaunay, maximal_per_point, most_maximal
 
 from ..helpers import reference
 from ..helpers.comparing import found
@@ -326,9 +326,12 @@ def test_two_points_much_closer_than_the_others() -> None:
     assert barcode.deaths.min().item() == pytest.approx(2.5e-61, rel=1e-9)
 
 
-@pytest.mark.parametrize(("count", "dimension"), [(100, 8), (32, 8), (22, 10), (1000, 20), (30, 100), (10**6, 9)])
+@pytest.mark.parametrize(
+    ("count", "dimension"),
+    [(12_000, 5), (1000, 6), (70, 7), (100, 8), (32, 8), (22, 10), (1000, 20), (30, 100), (10**6, 9)],
+)
 def test_too_many_points_for_their_dimension(count: int, dimension: int) -> None:
-    """They have up to 2**24 simplices, and more would not end."""
+    """They may have more than 2**24 simplices, and would not end."""
     with pytest.raises(
         ValueError, match=rf"^points\b.*in {dimension} dim.*got {count}, .*Rips\.from_points.*projection"
     ):
@@ -354,5 +357,14 @@ def test_the_bound_on_maximal_simplices(dimension: int) -> None:
 
 
 def test_as_many_points_as_are_taken() -> None:
-    for count, dimension in ((31, 8), (21, 10), (10**6, 7)):
+    for count, dimension in ((10**6, 4), (10_000, 5), (800, 6), (60, 7), (31, 8), (21, 10)):
         check_size(count, dimension)
+
+
+def test_the_mean_number_of_maximal_simplices() -> None:
+    """Two triangles for each point in the plane; in space 24 pi^2 / 35 of them."""
+    assert maximal_per_point(2) == pytest.approx(2)
+    assert maximal_per_point(3) == pytest.approx(24 * math.pi**2 / 35)
+    points = torch.rand(3000, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = len(delaunay(points.numpy()).lattice.simplices[-1]) / len(points)
+    assert 0.85 * maximal_per_point(3) < found < maximal_per_point(3)  # there are fewer at the boundary

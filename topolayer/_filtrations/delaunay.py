@@ -17,7 +17,8 @@ from topolayer._tracing import untraced
 # Points lie in the unit cube. Coordinates that were moved are multiples of the grid's, so that differences are exact.
 _MOVES = [2.0**-28, 2.0**-27]
 _GRID = 2.0**-52
-_MANY_DIMENSIONS = 8  # below, no cloud of ordinary size comes near the bound on its simplices
+_SEVERAL_DIMENSIONS = 5  # below, no cloud of ordinary size has so many simplices
+_MANY_DIMENSIONS = 8  # from here on those that there can be are counted, not those of random points
 _MANY_SIMPLICES = 2**24
 
 
@@ -66,11 +67,17 @@ def delaunay(points: NDArray[np.float64], name: str = "points") -> Triangulation
 
 def check_size(count: int, dimension: int, name: str = "points") -> None:
     """Refuses clouds that could not be computed in minutes, or in the memory of a large machine."""
-    simplices = most_maximal(count, dimension) * (2 ** min(count, dimension + 1) - 1)
-    if dimension >= _MANY_DIMENSIONS and simplices > _MANY_SIMPLICES:
+    if dimension < _SEVERAL_DIMENSIONS:
+        return
+    maximal = most_maximal(count, dimension)
+    if dimension < _MANY_DIMENSIONS:  # with each maximal simplex of random points come about so many faces
+        simplices = min(maximal, count * maximal_per_point(dimension)) * 2 ** (dimension - 2)
+    else:
+        simplices = maximal * (2 ** min(count, dimension + 1) - 1)
+    if simplices > _MANY_SIMPLICES:
         raise ValueError(
-            f"{name}: expected few enough for a Delaunay triangulation in {dimension} dimensions, got {count}, with up "
-            f"to {simplices:.0e} simplices; Rips.from_points(points) does without one, and a projection to fewer "
+            f"{name}: expected few enough for a Delaunay triangulation in {dimension} dimensions, got {count}, which "
+            f"may have {simplices:.0e} simplices; Rips.from_points(points) does without one, and a projection to fewer "
             f"dimensions makes it small"
         )
 
@@ -82,6 +89,14 @@ def most_maximal(count: int, dimension: int) -> int:
     half = (dimension + 1) // 2
     other = dimension + 1 - half
     return math.comb(count - other, half) + math.comb(count - half - 1, other - 1)
+
+
+def maximal_per_point(dimension: int) -> float:
+    """How many there are for each of many random points: the mean of the Poisson-Delaunay triangulation."""
+    square, gamma = dimension**2, math.gamma
+    ratio = gamma(dimension / 2 + 1) / gamma((dimension + 1) / 2)
+    volume = gamma((square + 1) / 2) / gamma(square / 2) * ratio**dimension
+    return float(2 ** (dimension + 1) * math.pi ** ((dimension - 1) / 2) / (square * (dimension + 1)) * volume)
 
 
 def _on_a_line(points: NDArray[np.float64]) -> Simplices:
