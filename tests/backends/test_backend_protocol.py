@@ -17,7 +17,7 @@ import torch
 import topolayer as tl
 
 from ..helpers import reference
-from ..helpers.comparing import Cripser, found
+from ..helpers.comparing import OF_RIPS, Cripser, found
 from ..helpers.families import FAMILIES, GRAPH, grid_family
 from ..helpers.problems import CYCLE, SQUARE
 
@@ -78,10 +78,8 @@ def test_the_table() -> None:
     """Contract: in the order of preference; a copy."""
     table = tl.backends()
     names = list(table)
-    assert [n for n in names if n in ("native", "torch", "ripser", "gudhi")] == [
-        n for n in ("native", "torch", "ripser", "gudhi") if n in names
-    ]
-    assert {"native", "torch", "ripser", "gudhi"} <= set(names)
+    ours = ["native", "torch", "redzed", "ripser", "gudhi"]
+    assert [name for name in names if name in ours] == ours
     for name, backend in table.items():
         assert backend.name == name
         assert isinstance(backend, tl.Backend)
@@ -90,8 +88,8 @@ def test_the_table() -> None:
 
 
 def test_promised_support() -> None:
-    """native: grids, graphs, H0 of LowerStar, H0 and H1 of Rips. torch: grids. ripser: Rips. gudhi: all of these."""
-    native, of_torch, ripser, gudhi = (tl.backends()[name] for name in ("native", "torch", "ripser", "gudhi"))
+    """native: grids, graphs, H0 of LowerStar, H0 and H1 of Rips. torch: grids. redzed, ripser: Rips. gudhi: all."""
+    native, of_torch, gudhi = (tl.backends()[name] for name in ("native", "torch", "gudhi"))
     for family in FAMILIES:
         for superlevel in family.signs:
             filtration = family.make(family.random((2,)), superlevel)
@@ -101,7 +99,8 @@ def test_promised_support() -> None:
             assert family.kind != "rips" or native.unsupported(filtration, (0, 1)) is None
             assert (of_torch.unsupported(filtration, (0,)) is None) == (family.kind in "FVT")
             assert gudhi.unsupported(filtration, family.dims) is None
-            assert (ripser.unsupported(filtration, family.dims) is None) == (family.kind == "rips")
+            for name in OF_RIPS[1:-1]:
+                assert (tl.backends()[name].unsupported(filtration, family.dims) is None) == (family.kind == "rips")
             for few in (native, of_torch):
                 assert isinstance(few.unsupported(filtration, (5,)), str)
     for d in (1, 2, 3):
@@ -132,7 +131,7 @@ def test_the_default_is_the_first_that_can(monkeypatch: pytest.MonkeyPatch) -> N
     tl.persistence(tl.Rips(torch.tensor(SQUARE)), 2)
     tl.persistence(tl.LowerStar(torch.rand(4), torch.tensor(CYCLE)), 1)
     tl.persistence(tl.LowerStar(torch.rand(4), [torch.tensor([[0, 1, 2], [0, 2, 3]])]), 1)
-    assert asked == ["native", "native", "native", "ripser", "native", "native"]
+    assert asked == ["native", "native", "native", OF_RIPS[1], "native", "native"]
 
 
 # -- passing and registering
@@ -183,7 +182,7 @@ def test_zero_length_bars_of_a_backend_are_dropped_and_bars_ordered() -> None:
 
 
 def test_a_name_that_is_taken() -> None:
-    for name in ("native", "torch", "gudhi", "ripser"):
+    for name in ("native", "torch", "gudhi", "redzed", "ripser"):
         backend = Slow()
         backend.name = name
         with pytest.raises(ValueError, match=rf"backend.*{name}.*taken"):
@@ -220,13 +219,14 @@ def test_a_backend_that_cannot() -> None:
         tl.persistence(tl.Freudenthal(HILLS), (0, 1), backend=Slow())
 
 
-def test_absent_ripser(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_absent_libraries_for_rips(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names the extra, and everything else goes on."""
-    monkeypatch.setitem(sys.modules, "ripser", None)
     rips = tl.Rips(torch.tensor(SQUARE))
-    with pytest.raises(ValueError, match=r'ripser.*pip install "topolayer\[ripser\]".*gudhi'):
-        tl.persistence(rips, 1, backend="ripser")
-    assert "topolayer[ripser]" in tl.backends()["ripser"].unsupported(rips, (1,))
+    for name, module in (("redzed", "redzed_tda"), ("ripser", "ripser")):
+        monkeypatch.setitem(sys.modules, module, None)
+        with pytest.raises(ValueError, match=rf'{name}.*pip install "topolayer\[{name}\]".*gudhi'):
+            tl.persistence(rips, 1, backend=name)
+        assert f"topolayer[{name}]" in tl.backends()[name].unsupported(rips, (1,))
     assert tl.persistence(rips, 2).pairs.tolist() == tl.persistence(rips, 2, backend="gudhi").pairs.tolist()
 
 
@@ -234,7 +234,8 @@ def test_libraries_are_imported_when_first_used() -> None:
     """Importing topolayer imports none of those that it may do without, nor anything that draws."""
     code = (
         "import sys, topolayer\n"
-        "print(sorted({'ripser', 'matplotlib', 'torchvision', 'cripser', 'sklearn', 'skimage'} & set(sys.modules)))"
+        "rare = {'ripser', 'redzed_tda', 'matplotlib', 'torchvision', 'cripser', 'sklearn', 'skimage'}\n"
+        "print(sorted(rare & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True)
     assert run.stdout.strip() == "[]"

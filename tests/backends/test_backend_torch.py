@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import topolayer as tl
 
+from ..helpers.comparing import OF_RIPS
 from ..helpers.families import GRAPH, Family, grid_family, rips_family
 
 TORCH = tl.backends()["torch"]
@@ -329,7 +330,7 @@ def test_it_comes_first_for_tensors_on_an_accelerator() -> None:
         (GRAPH, (0, 1), "native", "native"),
         (rips_family(4), (0,), "native", "native"),
         (rips_family(4), (1,), "native", "native"),
-        (rips_family(4), (2,), "ripser", "ripser"),
+        (rips_family(4), (2,), OF_RIPS[1], OF_RIPS[1]),
     ):
         filtration = family.make(family.random(), False)
         assert choose(None, filtration, dims).name == here

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import topolayer as tl
 
-from ..helpers.comparing import BACKENDS, found, persistence
+from ..helpers.comparing import BACKENDS, OF_RIPS, found, persistence
 from ..helpers.families import FAMILIES, Family, grid_family, rips_family, star_family
 
 pytestmark = pytest.mark.native
@@ -32,7 +32,7 @@ def _random_family(rng: random.Random, kind: str) -> Family:
 def test_200_random_inputs_with_ties(kind: str) -> None:
     """Five kinds of 200 inputs each: native, gudhi, the others where they apply, and the reference."""
     rng = random.Random(kind)
-    others = {"rips": ["ripser"], "F": ["torch"], "V": ["torch", "cripser"], "T": ["torch", "cripser"]}.get(kind, [])
+    others = {"rips": OF_RIPS[1:-1], "F": ["torch"], "V": ["torch", "cripser"], "T": ["torch", "cripser"]}.get(kind, [])
     for seed in range(200):
         family = _random_family(rng, kind)
         values = family.random(seed=seed, levels=rng.randint(1, 5))
@@ -113,8 +113,8 @@ def test_larger_clouds() -> None:
     distances = torch.stack([torch.cdist(p, p, compute_mode="donot_use_mm_for_euclid_dist") for p in points])
     for threshold in (float("inf"), 2.0, 3.0):
         filtration = tl.Rips(distances, threshold=threshold)
-        results = [found(tl.persistence(filtration, (0, 1, 2), backend=name)) for name in ("gudhi", "ripser")]
-        assert results[0] == results[1]
+        first, *others = [found(tl.persistence(filtration, (0, 1, 2), backend=name)) for name in OF_RIPS[1:]]
+        assert others and all(other == first for other in others)
         assert found(tl.persistence(filtration, (0, 1), backend="native")) == found(
             tl.persistence(filtration, (0, 1), backend="ripser")
         )
@@ -160,7 +160,7 @@ def test_any_small_distance_matrix(data: st.DataObject) -> None:
     numbers = data.draw(st.lists(st.sampled_from([0.0, 1.0, 2.0, 3.0]), min_size=n * n, max_size=n * n))
     values = torch.tensor(numbers, dtype=torch.float64).reshape(n, n).triu(1)
     values = values + values.mT
-    for name in ("native", "gudhi", "ripser"):
+    for name in OF_RIPS:
         dims = (0, 1) if name == "native" else family.dims
         assert found(persistence(family.make(values, False), dims, name)) == family.expected(values, False, dims), name
 

@@ -12,7 +12,7 @@ import torch
 import topolayer as tl
 
 from ..helpers import reference
-from ..helpers.comparing import Cripser, found
+from ..helpers.comparing import OF_RIPS, Cripser, found
 from ..helpers.families import FAMILIES, Family, grid_family, rips_family
 
 
@@ -197,11 +197,12 @@ def test_a_diagram_of_nonsense_is_named(diagram: Any) -> None:
         tl.persistence(tl.Cubical(torch.tensor([[0.0, 2, 1, 3, 0.5]])), backend=Wrong())
 
 
-def test_ripser_refuses_more_ranks_than_float32_holds() -> None:
+@pytest.mark.parametrize("name", OF_RIPS[1:-1])
+def test_more_ranks_than_float32_holds_are_refused(name: str) -> None:
     """Exact below 2^24 ranks, refused beyond, with the name of one that can."""
-    ripser = tl.backends()["ripser"]
+    backend = tl.backends()[name]
     below, beyond = (tl.Rips(torch.zeros(n, n)) for n in (5000, 5800))
-    assert ripser.unsupported(below, (0,)) is None
-    assert "float32" in ripser.unsupported(beyond, (0,))
-    with pytest.raises(ValueError, match=r"ripser.*float32.*native"):
-        tl.persistence(beyond, backend="ripser")
+    assert backend.unsupported(below, (0,)) is None
+    assert "float32" in backend.unsupported(beyond, (0,))
+    with pytest.raises(ValueError, match=rf"{name}.*float32.*native"):
+        tl.persistence(beyond, backend=name)

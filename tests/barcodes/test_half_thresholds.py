@@ -10,6 +10,7 @@ from torch import Tensor
 
 import topolayer as tl
 
+from ..helpers.comparing import OF_RIPS
 from ..helpers.problems import DTYPES
 
 # 0.1 is rounded up in bfloat16 and down in float16, 0.7 the other way round, 1.3 as 0.7
@@ -29,7 +30,7 @@ def steps(number: float, dtype: torch.dtype) -> Tensor:
 
 @everywhere
 @of_numbers
-@pytest.mark.parametrize("backend", ["native", "gudhi", "ripser"])
+@pytest.mark.parametrize("backend", OF_RIPS)
 def test_rips(dtype: torch.dtype, number: float, backend: str) -> None:
     for distance in steps(number, dtype):
         matrix = torch.stack([torch.zeros_like(distance), distance, distance, torch.zeros_like(distance)]).view(2, 2)

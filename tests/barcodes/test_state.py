@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 import topolayer as tl
 
-from ..helpers.comparing import found, pairings, persistence
+from ..helpers.comparing import OF_RIPS, found, pairings, persistence
 from ..helpers.families import FAMILIES, MASKED, Family
 
 pytestmark = pytest.mark.native
@@ -199,7 +199,7 @@ def _use_everything() -> None:
     _ = barcode.coordinates
     tl.algebraic(barcode, p=2, q=1, k=1).sum().backward()
     points = torch.rand(8, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    for backend in ("native", "gudhi", "ripser"):
+    for backend in OF_RIPS:
         tl.persistence(tl.Rips(torch.cdist(points, points)), 0, backend=backend)
     tl.persistence(tl.Alpha(points), (0, 1))
     tl.persistence(tl.LowerStar(points[:, 0], torch.tensor([[0, 1], [1, 2]])), (0, 1))

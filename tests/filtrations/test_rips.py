@@ -11,12 +11,11 @@ from torch.autograd import gradcheck, gradgradcheck
 
 import topolayer as tl
 
-from ..helpers.comparing import found
+from ..helpers.comparing import OF_RIPS, found
 from ..helpers.families import rips_family
 from ..helpers.problems import DTYPES, SQUARE, WIDE
 
 pytestmark = pytest.mark.native
-BACKENDS = ["native", "gudhi", "ripser"]
 
 
 def _dims(backend: str) -> tuple[int, ...]:
@@ -34,7 +33,7 @@ def _distances(n: int = 6, dtype: torch.dtype = torch.float64, seed: int = 0) ->
 # -- only the entries i < j
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", OF_RIPS)
 def test_gradcheck_on_the_upper_triangle(backend: str) -> None:
     n = 6
     rows, columns = torch.triu_indices(n, n, 1)
@@ -49,7 +48,7 @@ def test_gradcheck_on_the_upper_triangle(backend: str) -> None:
     assert gradgradcheck(diagram, (lengths,))
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", OF_RIPS)
 def test_gradcheck_on_the_matrix(backend: str) -> None:
     """Entry by entry: nothing from below the diagonal or on it. (A step of gradcheck is no asymmetry to be refused.)"""
     matrix = _distances().requires_grad_()
@@ -63,7 +62,7 @@ def test_gradcheck_on_the_matrix(backend: str) -> None:
     assert matrix.grad.sum() == 5 + sum(len(tl.persistence(tl.Rips(matrix), d)) for d in _dims(backend)[1:])
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", OF_RIPS)
 def test_what_stands_below_the_diagonal_is_not_read(backend: str) -> None:
     """Within rounding: the other triangle may order the edges otherwise."""
     matrix = torch.ones(4, 4, dtype=torch.float64)
@@ -81,7 +80,7 @@ def test_what_stands_below_the_diagonal_is_not_read(backend: str) -> None:
 # -- vertices
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", OF_RIPS)
 @pytest.mark.parametrize("diagonal", [0.0, -0.0, 5e-4, -5e-4, 0.14])
 def test_whatever_is_small_on_the_diagonal(backend: str, diagonal: float) -> None:
     """A vertex is born at exactly 0, with zero gradient."""
@@ -103,7 +102,7 @@ def test_whatever_is_small_on_the_diagonal(backend: str, diagonal: float) -> Non
     tl.algebraic(components, p=2, q=1)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", OF_RIPS)
 def test_the_component_whose_oldest_vertex_has_the_larger_index_dies(backend: str) -> None:
     """{0, 3} and {1, 2} form first; 0 is older than 1, so the latter dies, under the name of vertex 1."""
     matrix = torch.full((4, 4), 5.0).fill_diagonal_(0)
@@ -114,7 +113,7 @@ def test_the_component_whose_oldest_vertex_has_the_larger_index_dies(backend: st
     assert barcode.essential.indices.tolist() == [0]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", OF_RIPS)
 def test_coincident_points(backend: str) -> None:
     """Distances of 0: vertices enter before edges, by their dimension; the bar has no length."""
     matrix = torch.tensor([[0.0, 0, 4, 4], [0, 0, 4, 4], [4, 4, 0, 0], [4, 4, 0, 0]])
@@ -252,7 +251,7 @@ def test_asymmetry_by_rounding_to_half_precision(dtype: torch.dtype) -> None:
 # -- threshold
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", OF_RIPS)
 @pytest.mark.parametrize("threshold", [0.0, 0.5, 1.0, 1.2, math.sqrt(2), 2.0, math.inf])
 def test_threshold_is_inclusive(backend: str, threshold: float) -> None:
     """Bars alive there are essential."""
@@ -266,7 +265,7 @@ def test_threshold_is_inclusive(backend: str, threshold: float) -> None:
 
 
 @pytest.mark.parametrize("dtype", WIDE, ids=str)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", OF_RIPS)
 def test_threshold_is_inclusive_in_the_dtype_of_the_distances(backend: str, dtype: torch.dtype) -> None:
     """0.1 is a hair more in float32 than in float64; a distance and a threshold of 0.1 are still the same number."""
     matrix = torch.tensor([[0, 0.1], [0.1, 0]], dtype=dtype)
@@ -275,7 +274,7 @@ def test_threshold_is_inclusive_in_the_dtype_of_the_distances(backend: str, dtyp
     assert len(barcode.essential) == 1
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", OF_RIPS)
 def test_ties_at_the_threshold(backend: str) -> None:
     for seed, threshold in itertools.product(range(20), (0.0, 1.0, 2.0)):
         family = rips_family(7, threshold)
@@ -363,7 +362,7 @@ def test_every_dimension() -> None:
     assert len(barcode.essential) == 1
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", OF_RIPS)
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_few_points(backend: str, n: int) -> None:
     barcode = tl.persistence(tl.Rips(_distances(n)), _dims(backend), backend=backend)

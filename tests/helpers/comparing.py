@@ -42,6 +42,7 @@ def installed() -> dict[str, Any]:
 
 
 BACKENDS = installed()
+OF_RIPS = [name for name in ("native", "redzed", "ripser", "gudhi") if name in BACKENDS]
 
 
 def able_dims(backend: Any, family: Family) -> tuple[int, ...]:

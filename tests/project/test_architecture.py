@@ -125,7 +125,8 @@ def test_no_module_takes_a_private_name_of_another() -> None:
                 assert not any(part.startswith("_") for part in inner), f"{path.name}: {name}"
 
 
-HEAVY = dict.fromkeys(["ripser", "gudhi", "cripser", "sklearn", "torchvision"])  # and the room that may import it
+# And the room that may import it.
+HEAVY = dict.fromkeys(["ripser", "redzed_tda", "gudhi", "cripser", "sklearn", "torchvision"])
 HEAVY |= {"matplotlib": "plot", "torchmetrics": "metrics", "lightning": "lightning"}
 HEAVY |= dict.fromkeys(["pyarrow", "rich", "tyro"], "tables") | dict.fromkeys(["PIL", "nibabel", "zarr"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import re
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from torch import nn
 
 import topolayer as tl
 from topolayer import _backends
+
+from ..helpers.comparing import OF_RIPS
 
 ROOT = Path(__file__).parents[2]
 # A block of Python, and the block of text right after it, if there is one: its output.
@@ -71,7 +74,8 @@ def test_the_cells_of_the_guide_to_backends() -> None:
     printed = "".join(run(code, page, names) for code in CELL.findall((ROOT / page).read_text(encoding="utf-8")))
     plt.close("all")
     assert printed.count("the same pairs: True") == 3  # native, torch, gudhi
-    for row in (r"Freudenthal +0, 1, 2 +0, 2 +0, 1, 2", r"Rips +0, 1 +0, 1, 2 +0, 1, 2", r"Alpha +0, 1, 2 +0, 1, 2"):
+    optional = " +0, 1, 2" * (len(OF_RIPS) - 2)  # redzed and ripser, if installed
+    for row in (r"Freudenthal +0, 1, 2 +0, 2 +0, 1, 2", rf"Rips +0, 1{optional} +0, 1, 2", r"Alpha +0, 1, 2 +0, 1, 2"):
         assert re.search(f"^{row} *$", printed, re.MULTILINE)
     assert printed.endswith("10 True\n")  # the backend of the last cell against native
     assert "cripser" in tl.backends()
@@ -106,7 +110,11 @@ def test_the_table_of_dimensions_is_what_the_backends_say() -> None:
         for filtration in next(some for start, some in FILTRATIONS.items() if name.startswith(f"`{start}")):
             top = 2 if filtration.top_dimension is None else filtration.top_dimension
             dims = {"": set(), "0": {0}, "0 and 1": {0, 1}, "0 and top": {0, top}, "all": set(range(top + 1))}
-            for backend, cell in zip(("native", "torch", "ripser", "gudhi"), cells, strict=True):
+            native, of_torch, optional, gudhi = cells
+            cells_of = {"native": native, "torch": of_torch, "redzed": optional, "ripser": optional, "gudhi": gudhi}
+            for backend, cell in cells_of.items():
+                if backend == "redzed" and importlib.util.find_spec("redzed_tda") is None:
+                    continue
                 unsupported = tl.backends()[backend].unsupported
                 assert {d for d in range(top + 1) if unsupported(filtration, (d,)) is None} == dims[cell], backend
 

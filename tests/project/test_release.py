@@ -33,9 +33,9 @@ def test_the_changelog_has_the_version() -> None:
 def test_the_oldest_versions_are_those_of_the_requirements() -> None:
     """To the patch: the first release of a series need not have a wheel for every Python."""
     extras = PROJECT["optional-dependencies"]
-    required = [*PROJECT["dependencies"], *extras["ripser"], *extras["plot"], *extras["metrics"]]
+    required = [*PROJECT["dependencies"], *extras["ripser"], *extras["redzed"], *extras["plot"], *extras["metrics"]]
     text = (ROOT / "constraints-oldest.txt").read_text(encoding="utf-8")
-    pinned = dict(re.findall(r"^(\w+)==(.*)$", text, re.MULTILINE))
+    pinned = dict(re.findall(r"^([\w-]+)==(.*)$", text, re.MULTILINE))
     assert pinned.keys() == {requirement.split(">=")[0] for requirement in required}
     for requirement in required:
         name, least = requirement.split(">=")

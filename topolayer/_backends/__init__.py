@@ -8,11 +8,11 @@ from typing import Literal
 
 from torch import Tensor
 
+from topolayer._backends.cliques import RedzedBackend, RipserBackend
 from topolayer._backends.gudhi import GudhiBackend
 from topolayer._backends.native import NativeBackend, extended_pairs
 from topolayer._backends.protocol import Backend, BarIndices, Capabilities, IndexPairs, capabilities_of
 from topolayer._backends.ranks import RankBackend
-from topolayer._backends.ripser import RipserBackend
 from topolayer._backends.torch import TorchBackend
 from topolayer._filtrations import Filtration
 
@@ -29,7 +29,9 @@ __all__ = [
     "register_backend",
 ]
 
-_registry: dict[str, Backend] = {b.name: b for b in (NativeBackend(), TorchBackend(), RipserBackend(), GudhiBackend())}
+_registry: dict[str, Backend] = {
+    b.name: b for b in (NativeBackend(), TorchBackend(), RedzedBackend(), RipserBackend(), GudhiBackend())
+}
 
 
 def backends() -> dict[str, Backend]:
