@@ -61,8 +61,11 @@ LEARNING = [
 
 DATA, CODES = torch.rand(2, 5, 7, generator=torch.Generator().manual_seed(0)).unbind(0)
 FEWER, ONE, NEAR = CODES[:4], torch.ones(5, 2), tl.Rips.from_points(CODES, threshold=1)
+RAGGED = tl.Rips.from_points([CODES, FEWER])
 LEARNING += [
-    Bad("signature_loss", lambda: signature_loss([CODES], DATA), T, "first", "a tensor of points", "list", "tl.Rips("),
+    Bad("signature_loss", lambda: signature_loss([CODES], DATA), T, "first", "a tensor", "list", "each cloud"),
+    Bad("signature_loss", lambda: signature_loss("codes", DATA), T, "first", "a tensor of points", "str", "tl.Rips("),
+    Bad("rtd_lite", lambda: rtd_lite(RAGGED, DATA), V, "first", "equally many points", "2 samples", "each cloud"),
     Bad("signature_loss", lambda: signature_loss(CODES, DATA[0]), V, "second", "(*batch, n, d)", "(7,)", "[:, None]"),
     Bad("signature_loss", lambda: signature_loss(FEWER, DATA), V, "second", "(4, 4)", "(5, 5)", "same points"),
     Bad("signature_loss", lambda: signature_loss(NEAR, DATA), V, "first", "connects all", "threshold 1", "leave the"),

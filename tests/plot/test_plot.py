@@ -52,6 +52,22 @@ def test_a_diagram_has_a_point_for_every_bar(superlevel: bool) -> None:
     assert not ax.xaxis_inverted() and not ax.yaxis_inverted()
 
 
+@pytest.mark.parametrize("drawn", [plot.diagram, plot.barcode])
+def test_a_sample_of_another_size_is_drawn_as_if_it_were_alone(drawn: Callable[..., Axes]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    filtration = tl.Rips.from_points([torch.rand(n, 2, generator=generator) for n in (12, 1, 20)])
+    together = tl.persistence(filtration, (0, 1))
+    for sample in range(3):
+        alone = tl.persistence(filtration.sample(sample), (0, 1))
+        one, other = (
+            drawn(bars, sample=number, k=5, ax=Figure().add_subplot())
+            for bars, number in ((together, sample), (alone, 0))
+        )
+        assert (points(one), segments(one)) == (points(other), segments(other))
+        assert [label.get_text() for label in one.get_yticklabels()] == [t.get_text() for t in other.get_yticklabels()]
+        assert points(one) or segments(one)
+
+
 @pytest.mark.parametrize("superlevel", [True, False])
 def test_the_axes_of_a_diagram_hold_all_points_and_the_diagonal(superlevel: bool) -> None:
     image = torch.randn(9, 11, generator=torch.Generator().manual_seed(0)) * 1e-3 + 5

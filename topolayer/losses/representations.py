@@ -168,6 +168,9 @@ class RTDLiteLoss(_OfRepresentations):
         return _rtd_lite(input, target, self.quantile, ("input", "target"))
 
 
+_ONE_BY_ONE = "torch.stack makes a batch of clouds of one size; for others call it for each cloud"
+
+
 def _both(name: str, first: Tensor | Rips, other_name: str, second: Tensor | Rips) -> tuple[Rips, Rips]:
     """Two filtrations of the same points."""
     one, other = _filtration(name, first), _filtration(other_name, second)
@@ -190,11 +193,13 @@ def _filtration(name: str, given: Tensor | Rips) -> Rips:
                 f"{name}: expected a filtration that connects all points, got the threshold {given.threshold:g}; leave "
                 "the threshold out"
             )
+        if given.is_ragged:
+            raise ValueError(f"{name}: expected samples with equally many points, got {given!r}; {_ONE_BY_ONE}")
         return given
     if not isinstance(given, Tensor):
+        remedy = _ONE_BY_ONE if isinstance(given, (list, tuple)) else "tl.Rips(distances) makes one of distances"
         raise TypeError(
-            f"{name}: expected a tensor of points (*batch, n, d) or a Rips filtration, got {came(given)}; "
-            "tl.Rips(distances) makes one of distances"
+            f"{name}: expected a tensor of points (*batch, n, d) or a Rips filtration, got {came(given)}; {remedy}"
         )
     floating(name, given)
     try:
