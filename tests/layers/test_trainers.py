@@ -1,4 +1,4 @@
-"""The code for accelerate and for the Trainer of Hugging Face that a page shows, where these are installed."""
+"""The code for accelerate, the Trainer of Hugging Face and MONAI that a page shows, where these are installed."""
 
 from __future__ import annotations
 
@@ -82,3 +82,16 @@ def test_the_trainer_of_hugging_face_divides_by_the_accumulated_batches() -> Non
         (whole(images, masks)["loss"] + 1e-3 * regularizer()).backward()
     torch.testing.assert_close(gradients[-1], whole.decoder.weight.grad)
     assert names["trainer"].evaluate(pairs)["eval_loss"] > 0
+
+
+@pytest.mark.filterwarnings("ignore")  # of ignite, which knows older versions of torch
+def test_monai_calls_the_loss_once_for_each_forward_pass() -> None:
+    pytest.importorskip("monai")
+    pytest.importorskip("ignite")
+    images, masks = images_and_masks()
+    pairs = [{"image": image, "label": mask} for image, mask in zip(images, masks, strict=True)]
+    names: dict[str, Any] = {"net": Network(), "pairs": pairs}
+    before = names["net"].decoder.weight.detach().clone()
+    exec(code_with("SupervisedTrainer"), names)
+    assert names["regularizer"].state_dict() == {"step": 4}
+    assert (names["regularizer"].last["decoder"] > 0) and not names["net"].decoder.weight.equal(before)
