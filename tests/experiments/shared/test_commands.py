@@ -35,7 +35,7 @@ from experiments.shared.options import check_folders, common
 REPOSITORY = Path(__file__).parents[3]
 COMMANDS = (
     *("segmentation", "segmentation.sweep", "segmentation.activations", "segmentation.thresholds"),
-    *("boundaries", "depth", "region", "speed", "report", "evaluate"),
+    *("boundaries", "clouds", "depth", "region", "speed", "report", "evaluate"),
 )
 
 
