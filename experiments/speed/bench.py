@@ -16,6 +16,7 @@ from experiments.speed.config import NATURAL, Config
 from experiments.speed.contender import Contender
 from experiments.speed.contenders import assemble
 from experiments.speed.inputs import Input, distances, gaussian, graphs, make, missing, parse, prediction_and_target
+from experiments.speed.learners import inputs as learning
 from experiments.speed.measure import Effort, Times, heed, measure
 from experiments.speed.memory import peak_per_pixel
 from experiments.speed.step import DEMO, PAPER, Share, share
@@ -94,6 +95,8 @@ def prepare(config: Config) -> list[Input]:
     ]
     if config.batches:
         inputs.append(Input("hashing", "16x1048576", "bytes", torch.zeros(16, 1 << 20, dtype=torch.uint8)))
+    if config.learning:
+        inputs += learning()
     if not inputs:
         raise UserError("there is nothing to measure: give --sizes and --kinds, or other inputs")
     return inputs

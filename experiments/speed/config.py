@@ -44,6 +44,8 @@ class Config:
     """what few_maxima is applied to, SAMPLESxCHANNELSxHEIGHTxWIDTH"""
     matchings: tuple[str, ...] = ("8x1x64x64", "256x256", "512x512", "48x48x48", "96x96x96")
     """what the Betti matching loss is computed on: images, volumes or SAMPLESxCHANNELSxHEIGHTxWIDTH"""
+    learning: bool = True
+    """PersLay, RTD-Lite and the smoothed gradient of a cloud"""
     memory: tuple[str, ...] = ("2048x2048", "128x128x128")
     """images and volumes whose peak of memory is measured"""
     steps: int = 3

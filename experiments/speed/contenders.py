@@ -22,6 +22,7 @@ import topolayer as tl
 from experiments.speed import samples
 from experiments.speed.contender import Contender, backward, finite, hash_rows, one_and_two, squares_beyond
 from experiments.speed.inputs import Graphs, Job, distances, gaussian, graphs, make, prediction_and_target
+from experiments.speed.learners import learners, scipy_, tiny_inputs, torchperslay_
 
 PATIENCE = 8  # with packages that targets compare with
 
@@ -294,13 +295,15 @@ def topologylayer_() -> list[Contender]:
 
 # By the name of the distribution that a version is asked of.
 LOADERS: dict[str, Callable[[], list[Contender]]] = {
-    "topolayer": lambda: [*topolayer_(), *matchings(), *samples.topolayer_()],
+    "topolayer": lambda: [*topolayer_(), *matchings(), *samples.topolayer_(), *learners()],
     "gudhi": lambda: [*gudhi_(), *samples.gudhi_()],
     "cripser": cripser_,
     "oineus": oineus_,
     "ripser": ripser_,
     "redzed-tda": lambda: [*redzed_(), *samples.redzed_()],
     "persist0-tda": lambda: [*persist0_(), *samples.persist0_()],
+    "torchperslay": torchperslay_,
+    "scipy": scipy_,
     "topolosses": topolosses_,
     "torch-topological": torch_topological_,
     "topologylayer": topologylayer_,
@@ -320,6 +323,8 @@ def tiny(job: Job) -> Tensor | Graphs:
             return graphs(2)
         case "matching":
             return prediction_and_target("mask", "9x10")
+        case "bars" | "representations" | "cloud":
+            return tiny_inputs()[job]
     shapes = {"image": (8, 9), "volume": (8, 8, 8), "penalty": (2, 1, 8, 9), "batch": (2, 8, 9), "hashing": (2, 8)}
     return make("noise", shapes[job], ndim=3 if job == "volume" else 2)
 

@@ -23,7 +23,21 @@ from experiments.speed.config import Kind, VolumeKind
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
-Job = Literal["image", "volume", "distances", "matrices", "clouds", "graphs", "penalty", "matching", "batch", "hashing"]
+Job = Literal[
+    "image",
+    "volume",
+    "distances",
+    "matrices",
+    "clouds",
+    "graphs",
+    "penalty",
+    "matching",
+    "batch",
+    "hashing",
+    "bars",
+    "representations",
+    "cloud",
+]
 
 SMALLEST = 8  # pixels on a side: below it a spiral has no turns, and packages have code of their own
 

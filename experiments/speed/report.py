@@ -32,6 +32,9 @@ TITLES: dict[Job, str] = {
     "graphs": "Graphs of different sizes",
     "penalty": "`few_maxima`, forward and backward",
     "matching": "A prediction and its target: Betti matching",
+    "bars": "PersLay, forward and backward",
+    "representations": "RTD-Lite of two representations, forward and backward",
+    "cloud": "The gradient of a cloud",
     "batch": "One thread and two",
     "hashing": "One thread and two on something that shares nothing",
 }

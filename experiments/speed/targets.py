@@ -158,6 +158,18 @@ def verdicts(results: Results) -> list[Verdict]:
             _least(_threads(times, job, size, [kind]), f"two cores, {job}, {size}", f"one; {_free(times)}", 1.6)
             for job, size, kind, _, _ in TOGETHER
         ),
+        _least(
+            dict(_ratios(times, "bars", ["64x1000"], "PersLay", "torchperslay", ["random"])),
+            "PersLay forward + backward, 64 barcodes of 1,000 bars", "torchperslay", 3,
+        ),
+        _least(
+            dict(_ratios(times, "representations", ["256"], "rtd_lite", "SciPy", ["random"])),
+            "`rtd_lite` forward + backward, 256 points", "SciPy's `minimum_spanning_tree`", 4,
+        ),
+        _most(
+            dict(_ratios(times, "cloud", ["2000"], "plain", "smooth_gradient", ["random"])),
+            "a gradient of 2,000 points with `smooth_gradient`", "the plain one", 2, times_,
+        ),
     ]  # fmt: skip
 
 

@@ -323,7 +323,7 @@ def test_the_benchmark_writes_its_files_once(tiny: Config) -> None:
         ({"graphs": (0,)}, "--graphs must be at least 1"),
         (
             dict.fromkeys(
-                ("kinds", "volumes", "points", "matrices", "clouds", "graphs", "batches", "matchings"),
+                ("kinds", "volumes", "points", "matrices", "clouds", "graphs", "batches", "matchings", "learning"),
                 (),
             ),
             "nothing to measure",

@@ -46,6 +46,13 @@ def good() -> dict[Key, float]:
     for job, size, of, peer, least in TOGETHER:
         found |= {Key(job, size, of, "1 thread"): 1.7, Key(job, size, of, "2 threads"): 1.0}
         found[Key(job, size, of, peer)] = 1.71 * least
+    learning = {
+        ("bars", "64x1000"): ("PersLay", "torchperslay", 3.1),
+        ("representations", "256"): ("rtd_lite", "SciPy", 4.1),
+        ("cloud", "2000"): ("plain", "smooth_gradient", 1.9),
+    }
+    for (job, size), (one, other, times) in learning.items():
+        found |= {Key(job, size, "random", one): 1.0, Key(job, size, "random", other): times}
     return found
 
 
@@ -80,23 +87,26 @@ def judged(
         (32, Key("image", "2048x2048", "spiral", "gudhi 2D"), 0.9),
         (36, Key("graphs", "128", "noise", "backend gudhi"), 0.9),
         (39, Key("clouds", "64x128", "points", "2 threads"), 1.1),
+        (43, Key("bars", "64x1000", "random", "torchperslay"), 0.9),
+        (44, Key("representations", "256", "random", "SciPy"), 0.9),
+        (45, Key("cloud", "2000", "random", "smooth_gradient"), 1.1),
     ],
 )
 def test_one_time_decides_a_target(row: int, key: Key, factor: float) -> None:
     medians = good()
-    assert judged(medians) == [True] * 43
+    assert judged(medians) == [True] * 46
     if row == 0:  # so that only the lowest ratio is at fault
         medians |= {k: 2 * v for k, v in medians.items() if k.contender == "gudhi 2D" and k.size == "512x512"}
-        assert judged(medians) == [True] * 43
+        assert judged(medians) == [True] * 46
     medians[key] *= factor
     assert judged(medians)[row] is False
 
 
 def test_peaks_and_shares_decide_theirs() -> None:
-    assert judged(good(), peak=24.1) == [True] * 9 + [False] + [True] * 33
-    assert judged(good(), part=0.011) == [True] * 10 + [False] + [True] * 32
-    assert judged(good(), of_volumes=12.1) == [True] * 33 + [False, True] + [True] * 8
-    assert judged(good(), of_volumes=45.1) == [True] * 33 + [False, False] + [True] * 8
+    assert judged(good(), peak=24.1) == [True] * 9 + [False] + [True] * 36
+    assert judged(good(), part=0.011) == [True] * 10 + [False] + [True] * 35
+    assert judged(good(), of_volumes=12.1) == [True] * 33 + [False, True] + [True] * 11
+    assert judged(good(), of_volumes=45.1) == [True] * 33 + [False, False] + [True] * 11
 
 
 def test_a_geometric_mean_decides_a_target() -> None:
@@ -107,4 +117,4 @@ def test_a_geometric_mean_decides_a_target() -> None:
 
 def test_what_was_not_measured_is_not_judged() -> None:
     found = verdicts(Results(Times({}, {}), {}, []))
-    assert [(verdict.met, verdict.measured) for verdict in found] == [(None, "not measured")] * 43
+    assert [(verdict.met, verdict.measured) for verdict in found] == [(None, "not measured")] * 46
