@@ -6,6 +6,7 @@ import importlib.util
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
@@ -59,7 +60,7 @@ class RedzedBackend(CliqueBackend):
         import redzed_tda
 
         distances = np.where(np.isfinite(distances), distances, last + 1)  # it refuses infinity
-        return redzed_tda.rips(distances, maxdim=max(top, 1), threshold=last)  # type: ignore[no-any-return]
+        return cast("Sequence[np.ndarray]", redzed_tda.rips(distances, maxdim=max(top, 1), threshold=last))
 
 
 class RipserBackend(CliqueBackend):
