@@ -217,7 +217,7 @@ def test_a_regularizer_kept_on_its_model_is_copied_as_a_removed_one(net: Net) ->
     net(samples(2))
     twin = copy.deepcopy(net)
     twin(samples(3))
-    with pytest.raises(RuntimeError, match=r"removed .* or it is a copy.*setup\(\)"):
+    with pytest.raises(RuntimeError, match=r"removed .* or it is a copy.*on_fit_start\(\)"):
         twin.regularizer()
     torch.testing.assert_close(net.regularizer(), energy(net.enc(samples(2))).mean())
 

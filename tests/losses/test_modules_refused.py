@@ -22,7 +22,7 @@ def test_options_that_are_refused() -> None:
         for kind in CLASSES
     ]
     cases += [(kind, {"reduction": "max"}, ValueError, r'^reduction\b.*"mean".*max.*; ') for kind in CLASSES]
-    cases += [(kind, {"sigmoid": 1}, TypeError, r"^sigmoid\b.*bool.*int 1; bool") for kind in CLASSES]
+    cases += [(kind, {"sigmoid": 1}, TypeError, r"^sigmoid\b.*bool.*int 1; convert it with bool") for kind in CLASSES]
     cases += [(kind, {"jaccard": True}, TypeError, "jaccard") for kind in CLASSES]
     of_masks: list[tuple[dict[str, Any], type[Exception], str]] = [
         ({"include_background": None}, TypeError, r"^include_background\b.*bool.*NoneType"),
@@ -77,12 +77,12 @@ def test_targets_that_are_refused(kind: Callable[..., nn.Module]) -> None:
     cases: list[tuple[dict[str, Any], Tensor, Any, type[Exception], str]] = [
         ({"to_onehot_y": True}, SINGLE, SINGLE > 0.5, ValueError, r"^to_onehot_y\b.*one channel; .*to_onehot_y=True"),
         ({"include_background": False}, SINGLE, SINGLE > 0.5, ValueError, r"^include_background\b.*one channel; "),
-        ({"softmax": True}, LOGITS, LABELS, ValueError, r"^target\b.*as input has.*one-hot.*target\.squeeze"),
+        ({"softmax": True}, LOGITS, LABELS, ValueError, r"^target\b.*as input has.*need to_onehot_y=True"),
         ({"sigmoid": True}, LOGITS, ONE_HOT * 255, ValueError, r"^target\b.*0 and 255; .*target / 255"),
         ({"sigmoid": True}, LOGITS, ONE_HOT[:, :2], ValueError, r"^target\b.*as input has.*\(2, 2, 8, 9\)"),
         ({"sigmoid": True}, LOGITS, ONE_HOT * math.nan, ValueError, r"^target\b.*finite"),
         ({"sigmoid": True}, LOGITS, ONE_HOT.numpy(), TypeError, r"^target\b.*torch\.Tensor.*ndarray"),
-        ({"sigmoid": True, "weight": [1, 2]}, LOGITS, ONE_HOT, ValueError, r"^weight\b.*or 3, one for each.*got 2; "),
+        ({"sigmoid": True, "weight": [1, 2]}, LOGITS, ONE_HOT, ValueError, r"^weight\b.*or 3 numbers, one for each.*got 2; "),
         ({"sigmoid": True, "dims": 2}, LOGITS, ONE_HOT, ValueError, r"^dims\b.*0 to 1.*2"),
     ]
     labelled = {"softmax": True, "to_onehot_y": True}

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -218,7 +218,16 @@ def test_two_processes_that_are_killed_and_resumed(images: Path, tmp_path: Path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bars.parquet", "images"]
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Commands get SIGINT, even where these tests run in the background of a shell that has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a named pipe holds the computation up")
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_is_asked_to_end_writes_what_is_done(images: Path, tmp_path: Path, number: signal.Signals) -> None:
     table, pipe = tmp_path / "bars.parquet", images / "deep" / "10.npy"
@@ -231,6 +240,7 @@ def test_what_is_asked_to_end_writes_what_is_done(images: Path, tmp_path: Path, 
             output, _ = process.communicate(timeout=120)
     finally:
         process.kill()
+        process.communicate()
     assert process.returncode != 0 and not table.exists()
     assert len(parts(table)) == 1, output
     before = sorted(path.relative_to(images).as_posix() for path in images.rglob("*.npy"))
