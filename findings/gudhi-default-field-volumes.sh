@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # gudhi 3.13.0, CubicalComplex.persistence
 #
-# Behaviour: the default coefficients are Z/11, and even volumes of white noise with 20 voxels a side have other bars
-with # them than with Z/2, the field of cripser and ripser, and of most papers: two loops swap their deaths. The bars of images,
+# Behaviour: the default coefficients are Z/11, and even volumes of white noise with 20 voxels a side have other bars with
+# them than with Z/2, the field of cripser and ripser, and of most papers: two loops swap their deaths. The bars of images,
 # and of most volumes, are the same in both fields, so a comparison of programs on a few small volumes does not show it.
 #
 # Output seen: with 20 voxels a side and seed 2, two of the finite bars of dimension 1 differ: (3419, 6845) and (3504, 6862)

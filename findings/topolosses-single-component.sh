@@ -3,8 +3,8 @@
 #
 # Behaviour: the component that never dies is left out, in the prediction and in the target, and the documentation does not
 # say so. Whatever is connected has no other bar: where the truth is one object, such as an organ, the loss and its gradient
-# are 0 for an empty prediction, for the object at the wrong place and for a faint one, as for the right one. With two
-or more # objects there are bars, but the first object still costs nothing.
+# are 0 for an empty prediction, for the object at the wrong place and for a faint one, as for the right one. With
+# two or more objects there are bars, but the first object still costs nothing.
 #
 # Output seen: loss 0.0 and gradient 0.0 for a right, an empty, a misplaced and a faint prediction of one square; loss 1.0
 # where one of two squares is predicted.

@@ -2,8 +2,9 @@
 # torch 2.13.0, torch.cdist(..., p=inf), backward on the CPU
 #
 # Behaviour: where several coordinates differ by the same largest amount, each of them gets the full gradient. The
-result is # not a subgradient of the maximum norm, whose entries add up to 1 in absolute value: a step along it changes the distance twice
-# as fast as it says, or k times with k equal coordinates. Points on a lattice, pixels among them, are of this kind.
+# result is not a subgradient of the maximum norm, whose entries add up to 1 in absolute value: a step along it changes
+# the distance twice as fast as it says, or k times with k equal coordinates. Points on a lattice, pixels among them, are
+# of this kind.
 # torch.linalg.vector_norm(x - y, ord=inf) spreads the gradient evenly over the equal coordinates instead.
 #
 # Output seen: for (0, 0) and (1, 1) the gradient of cdist is (-1, -1) and (1, 1), that of vector_norm half of it.

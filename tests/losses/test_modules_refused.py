@@ -82,7 +82,13 @@ def test_targets_that_are_refused(kind: Callable[..., nn.Module]) -> None:
         ({"sigmoid": True}, LOGITS, ONE_HOT[:, :2], ValueError, r"^target\b.*as input has.*\(2, 2, 8, 9\)"),
         ({"sigmoid": True}, LOGITS, ONE_HOT * math.nan, ValueError, r"^target\b.*finite"),
         ({"sigmoid": True}, LOGITS, ONE_HOT.numpy(), TypeError, r"^target\b.*torch\.Tensor.*ndarray"),
-        ({"sigmoid": True, "weight": [1, 2]}, LOGITS, ONE_HOT, ValueError, r"^weight\b.*or 3 numbers, one for each.*got 2; "),
+        (
+            {"sigmoid": True, "weight": [1, 2]},
+            LOGITS,
+            ONE_HOT,
+            ValueError,
+            r"^weight\b.*or 3 numbers, one for.*got 2; ",
+        ),
         ({"sigmoid": True, "dims": 2}, LOGITS, ONE_HOT, ValueError, r"^dims\b.*0 to 1.*2"),
     ]
     labelled = {"softmax": True, "to_onehot_y": True}
