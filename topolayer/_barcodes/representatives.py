@@ -221,7 +221,9 @@ def _edges(cells: VertexComplex | CliqueComplex) -> tuple[Any, Any]:
 def _graph(points: int, first: Any, second: Any) -> Any:
     from scipy.sparse import coo_array
 
-    return coo_array((np.ones(len(first), dtype=bool), (first, second)), shape=(points, points))
+    # The traversals of SciPy before 1.13 are wrong, without an exception, where indices have 64 bits.
+    places = (first.astype(np.int32), second.astype(np.int32))
+    return coo_array((np.ones(len(first), dtype=bool), places), shape=(points, points))
 
 
 def _component(cells: VertexComplex | CliqueComplex, ranks: Any, birth: int, end: float) -> Any:
