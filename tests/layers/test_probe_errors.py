@@ -76,7 +76,12 @@ def pairs(images: int = 4) -> torch.utils.data.DataLoader[Any]:
 @pytest.mark.parametrize(
     ("batches", "masks", "message"),
     [
-        (pairs, None, r"got a list of a tensor of shape \(2, 1, 8, 8\), a tensor .*.*; if batches are pairs"),
+        (
+            pairs,
+            None,
+            r"got a list of a tensor of shape \(2, 1, 8, 8\), a tensor .*; "
+            "a list is one argument; if batches are pairs",
+        ),
         (
             lambda: [tuple(pair) for pair in pairs()],
             None,
@@ -84,7 +89,11 @@ def pairs(images: int = 4) -> torch.utils.data.DataLoader[Any]:
         ),
         (lambda: [([x], y) for x, y in pairs()], None, "pairs .*, pass images and masks apart"),
         (lambda: [{"image": x, "label": y} for x, y in pairs()], None, r"with 'image', 'label'.* batch\[\"image\"\]"),
-        (lambda: pairs(6), [blobs(1, 2, 3)] * 3, "masks: .* 2 images .*, got 3.*; if batches are pairs"),
+        (
+            lambda: pairs(6),
+            [blobs(1, 2, 3)] * 3,
+            "masks: .* 2 images .*, got 3; a list is one argument; if batches are pairs",
+        ),
         (lambda: [torch.rand(3, 8, 8)], None, r"got a tensor of shape \(3, 8, 8\), .* \(C, H, W\) .* image\[None\]"),
         (lambda: [torch.rand(1, 8, 8)], None, r"\(C, H, W\) gets its batch axis by image\[None\]"),
         (lambda: [torch.rand(8, 8)], None, r"batch axis by image\[None\]"),

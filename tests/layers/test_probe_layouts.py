@@ -177,7 +177,8 @@ def test_functions_with_and_without_the_name(grids: Any) -> None:
 
 def test_the_caller_is_taken_at_its_word() -> None:
     model = Shows(odd=filled(8, 8, 32))
-    with pytest.raises(ValueError, match=r"model: expected a layer .* 8x32 does not have .* 32x32.*h\[:\]"):
+    words = r"model: expected a layer .* 8x32 does not have the proportions .* 32x32.*h\[:\]"
+    with pytest.raises(ValueError, match=words):
         tl.probe(model, [torch.rand(2, 3, 32, 32)])
     found = row(tl.probe(model, [torch.rand(2, 3, 32, 32)], grids=lambda h: h[:]), "odd")
     assert (found["resolution"], found["channels"]) == ("8x32", 8)

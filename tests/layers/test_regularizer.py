@@ -90,6 +90,10 @@ def test_a_call_clears_the_records(net: Net) -> None:
             regularizer()
         net(samples(3))
         torch.testing.assert_close(regularizer(), energy(net.enc(samples(3))).mean())
+        net.eval()
+        regularizer.clear()  # of the run of `enc` in the line above
+        with pytest.raises(RuntimeError, match=r"nothing was recorded .* is in eval\(\): only model\.train\(\)"):
+            regularizer()
 
 
 def test_a_layer_that_runs_twice_in_a_forward_is_recorded_twice() -> None:

@@ -194,7 +194,7 @@ def test_a_frozen_layer_is_named_as_such(net: Net) -> None:
     net.enc.requires_grad_(False)
     with tl.Regularizer(net, {"enc": energy}) as regularizer:
         with pytest.raises(
-            RuntimeError, match=r"nothing was recorded .* 'enc' is frozen: .*a later one.*training mode"
+            RuntimeError, match=r"nothing was recorded .* 'enc'\. 'enc' is frozen: .*a later one.*training mode"
         ):
             regularizer()
         net(samples(3))

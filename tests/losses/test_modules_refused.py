@@ -87,7 +87,7 @@ def test_targets_that_are_refused(kind: Callable[..., nn.Module]) -> None:
             LOGITS,
             ONE_HOT,
             ValueError,
-            r"^weight\b.*or 3 numbers, one for.*got 2; ",
+            r"^weight\b.*or 3 numbers, one for each.*got 2; ",
         ),
         ({"sigmoid": True, "dims": 2}, LOGITS, ONE_HOT, ValueError, r"^dims\b.*0 to 1.*2"),
     ]

@@ -81,5 +81,5 @@ def test_options_are_refused_at_once(options: Any, error: type[Exception], messa
 
 
 def test_dimensions_that_an_image_has_not_are_refused() -> None:
-    with pytest.raises(ValueError, match="dims: expected "):
+    with pytest.raises(ValueError, match="dims: expected dimension"):
         Vectors(dims=(0, 2))(VOLUME[0])
