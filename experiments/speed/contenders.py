@@ -152,7 +152,7 @@ def gudhi_() -> list[Contender]:
 
 
 FAST_GUDHI = (
-    "gudhi.sklearn.CubicalPersistence, always both dimensions: values without pixels, from which no gradient can be had"
+    "gudhi.sklearn.CubicalPersistence, always both dimensions: values without pixels, so no gradient can be derived"
 )
 GENERAL_GUDHI = "CubicalComplex, persistence pairs and their cofaces"
 
