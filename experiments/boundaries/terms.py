@@ -41,7 +41,7 @@ def term(config: Config, arm: Arm) -> Term | None:
     if arm == "none":
         return None
     if arm == "cldice":
-        from monai.losses import SoftclDiceLoss
+        from monai.losses.cldice import SoftclDiceLoss
 
         return Term(SoftclDiceLoss(iter_=config.cldice_steps), config.cldice_lambda, config.warm_up)
     if arm == "wasserstein":

@@ -77,6 +77,7 @@ def prepare(config: Config) -> list[Input]:
         count, points = parse(size, 2, leading=1)
         inputs.append(Input("matrices", size, "points", distances(points, matrices=count)))
     inputs += [Input("clouds", size, "points", gaussian((*parse(size, 2, leading=1), 3))) for size in config.clouds]
+    inputs += [Input("alpha", size, "points", gaussian((1, *_cloud(size)))[0]) for size in config.alphas]
     inputs += [Input("graphs", str(count), "noise", graphs(count)) for count in config.graphs]
     for size in config.batches:
         axes = _axes(size, of_images=3)
@@ -127,6 +128,14 @@ def peaks(
                 found[size, kind, contender.name] = peak
             meter.advance(1, f"memory: {contender.name}")
     return found
+
+
+def _cloud(size: str) -> tuple[int, int]:
+    """Points and coordinates of a cloud."""
+    points, _, dimension = size.partition("x")
+    if not points.isdecimal() or dimension not in ("2", "3") or int(points) < 4:
+        raise UserError(f"--alphas: {size!r} is no size of a cloud: expected points and coordinates such as 2000x3")
+    return int(points), int(dimension)
 
 
 def _axes(size: str, *, of_images: int = 2) -> int:

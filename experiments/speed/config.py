@@ -36,6 +36,8 @@ class Config:
     """batches of distances, MATRICESxPOINTS"""
     clouds: tuple[str, ...] = ("64x128",)
     """lists of clouds in space, CLOUDSxPOINTS"""
+    alphas: tuple[str, ...] = ("2000x2", "2000x3")
+    """clouds whose alpha complex is filtered, POINTSxCOORDINATES"""
     graphs: tuple[int, ...] = (128,)
     """graphs of 10 to 60 vertices in one batch"""
     batches: tuple[str, ...] = ("16x96x128", "1x2048x2048", "1x128x128x128")
@@ -69,6 +71,7 @@ QUICK = Config(
     volumes=("32x32x32",),
     points=(200,),
     matrices=("64x128",),
+    alphas=("200x2", "200x3"),
     batches=("16x96x128",),
     activations=("1x1x24x32", "16x1x96x128"),
     matchings=("8x1x64x64", "24x24x24"),

@@ -58,6 +58,9 @@ def topolayer_() -> list[Contender]:
     def loops(matrix: Tensor) -> tl.Barcode:
         return tl.persistence(tl.Rips(matrix), (0, 1))
 
+    def alpha(points: Tensor, *, all_of_them: bool) -> tl.Barcode:
+        return tl.persistence(tl.Alpha(points), range(points.shape[1]) if all_of_them else 0)
+
     def penalty(activation: Tensor) -> Tensor:
         return backward(tl.few_maxima, activation)
 
@@ -77,6 +80,13 @@ def topolayer_() -> list[Contender]:
             "topolayer H0", "distances", rips, h0, "Rips", "dimension 0: deaths, differentiable, with their edges"
         ),
         Contender("topolayer H0+H1", "distances", loops, h0, "Rips", "dimensions 0 and 1: the same"),
+        *(
+            Contender(name, "alpha", functools.partial(alpha, all_of_them=every), h0, "Alpha", returns)
+            for name, every, returns in (
+                ("topolayer H0", False, "dimension 0: squared radii, differentiable, with their simplices"),
+                ("topolayer", True, "all dimensions: the same"),
+            )
+        ),
         Contender("few_maxima", "penalty", penalty, float, "Freudenthal", "the penalty and its gradient"),
     ]
     for name, threads in one_and_two():
@@ -139,6 +149,11 @@ def gudhi_() -> list[Contender]:
         tree.compute_persistence()
         return tree.persistence_intervals_in_dimension(0)
 
+    def alpha(points: Tensor) -> Any:
+        tree = gudhi.AlphaComplex(points=points.numpy()).create_simplex_tree()
+        tree.compute_persistence(homology_coeff_field=2)
+        return tree.persistence_intervals_in_dimension(0)
+
     def pairs(found: Any) -> int:
         return len(found[0][0]) if found[0] else 0
 
@@ -147,6 +162,7 @@ def gudhi_() -> list[Contender]:
         Contender("gudhi 2D", "image", image, lambda found: finite(found[0]), "T", FAST_GUDHI),
         Contender("gudhi", "image", top, pairs, "T", f"{GENERAL_GUDHI}, dimensions 0 and 1: pairs of pixels"),
         Contender("gudhi", "volume", corner, pairs, "V", f"{GENERAL_GUDHI}, all dimensions: pairs of voxels"),
+        Contender("gudhi", "alpha", alpha, finite, "Alpha", f"{ALPHA}, all dimensions: values"),
         Contender("gudhi", "distances", rips, finite, "Rips", "RipsComplex and its simplex tree, dimension 0: values"),
     ]
 
@@ -154,6 +170,7 @@ def gudhi_() -> list[Contender]:
 FAST_GUDHI = (
     "gudhi.sklearn.CubicalPersistence, always both dimensions: values without pixels, so no gradient can be derived"
 )
+ALPHA = "AlphaComplex, under the GPL, which rounds its exact values"
 GENERAL_GUDHI = "CubicalComplex, persistence pairs and their cofaces"
 
 
@@ -321,6 +338,8 @@ def tiny(job: Job) -> Tensor | Graphs:
             return gaussian((2, 8, 3))
         case "graphs":
             return graphs(2)
+        case "alpha":
+            return gaussian((1, 8, 2))[0]
         case "matching":
             return prediction_and_target("mask", "9x10")
         case "bars" | "representations" | "cloud":

@@ -30,6 +30,7 @@ Job = Literal[
     "matrices",
     "clouds",
     "graphs",
+    "alpha",
     "penalty",
     "matching",
     "batch",
@@ -99,7 +100,7 @@ def make(kind: Kind | VolumeKind, shape: Shape, *, ndim: int = 2) -> Tensor:
             values = gaussian_filter(values, _SIGMAS[kind], axes=tuple(range(-ndim, 0)))
     else:
         values = np.broadcast_to(_PATTERNS[kind](shape[-ndim:]), shape)
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+    return torch.from_numpy(np.array(values, dtype=np.float32, order="C"))
 
 
 _SIGMAS = {"smooth": 3, "smooth 2": 2, "smooth 4": 4}

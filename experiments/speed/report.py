@@ -30,6 +30,7 @@ TITLES: dict[Job, str] = {
     "matrices": "Batches of distances",
     "clouds": "Clouds, forward and backward",
     "graphs": "Graphs of different sizes",
+    "alpha": "Alpha complexes of points",
     "penalty": "`few_maxima`, forward and backward",
     "matching": "A prediction and its target: Betti matching",
     "bars": "PersLay, forward and backward",

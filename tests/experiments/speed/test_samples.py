@@ -44,6 +44,13 @@ def test_everyone_finds_the_same_components_of_matrices(package: str) -> None:
         assert contender.outcome(contender.run(distances(20, matrices=3))) == 3 * 19, contender.name
 
 
+@pytest.mark.parametrize("dimension", [2, 3])
+@pytest.mark.parametrize("package", ["topolayer", "gudhi"])
+def test_everyone_finds_the_same_components_of_alpha_complexes(package: str, dimension: int) -> None:
+    for contender in there(package, "alpha"):
+        assert contender.outcome(contender.run(gaussian((1, 30, dimension))[0])) == 29, contender.name
+
+
 def test_graphs_are_those_that_stand_alone() -> None:
     given = graphs(6)
     assert torch.equal(given.values, torch.cat([values for values, _ in given.each]))

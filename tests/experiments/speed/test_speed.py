@@ -31,6 +31,10 @@ def everyone() -> tuple[list[Contender], dict[str, str]]:
     return assemble()
 
 
+# Options that, without any value, leave nothing to measure.
+INPUTS = ("kinds", "volumes", "points", "matrices", "clouds", "graphs", "alphas", "batches", "matchings", "learning")
+
+
 def there(everyone: tuple[list[Contender], dict[str, str]], package: str, job: str) -> list[Contender]:
     """What a package does for this job, or a skipped test."""
     found, absent = everyone
@@ -321,11 +325,10 @@ def test_the_benchmark_writes_its_files_once(tiny: Config) -> None:
         ({"points": (1,)}, "--points must be at least 2"),
         ({"clouds": ("64",)}, "expected 2 numbers such as 16x128"),
         ({"graphs": (0,)}, "--graphs must be at least 1"),
+        ({"alphas": ("2000x4",)}, "is no size of a cloud"),
+        ({"alphas": ("3x2",)}, "is no size of a cloud"),
         (
-            dict.fromkeys(
-                ("kinds", "volumes", "points", "matrices", "clouds", "graphs", "batches", "matchings", "learning"),
-                (),
-            ),
+            dict.fromkeys(INPUTS, ()),
             "nothing to measure",
         ),
     ],

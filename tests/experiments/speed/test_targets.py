@@ -9,7 +9,7 @@ from experiments.speed.config import NATURAL
 from experiments.speed.inputs import parse
 from experiments.speed.measure import Key, Times, Timing
 from experiments.speed.step import PAPER, Share
-from experiments.speed.targets import LOOPS, MATCHINGS, TOGETHER, Results, verdicts
+from experiments.speed.targets import ALPHAS, LOOPS, MATCHINGS, TOGETHER, Results, verdicts
 
 SIZES = ("24x32", "96x128", "384x512", "512x512", "4096x4096")
 
@@ -46,6 +46,10 @@ def good() -> dict[Key, float]:
     for job, size, of, peer, least in TOGETHER:
         found |= {Key(job, size, of, "1 thread"): 1.7, Key(job, size, of, "2 threads"): 1.0}
         found[Key(job, size, of, peer)] = 1.71 * least
+    for size, all_of_them, components in ALPHAS:
+        found[Key("alpha", size, "points", "gudhi")] = 1.0
+        found[Key("alpha", size, "points", "topolayer")] = 0.99 / all_of_them
+        found[Key("alpha", size, "points", "topolayer H0")] = 0.99 / components
     learning = {
         ("bars", "64x1000"): ("PersLay", "torchperslay", 3.1),
         ("representations", "256"): ("rtd_lite", "SciPy", 4.1),
@@ -90,23 +94,25 @@ def judged(
         (43, Key("bars", "64x1000", "random", "torchperslay"), 0.9),
         (44, Key("representations", "256", "random", "SciPy"), 0.9),
         (45, Key("cloud", "2000", "random", "smooth_gradient"), 1.1),
+        (46, Key("alpha", "2000x2", "points", "topolayer"), 1.1),
+        (49, Key("alpha", "2000x3", "points", "topolayer H0"), 1.1),
     ],
 )
 def test_one_time_decides_a_target(row: int, key: Key, factor: float) -> None:
     medians = good()
-    assert judged(medians) == [True] * 46
+    assert judged(medians) == [True] * 50
     if row == 0:  # so that only the lowest ratio is at fault
         medians |= {k: 2 * v for k, v in medians.items() if k.contender == "gudhi 2D" and k.size == "512x512"}
-        assert judged(medians) == [True] * 46
+        assert judged(medians) == [True] * 50
     medians[key] *= factor
     assert judged(medians)[row] is False
 
 
 def test_peaks_and_shares_decide_theirs() -> None:
-    assert judged(good(), peak=24.1) == [True] * 9 + [False] + [True] * 36
-    assert judged(good(), part=0.011) == [True] * 10 + [False] + [True] * 35
-    assert judged(good(), of_volumes=12.1) == [True] * 33 + [False, True] + [True] * 11
-    assert judged(good(), of_volumes=45.1) == [True] * 33 + [False, False] + [True] * 11
+    assert judged(good(), peak=24.1) == [True] * 9 + [False] + [True] * 40
+    assert judged(good(), part=0.011) == [True] * 10 + [False] + [True] * 39
+    assert judged(good(), of_volumes=12.1) == [True] * 33 + [False, True] + [True] * 15
+    assert judged(good(), of_volumes=45.1) == [True] * 33 + [False, False] + [True] * 15
 
 
 def test_a_geometric_mean_decides_a_target() -> None:
@@ -117,4 +123,4 @@ def test_a_geometric_mean_decides_a_target() -> None:
 
 def test_what_was_not_measured_is_not_judged() -> None:
     found = verdicts(Results(Times({}, {}), {}, []))
-    assert [(verdict.met, verdict.measured) for verdict in found] == [(None, "not measured")] * 46
+    assert [(verdict.met, verdict.measured) for verdict in found] == [(None, "not measured")] * 50
