@@ -145,9 +145,14 @@ def run_experiment(options: Settings, task: ModuleType, pictures: ModuleType) ->
         examples = task.examples(options, pairs[0][0])
         train_all(options, fabric, examples, lambda run: task.train_run(run, of_seed(pairs, run.seed)))
         if fabric.is_global_zero:
-            models = trained_models(options, lambda: task.architecture(options))
-            _, shown = of_seed(pairs, first_seed(options))
-            pictures.showcase(options.folder, models, shown, options)
+            seed = shown_seed(options)
+            if seed is None:
+                log.warning(
+                    "no run in %s has its weights (checkpoint.pt): no network is shown", options.folder
+                )
+            else:
+                models = trained_models(options, seed, lambda: task.architecture(options))
+                pictures.showcase(options.folder, models, of_seed(pairs, seed)[1], options)
             report.write(options.folder, options.experiment)
 
 
@@ -203,17 +208,22 @@ def _warn_of_other_bits(noted: Path) -> None:
             )
 
 
-def trained_models(options: Options, build: Callable[[], Model]) -> dict[str, Model]:
-    """The finished networks of the first seed, by arm; `build` makes a network for their weights."""
-    seed = first_seed(options)
+def trained_models(options: Options, seed: int, build: Callable[[], Model]) -> dict[str, Model]:
+    """The networks of a seed whose weights are there, by arm; `build` makes a network for their weights."""
     models: dict[str, Model] = {}
     for arm in [run.arm for run in report.finished_runs(options.folder) if run.seed == seed]:
-        models[arm] = build()
-        state = read_checkpoint(run_folder(options, seed, arm) / "checkpoint.pt", models[arm])
-        models[arm].load_state_dict(state["model"])
+        path = weights(options, seed, arm)
+        if path.exists():
+            models[arm] = build()
+            models[arm].load_state_dict(read_checkpoint(path, models[arm])["model"])
     return models
 
 
-def first_seed(options: Options) -> int:
-    """The first seed of the finished runs."""
-    return min(run.seed for run in report.finished_runs(options.folder))
+def shown_seed(options: Options) -> int | None:
+    """The first seed of a finished run whose weights are there: they may be deleted, as only pictures need them."""
+    runs = report.finished_runs(options.folder)
+    return min((run.seed for run in runs if weights(options, run.seed, run.arm).exists()), default=None)
+
+
+def weights(options: Options, seed: int, arm: str) -> Path:
+    return run_folder(options, seed, arm) / "checkpoint.pt"

@@ -26,6 +26,7 @@ from experiments.shared.console import Interrupted, Meter, UserError
 from experiments.shared.files import read_csv
 from experiments.shared.images import ImageSet
 from experiments.shared.options import check_folders
+from experiments.shared.runs import shown_seed, trained_models
 from experiments.shared.training import Trainer, read_checkpoint
 from experiments.shared.unet import UNet, seeded
 
@@ -179,6 +180,24 @@ def test_a_command_leaves_everything_behind(config: Config) -> None:
         and "\n| Betti error | " in table
         and "noise" not in table
     )
+
+
+def test_weights_may_be_deleted(config: Config, caplog: pytest.LogCaptureFixture) -> None:
+    config = settle(dataclasses.replace(config, seeds=(0, 1), arms=("none", "topology")))
+    main(config)
+    drawn, table = config.folder / "examples.png", (config.folder / "results.md").read_text()
+    (config.folder / "seed0-topology" / "checkpoint.pt").unlink()
+    assert shown_seed(config) == 0 and list(trained_models(config, 0, lambda: task.architecture(config))) == ["none"]
+    (config.folder / "seed0-none" / "checkpoint.pt").unlink()
+    drawn.unlink()
+    main(config)  # of seed 1
+    assert shown_seed(config) == 1 and drawn.exists() and (config.folder / "results.md").read_text() == table
+    for path in config.folder.glob("seed1-*/checkpoint.pt"):
+        path.unlink()
+    drawn.unlink()
+    main(config)
+    assert "no network is shown" in caplog.text
+    assert not drawn.exists() and (config.folder / "results.md").read_text() == table
 
 
 def test_every_seed_draws_its_share_of_the_training_images(config: Config) -> None:
