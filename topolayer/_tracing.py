@@ -61,7 +61,7 @@ def to_numpy(tensor: Tensor) -> Any:
 
 def refuse_without_numbers(tensor: Tensor) -> None:
     """For what looks at numbers before anything else, with operations that vmap or export refuse in other words."""
-    if is_proxied():
+    if writes_a_graph():  # torch.export of 2.4 runs once without proxies
         refuse_whole_graph()
     if transforms_are_active():
         below_transforms(lambda numbers: numbers.new_empty(0), tensor)

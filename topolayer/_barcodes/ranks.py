@@ -19,8 +19,9 @@ from topolayer._tracing import below_transforms, transforms_are_active, writes_a
 
 def places(lengths: Tensor, births: Tensor, pairs: Tensor, group: Tensor, groups: int, superlevel: bool) -> Tensor:
     """(bars,) int64: place by length within the group; of equal lengths the earlier birth comes first, then death."""
-    if writes_a_graph():
-        place_in_graph: Tensor = _places_op(lengths, births, pairs, group, groups, superlevel)
+    if writes_a_graph():  # without tangents, which the operation cannot carry in torch 2.4
+        bars = lengths.detach(), births.detach(), pairs, group
+        place_in_graph: Tensor = _places_op(*bars, groups, superlevel)
         return place_in_graph
     row, mask = rows(lengths, group, groups, fill=0)  # no bar has length 0
     descending, order = row.sort(dim=1, descending=True)
@@ -39,7 +40,8 @@ def first_places(
     if transforms_are_active() and not torch.compiler.is_compiling():
         return below_transforms(partial(first_places, superlevel=superlevel), lengths, births, pairs, group, first)
     if writes_a_graph():
-        first_in_graph: Tensor = _first_places_op(lengths, births, pairs, group, first, superlevel)
+        bars = lengths.detach(), births.detach(), pairs, group
+        first_in_graph: Tensor = _first_places_op(*bars, first, superlevel)
         return first_in_graph
     if lengths.device.type == "cpu":
         longest = _longest(lengths.numpy(), group.numpy(), first.numpy())

@@ -16,7 +16,7 @@ from topolayer._filtrations.base import Filtration, with_tensors
 from topolayer._filtrations.cells import VertexComplex, as_arrays
 from topolayer._filtrations.given_simplices import check_complex
 from topolayer._filtrations.simplices import Indices, Simplices, by_sample, offsets_of
-from topolayer._tracing import refuse_without_numbers, untraced
+from topolayer._tracing import refuse_without_numbers, to_numpy, untraced
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -132,9 +132,9 @@ def _sizes(batch: object, vertices: int, samples: object) -> tuple[int, ...]:
             "torch.arange(samples).repeat_interleave(sizes) makes it from the sizes of the samples"
         )
     refuse_without_numbers(batch)
-    numbers = batch.cpu().long()
-    descends = (numbers[1:] < numbers[:-1]).nonzero()[:, 0]
-    if len(descends) or bool((numbers[:1] < 0).any()):
+    numbers = to_numpy(batch.cpu().long())
+    (descends,) = (numbers[1:] < numbers[:-1]).nonzero()
+    if len(descends) or (numbers[:1] < 0).any():
         place = int(descends[0]) if len(descends) else 0
         got = numbers[place : place + 2].tolist() if len(descends) else int(numbers[0])
         raise ValueError(
@@ -149,7 +149,7 @@ def _sizes(batch: object, vertices: int, samples: object) -> tuple[int, ...]:
         raise ValueError(
             f"samples: expected at least {least}, as batch has numbers up to {least - 1}, got {count}; None counts them"
         )
-    return tuple(torch.bincount(numbers, minlength=count).tolist())
+    return tuple(np.bincount(numbers, minlength=count).tolist())
 
 
 @untraced
