@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, SupportsFloat
 
 import torch
@@ -87,6 +87,8 @@ def _as_tensor(thing: object) -> str:
     """How to make a tensor of it."""
     if type(thing).__name__ == "Proxy":
         return "torch.fx.symbolic_trace has no numbers: hide the function that calls this one from it by torch.fx.wrap"
+    if isinstance(thing, Iterator):
+        return "it can be read only once: make a list of it"
     if isinstance(thing, (list, tuple)) and thing and all(hasattr(part, "__array__") for part in thing):
         tensors = all(isinstance(part, Tensor) for part in thing)
         make = "torch.stack makes" if tensors else "torch.stack of torch.as_tensor(part) for each part makes"

@@ -48,11 +48,11 @@ def below_transforms(compute: Callable[..., Tensors], *inputs: Tensor) -> Tensor
 def to_numpy(tensor: Tensor) -> Any:
     """The numbers of a tensor on the CPU as an array, off the autograd graph."""
     if not transforms_are_active():
-        return tensor.detach().numpy()
+        return tensor.detach().resolve_neg().numpy()
     found: list[Any] = []
 
     def find(numbers: Tensor) -> Tensor:
-        found.append(numbers.detach().numpy())
+        found.append(numbers.detach().resolve_neg().numpy())
         return numbers.new_empty(0)
 
     below_transforms(find, tensor)
@@ -61,6 +61,7 @@ def to_numpy(tensor: Tensor) -> Any:
 
 def refuse_without_numbers(tensor: Tensor) -> None:
     """For what looks at numbers before anything else, with operations that vmap or export refuse in other words."""
+    refuse_jit_trace()
     if writes_a_graph():  # torch.export of 2.4 runs once without proxies
         refuse_whole_graph()
     if transforms_are_active():

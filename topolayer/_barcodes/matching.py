@@ -123,6 +123,8 @@ def induced_matching(
         >>> i, j = matching.pairs
         >>> (matching.first.births[i] - matching.second.births[j]).square().sum().backward()
     """
+    if writes_a_graph():
+        refuse_whole_graph()
     _check_two(first, second)
     wanted = check_dims(dims, first)
     _check_matched_dims(wanted, first)
@@ -236,7 +238,6 @@ def _indices(
 ) -> _Found:
     """Off the autograd graph."""
     if writes_a_graph():
-        refuse_whole_graph()
         return _Found(*_outside(first, second, dims, comparison, backend))
     if not transforms_are_active():
         return _found(first, second, dims, comparison, backend)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from functools import cache
+from functools import cache, partial
 from math import inf
 from typing import Any
 
@@ -16,7 +16,7 @@ from topolayer._barcodes.extended import ExtendedBarcode
 from topolayer._checks import came, dense
 from topolayer._filtrations import Filtration, with_tensors
 from topolayer._filtrations.cells import CliqueComplex, Grid, VertexComplex
-from topolayer._tracing import untraced
+from topolayer._tracing import below_transforms, refuse_without_numbers, to_numpy, untraced
 
 _RELATIVE, _EXTENDED = 1, 2  # kinds of an ExtendedBarcode
 
@@ -72,17 +72,37 @@ def representatives(filtration: Filtration, barcode: Barcode, which: Tensor) -> 
             "torch.where(mask, values, number) and a number that enters last"
         )
     check_barcode("barcode", barcode)
+    refuse_without_numbers(barcode.births)
     if (barcode.entries, barcode.superlevel) != (filtration.values.numel(), filtration.superlevel):
         raise ValueError(
             f"barcode: expected the one of the filtration, {filtration!r}, got one of {barcode.entries} values with "
             f"superlevel={barcode.superlevel}; make it with persistence(filtration)"
         )
-    chosen = _chosen(which, len(barcode))
-    _check_dims(cells, barcode, chosen)
-    filtration = filtration.detach()
+    kinds = barcode.kind if isinstance(barcode, ExtendedBarcode) else torch.zeros_like(barcode.dims)
+    bars = torch.column_stack([barcode.pairs, barcode.dims, barcode.sample, kinds])
+    ends = torch.stack([barcode.births, barcode.deaths], dim=1)
+    given = filtration.values, ends, bars, dense("which", which)
+    places, sizes = below_transforms(partial(_places, filtration), *given)
+    return [part.clone() for part in places.split(to_numpy(sizes).tolist())]
+
+
+def _places(filtration: Filtration, values: Tensor, ends: Tensor, bars: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+    """The cells of all chosen bars, one after another, and on the CPU how many each has.
+
+    A bar is (birth, death, dimension, sample, kind).
+    """
+    device, cells = values.device, filtration.cells
+    assert isinstance(cells, (Grid, VertexComplex, CliqueComplex))
+    filtration = with_tensors(filtration, values.detach().cpu(), None)
+    bars = bars.cpu()
+    if bool((filtration.values.flatten()[bars[:, :2]] != ends.cpu()).any()):
+        raise ValueError(
+            f"barcode: expected the one of the filtration, {filtration!r}, got one with other births and deaths; make "
+            "it with persistence(filtration)"
+        )
+    chosen = _chosen(which.cpu(), len(bars))
+    _check_dims(cells, *bars[chosen][:, [2, 4]].T)
     offsets = filtration.offsets.tolist()
-    kinds = _kinds(barcode).tolist()
-    bars = torch.column_stack([barcode.pairs, barcode.dims, barcode.sample]).tolist()
 
     @cache
     def alone(sample: int) -> tuple[Any, Any]:
@@ -97,12 +117,12 @@ def representatives(filtration: Filtration, barcode: Barcode, which: Tensor) -> 
     equal: Counter[tuple[int, ...]] = Counter()  # bars before with the same birth and death
     found = {}
     wanted = set(chosen.tolist())
-    for number, (bar, kind) in enumerate(zip(bars, kinds, strict=True)):
-        before = equal[*bar, kind]
-        equal[*bar, kind] += 1
+    for number, bar in enumerate(bars.tolist()):
+        before = equal[*bar]
+        equal[*bar] += 1
         if number not in wanted:
             continue
-        *pair, dim, sample = bar
+        *pair, dim, sample, kind = bar
         first = offsets[sample]
         birth, death = (end - first for end in pair)
         own, ranks = alone(sample)
@@ -114,12 +134,14 @@ def representatives(filtration: Filtration, barcode: Barcode, which: Tensor) -> 
             places = _loop_of_edges(own, ranks, birth)
         else:
             places = np.array(loops(sample)[birth, death][before])
-        found[number] = torch.from_numpy(places).to(filtration.values.device) + first
-    return [found[number] for number in chosen.tolist()]
+        found[number] = torch.from_numpy(places) + first
+    parts = [found[number] for number in chosen.tolist()]
+    sizes = torch.tensor([len(part) for part in parts], dtype=torch.int64, device="cpu")
+    return torch.cat([bars[:0, 0], *parts]).to(device), sizes
 
 
-def _check_dims(cells: Grid | VertexComplex | CliqueComplex, barcode: Barcode, chosen: Tensor) -> None:
-    dims, kinds = barcode.dims[chosen], _kinds(barcode)[chosen]
+def _check_dims(cells: Grid | VertexComplex | CliqueComplex, dims: Tensor, kinds: Tensor) -> None:
+    """Of the chosen bars."""
     if bool((kinds == _RELATIVE).any()):
         raise ValueError(
             "which: expected ordinary or extended bars, got a relative one, a branch of the graph; leave them out, "
@@ -139,15 +161,8 @@ def _check_dims(cells: Grid | VertexComplex | CliqueComplex, barcode: Barcode, c
         )
 
 
-def _kinds(barcode: Barcode) -> Tensor:
-    """(bars,) as in an ExtendedBarcode."""
-    return barcode.kind if isinstance(barcode, ExtendedBarcode) else torch.zeros_like(barcode.dims)
-
-
-def _chosen(which: object, bars: int) -> Tensor:
-    """The indices, on the device of the tensor."""
+def _chosen(indices: Tensor, bars: int) -> Tensor:
     remedy = "barcode.lengths > 0.5, for instance, chooses some"
-    indices = dense("which", which)
     if indices.dtype == torch.bool and indices.shape == (bars,):
         return indices.nonzero()[:, 0]
     if indices.dtype == torch.bool or indices.ndim != 1:
@@ -177,13 +192,13 @@ def _of_grid(cells: Grid, ranks: Any, birth: int, death: int, dim: int) -> Any:
 def _neighbours(cells: Grid, *, dual: bool = False) -> Any:
     """(3, ..., 3) bool: which pixels around one are connected to it, or in the dual connectivity (contract 14)."""
     axes = len(cells.shape)
-    steps = torch.cartesian_prod(*[torch.arange(-1, 2)] * axes).view(3**axes, axes)
+    steps = torch.cartesian_prod(*[torch.arange(-1, 2, device="cpu")] * axes).view(3**axes, axes)
     if cells.connectivity == "F":
         near = (steps >= 0).all(1) | (steps <= 0).all(1)
     elif (cells.connectivity == "V") != dual:
         near = steps.abs().sum(1) <= 1
     else:
-        near = torch.ones(3**axes, dtype=torch.bool)
+        near = torch.ones_like(steps[:, 0], dtype=torch.bool)
     return near.view([3] * axes).numpy()
 
 
@@ -212,7 +227,7 @@ def _edges(cells: VertexComplex | CliqueComplex) -> tuple[Any, Any]:
     if isinstance(cells, CliqueComplex):
         first, second = np.triu_indices(cells.points, k=1)
         return first, second
-    rows = [torch.combinations(torch.arange(simplices.shape[1]), 2) for simplices in cells.simplices]
+    rows = [torch.combinations(torch.arange(simplices.shape[1], device="cpu"), 2) for simplices in cells.simplices]
     pairs = [simplices.cpu().long()[:, row].view(-1, 2) for simplices, row in zip(cells.simplices, rows, strict=True)]
     first, second = torch.cat(pairs).mT.numpy()
     return first, second

@@ -17,7 +17,7 @@ from topolayer._filtrations.cells import SimplexComplex, disjoint_union
 from topolayer._filtrations.delaunay import check_size, delaunay
 from topolayer._filtrations.point_distances import check_clouds
 from topolayer._filtrations.radii import alpha_values
-from topolayer._tracing import refuse_jit_trace, refuse_without_numbers, to_numpy
+from topolayer._tracing import refuse_without_numbers, to_numpy
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -62,6 +62,7 @@ class Alpha(Filtration):
         clouds = self._take_each("points", given) if several else [self._take("points", given)]
         if several:
             check_clouds(clouds)
+            object.__setattr__(self, "points", tuple(given))  # a list may change later
         found = [_filtered(f"points[{i}]" if several else "points", cloud) for i, cloud in enumerate(clouds)]
         complexes = tuple(complex_ for _, complex_ in found)
         object.__setattr__(self, "_complexes", complexes)
@@ -90,7 +91,6 @@ class Alpha(Filtration):
 def _filtered(name: str, points: Tensor) -> tuple[Tensor, SimplexComplex]:
     """The values of the simplices of a cloud, and the simplices."""
     refuse_without_numbers(points)
-    refuse_jit_trace()
     if points.ndim != 2 or 0 in points.shape:
         raise ValueError(
             f"{name}: expected one cloud of shape (n, d), n and d >= 1, got {tuple(points.shape)}; the clouds of a "

@@ -55,6 +55,8 @@ class Rips(Filtration):
         given: Any = self.distances
         several = isinstance(given, (list, tuple))
         matrices = self._take_each("distances", given) if several else [self._take("distances", given)]
+        if several:
+            object.__setattr__(self, "distances", tuple(given))  # a list may change later
         for i, matrix in enumerate(matrices):
             _check_square(f"distances[{i}]" if several else "distances", matrix, several)
         object.__setattr__(self, "threshold", check_threshold(self.threshold, self.input_dtype, remedy=_NO_LIMIT))
@@ -129,10 +131,10 @@ class Rips(Filtration):
             raise ValueError(
                 f"points: their distances leave the range of {values.dtype}; rescale them, for instance to [0, 1]"
             )
-        distances: Tensor | list[Tensor] = values
+        distances: Tensor | tuple[Tensor, ...] = values
         if several:
             parts = torch.split(values, [len(cloud) ** 2 for cloud in clouds])
-            distances = [part.view(len(cloud), len(cloud)) for part, cloud in zip(parts, clouds, strict=True)]
+            distances = tuple(part.view(len(cloud), len(cloud)) for part, cloud in zip(parts, clouds, strict=True))
         rips = object.__new__(cls)
         sizes = tuple(len(cloud) ** 2 for cloud in clouds) if several else None
         rips.__dict__.update(

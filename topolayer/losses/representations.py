@@ -138,6 +138,11 @@ class SignatureLoss(_OfRepresentations):
 
     def _costs(self, input: Rips, target: Rips) -> Tensor:
         largest = target.values.detach().flatten(-2).amax(-1)
+        if self.log_scale.device != largest.device:
+            raise ValueError(
+                f"input: expected it on {self.log_scale.device}, where the scale of the loss is, got it on "
+                f"{largest.device}; move the loss with to({str(largest.device)!r})"
+            )
         scale = self.log_scale.exp().to(largest.dtype).expand(largest.shape)
         return _signature(_scaled(input, scale), _scaled(target, torch.where(largest > 0, largest, 1)))
 
@@ -197,7 +202,11 @@ def _filtration(name: str, given: Tensor | Rips) -> Rips:
             raise ValueError(f"{name}: expected samples with equally many points, got {given!r}; {_ONE_BY_ONE}")
         return given
     if not isinstance(given, Tensor):
-        remedy = _ONE_BY_ONE if isinstance(given, (list, tuple)) else "tl.Rips(distances) makes one of distances"
+        remedy = "tl.Rips(distances) makes one of distances"
+        if isinstance(given, (list, tuple)):
+            remedy = _ONE_BY_ONE
+        elif hasattr(given, "__array__"):
+            remedy = "convert it with torch.as_tensor"
         raise TypeError(
             f"{name}: expected a tensor of points (*batch, n, d) or a Rips filtration, got {came(given)}; {remedy}"
         )
@@ -265,7 +274,7 @@ def _quantile(values: Tensor, quantile: float, name: str) -> Tensor:
         return upper.kthvalue((number - count) // 2 + 1).values
 
     below, above = smallest(math.floor(place)), smallest(math.ceil(place))
-    unit = below + (above - below) * (place % 1)
+    unit = torch.lerp(below, above, place % 1)
     if bool((unit <= 0).any()):
         sample = tuple((unit <= 0).nonzero()[0].tolist())
         where = f" in sample {sample}" if sample else ""

@@ -15,6 +15,7 @@ from topolayer._barcodes.barcode import Barcode
 from topolayer._barcodes.sums import of_one_dim
 from topolayer._checks import came, check_integer, check_word
 from topolayer._per_sample import counts, sums
+from topolayer._tracing import refuse_without_numbers
 
 _BLOCK = 2**13  # bars that are transformed at once: intermediate results then stay in the cache
 _POOLINGS = {"sum": "", "mean": "", "max": ""}
@@ -67,6 +68,11 @@ class PersLay(nn.Module):
     ) -> None:
         super().__init__()
         for name, function in (("transform", transform), ("weight", weight)):
+            if isinstance(function, type):
+                raise TypeError(
+                    f"{name}: expected a module or function of births and deaths, got the class {function.__name__}; "
+                    f"{function.__name__}(...) makes a module"
+                )
             if not callable(function) and not (name == "weight" and function is None):
                 raise TypeError(
                     f"{name}: expected a module or function of births and deaths, got {came(function)}; "
@@ -95,6 +101,7 @@ class PersLay(nn.Module):
                 `transform` or `weight` returns another shape.
         """
         bars = of_one_dim(barcode, self.dim)
+        refuse_without_numbers(bars.births)
         for parameter in chain(self.parameters(), self.buffers()):
             if parameter.device != bars.births.device:
                 raise ValueError(
