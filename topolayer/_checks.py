@@ -280,16 +280,40 @@ def check_region(name: str, region: object, values: Tensor, ndim: int) -> Tensor
         )
     shape, wanted = tuple(region.shape), tuple(values.shape)
     batch, grid = wanted[: len(wanted) - ndim], wanted[len(wanted) - ndim :]
-    axes = len(shape) - ndim  # of the batch
-    fits = 0 <= axes <= len(batch) and shape[axes:] == grid
-    if not fits or any(
-        own not in (1, other) for own, other in zip(shape[:axes], batch[len(batch) - axes :], strict=True)
-    ):
+    if not _is_broadcast(shape, batch, grid):
         raise ValueError(
-            f"{name}: expected shape {wanted}, or that of the grid, {grid}, for all samples, got {shape}; axes before "
-            f"the grid's are broadcast, and {name}.unsqueeze(...) adds one"
+            f"{name}: expected shape {wanted}, or that of the grid, {grid}, for all samples, got {shape}; "
+            f"{_remedy_of_region(name, shape, batch, grid)}"
+        )
+    axes = len(shape) - ndim
+    if axes < len(batch) and shape[:axes] == batch[:axes] and max(shape[:axes], default=0) > 1:
+        first = (*shape[:axes], *[1] * (len(batch) - axes), *grid)
+        raise ValueError(
+            f"{name}: expected shape {wanted}, or one that fits it in one way, got {shape}, which fits with its first "
+            f"axes as those of {wanted}, or as the last ones before the grid's; {name}.view{first} means the former, "
+            f"and {name}[None] the latter"
         )
     return region.expand(wanted)
+
+
+def _is_broadcast(shape: tuple[int, ...], batch: tuple[int, ...], grid: tuple[int, ...]) -> bool:
+    """Whether a tensor of this shape can be expanded to (*batch, *grid), of whose grid it has all pixels."""
+    axes = len(shape) - len(grid)
+    if not 0 <= axes <= len(batch) or shape[axes:] != grid:
+        return False
+    return all(own in (1, other) for own, other in zip(shape[:axes], batch[len(batch) - axes :], strict=True))
+
+
+def _remedy_of_region(name: str, shape: tuple[int, ...], batch: tuple[int, ...], grid: tuple[int, ...]) -> str:
+    for i in range(max(len(shape) - len(grid), 0)):
+        before, after, is_whole = shape[:i], shape[i + 1 :], len(shape) == len(batch) + len(grid)
+        if _is_broadcast((*before, shape[i], 1, *after), batch, grid):
+            return f"{name}.unsqueeze({i + 1}) has it for the axes before"
+        if shape[i] == 1 and _is_broadcast((*before, *after), batch, grid):
+            return f"{name}.squeeze({i}) has an axis less"
+        if is_whole and batch[i] == 1 and _is_broadcast((*before, 1, *after), batch, grid):
+            return f"{name}.any({i}, keepdim=True) is one for all {shape[i]} along the axis {i}"
+    return f"axes before the grid's are broadcast, and {name}.unsqueeze(...) adds one"
 
 
 def check_inside(name: str, region: Tensor, ndim: int) -> None:

@@ -61,9 +61,10 @@ def to_numpy(tensor: Tensor) -> Any:
 
 def refuse_without_numbers(tensor: Tensor) -> None:
     """For what looks at numbers before anything else, with operations that vmap or export refuse in other words."""
-    refuse_jit_trace()
     if writes_a_graph():  # torch.export of 2.4 runs once without proxies
         refuse_whole_graph()
+    else:
+        refuse_jit_trace()
     if transforms_are_active():
         below_transforms(lambda numbers: numbers.new_empty(0), tensor)
 

@@ -161,6 +161,30 @@ def test_activations_in_any_memory_format(make: Callable[[torch.Tensor], torch.T
         assert torch.allclose(leaf.grad, plain.grad, rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("make", [tl.Alpha, tl.Rips.from_points])
+def test_a_list_that_changes_later(make: Callable[[list[torch.Tensor]], tl.Filtration]) -> None:
+    first, second = torch.rand(9, 2, generator=torch.Generator().manual_seed(0)).split([4, 5])
+    expected = make([first, second])
+    clouds = [first, second]
+    filtration = make(clouds)
+    clouds.reverse()
+    clouds.pop()
+    assert found(tl.persistence(filtration, (0, 1))) == found(tl.persistence(expected, (0, 1)))
+    assert torch.equal(filtration.sample(1).values, expected.sample(1).values)
+    distances = [torch.zeros(2, 2), torch.ones(3, 3) - torch.eye(3)]
+    given = list(distances)
+    rips = tl.Rips(given)
+    given.reverse()
+    assert torch.equal(rips.distances[0], distances[0]) and torch.equal(rips.distances[1], distances[1])
+
+
+def test_a_lazily_negated_batch() -> None:
+    negated = torch._neg_view(-torch.tensor([0, 0, 1, 1, 1]))
+    assert negated.is_neg()
+    edges = torch.tensor([[0, 1], [2, 3]])
+    assert tl.LowerStar(torch.zeros(5), edges, batch=negated).offsets.tolist() == [0, 2, 5]
+
+
 def test_simplices_of_any_integer_type_and_stride() -> None:
     values = torch.tensor([[0.0, 2, 1, 3, 0.5]])
     edges = [[0, 1], [1, 2], [2, 3], [3, 4]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from typing import Any
 
 import pytest
@@ -232,12 +233,29 @@ def test_a_value_inside_that_is_not_finite_is_named(bad: float, backend: str) ->
             tl.Cubical(values, mask=mask).check_finite()
 
 
-@pytest.mark.parametrize(
-    "shape", [(), (6,), (6, 5), (1, 6), (2, 5, 6), (4, 5, 6), (1, 3, 5, 6), (2, 1, 3, 5, 6)], ids=str
-)
+@pytest.mark.parametrize("shape", [(), (6,), (6, 5), (1, 6), (2, 5, 6), (4, 5, 6), (2, 1, 3, 5, 6)], ids=str)
 def test_another_shape(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"^mask: expected shape \(3, 5, 6\).*\(5, 6\).*got \(.*unsqueeze"):
         tl.Freudenthal(torch.zeros(3, 5, 6), mask=torch.ones(shape, dtype=torch.bool))
+
+
+@pytest.mark.parametrize(
+    ("shape", "given", "remedy"),
+    [
+        ((3, 5, 6), (1, 3, 5, 6), "squeeze(0)"),
+        ((3, 5, 6), (3, 1, 5, 6), "squeeze(1)"),
+        ((3, 2, 5, 6), (3, 5, 6), "unsqueeze(1)"),
+        ((3, 1, 5, 6), (3, 2, 5, 6), "any(1, keepdim=True)"),
+        ((2, 2, 5, 6), (2, 5, 6), "view(2, 1, 5, 6)"),  # it would fit, as one for each channel
+        ((2, 2, 5, 6), (2, 5, 6), "[None]"),
+    ],
+)
+def test_the_remedy_for_another_shape(shape: tuple[int, ...], given: tuple[int, ...], remedy: str) -> None:
+    mask = torch.ones(given, dtype=torch.bool)
+    with pytest.raises(ValueError, match=rf"^mask: expected shape .*got {re.escape(str(given))}.*{re.escape(remedy)}"):
+        tl.Freudenthal(torch.zeros(shape), mask=mask)
+    mended: Tensor = eval(f"mask{remedy}" if remedy == "[None]" else f"mask.{remedy}")
+    assert tl.Freudenthal(torch.zeros(shape), mask=mended).mask.shape == shape
 
 
 @pytest.mark.parametrize("mask", [torch.ones(5, 6), torch.ones(5, 6, dtype=torch.uint8), [[True]], True, "inside"])

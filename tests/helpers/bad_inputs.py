@@ -86,6 +86,7 @@ FILTRATIONS = [
     Bad("Cubical", lambda: tl.Cubical(IMAGE.to("meta")), T, "values", "data", "a meta tensor", "CPU"),
     Bad("Freudenthal", lambda: tl.Freudenthal(IMAGE, mask=IMAGE), T, "mask", "a bool tensor", "float32", "mask > 0"),
     Bad("Freudenthal", lambda: tl.Freudenthal(IMAGE, mask=IMAGE[:, 0] > 0), V, "mask", "(6, 7)", "(2, 7)", "broadcast"),
+    Bad("Cubical", lambda: tl.Cubical(IMAGE, mask=INSIDE[None, None]), V, "mask", "(6, 7)", "(1, 1, 6", "squeeze(0)"),
     Bad("Cubical", lambda: tl.Cubical(IMAGE, mask=[True]), T, "mask", A_TENSOR, "list", AS_TENSOR),
     Bad("Cubical", lambda: tl.Cubical(IMAGE, mask=INSIDE.to("meta")), V, "mask", "on cpu", "meta", ".to('cpu')"),
     Bad("persistence", lambda: tl.persistence(tl.Cubical(IMAGE, mask=NOTHING)), V, "mask", "pixel", "none", "~mask"),

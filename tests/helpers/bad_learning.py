@@ -33,6 +33,7 @@ FLAT_ROW = nn.PersLay(lambda births, deaths: births)
 LEARNING = [
     Bad("PersLay", lambda: nn.PersLay(3), T, "transform", "a module or function", "int 3", "nn.Power()"),
     Bad("PersLay", lambda: nn.PersLay(None), T, "transform", "a module or function", "NoneType", "nn.Power()"),
+    Bad("PersLay", lambda: nn.PersLay(nn.Line), T, "transform", "a module or function", "class Line", "Line(...)"),
     Bad("PersLay", lambda: nn.PersLay(TENT, weight=GRID), T, "weight", "a module or function", "Tensor", "nn.Power()"),
     Bad("PersLay", lambda: nn.PersLay(TENT, pooling="topk"), V, "pooling", '"mean"', "'topk'", "an int k"),
     Bad("PersLay", lambda: nn.PersLay(TENT, pooling=0), V, "pooling", ">= 1", "0", "an int k"),
@@ -65,6 +66,7 @@ RAGGED = tl.Rips.from_points([CODES, FEWER])
 LEARNING += [
     Bad("signature_loss", lambda: signature_loss([CODES], DATA), T, "first", "a tensor", "list", "each cloud"),
     Bad("signature_loss", lambda: signature_loss("codes", DATA), T, "first", "a tensor of points", "str", "tl.Rips("),
+    Bad("signature_loss", lambda: signature_loss(CODES, DATA.numpy()), T, "second", "a tensor", "ndarray", AS_TENSOR),
     Bad("rtd_lite", lambda: rtd_lite(RAGGED, DATA), V, "first", "equally many points", "2 samples", "each cloud"),
     Bad("signature_loss", lambda: signature_loss(CODES, DATA[0]), V, "second", "(*batch, n, d)", "(7,)", "[:, None]"),
     Bad("signature_loss", lambda: signature_loss(FEWER, DATA), V, "second", "(4, 4)", "(5, 5)", "same points"),
@@ -75,12 +77,13 @@ LEARNING += [
     Bad("rtd_lite", lambda: rtd_lite(CODES, DATA, quantile=2), V, "quantile", "from 0 to 1", "2", "None leaves"),
     Bad("SignatureLoss", lambda: SignatureLoss(reduction="max"), V, "reduction", '"none"', "'max'", "over batches"),
     Bad("SignatureLoss", lambda: SignatureLoss()(DATA / 0, DATA), V, "input", "finite", "NaN or", "torch.where"),
+    Bad("SignatureLoss", lambda: SignatureLoss().to("meta")(CODES, DATA), V, "input", "on meta", "on cpu", "to('cpu')"),
     Bad("SignatureLoss", lambda: SignatureLoss()(CODES, FOUR), V, "target", "(5, 5)", "(2, 1, 6, 6)", "flatten(1)"),
     Bad("RTDLiteLoss", lambda: RTDLiteLoss(quantile="a"), T, "quantile", "a finite number", "str 'a'", "None leaves"),
     Bad("RTDLiteLoss", lambda: RTDLiteLoss()(CODES, None), T, "target", "a tensor of points", "NoneType", "tl.Rips("),
 ]  # fmt: skip
 
-PIXELS = tl.Freudenthal(IMAGE)
+PIXELS, DOUBLED = tl.Freudenthal(IMAGE), tl.Freudenthal(2 * IMAGE)
 TUNNELS = tl.Cubical(torch.rand(4, 4, 4, generator=torch.Generator().manual_seed(0)), ndim=3)
 INNER, REPRESENT = tl.persistence(TUNNELS, 1), "representatives"
 FIRST = torch.tensor([0])
@@ -92,6 +95,7 @@ LEARNING += [
     Bad(REPRESENT, lambda: tl.representatives(PIXELS, IMAGE, FIRST), T, "barcode", "a Barcode", "Tensor", MAKE_ONE),
     Bad(REPRESENT, lambda: tl.representatives(PIXELS, UPPER, FIRST), V, "barcode", "the one", "level=True", "make it"),
     Bad(REPRESENT, lambda: tl.representatives(PIXELS, CLOUD, FIRST), V, "barcode", "the one", "of 7 values", "make it"),
+    Bad(REPRESENT, lambda: tl.representatives(DOUBLED, BARS, FIRST), V, "barcode", "the one", "other births", "make"),
     Bad(REPRESENT, lambda: tl.representatives(PIXELS, BARS, [0]), T, "which", A_TENSOR, "list", AS_TENSOR),
     Bad(REPRESENT, lambda: tl.representatives(PIXELS, BARS, GRID), T, "which", "integers", "float32", "> 0.5"),
     Bad(REPRESENT, lambda: tl.representatives(PIXELS, BARS, GRID > 0), V, "which", "a mask", "(5,)", "> 0.5"),

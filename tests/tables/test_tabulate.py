@@ -167,6 +167,23 @@ def test_bad_arguments_are_refused(images: Path, tmp_path: Path, folder: str, op
         tabulate(tmp_path / folder, tmp_path / "bars.parquet", **options)
 
 
+def test_what_is_no_table_is_refused_and_left_alone(images: Path, tmp_path: Path) -> None:
+    text = tmp_path / "notes"
+    text.write_text("no numbers")
+    with pytest.raises(ValueError, match=r"^table: expected .* in parquet, got .*notes, .*; name another file"):
+        tabulate(images, text)
+    assert text.read_text() == "no numbers"
+    with pytest.raises(ValueError, match=r"^table: expected a file to write, got the folder .*; .*bars\.parquet is"):
+        tabulate(images, images)
+    for arguments, message in {
+        (None, text): r"^folder: expected a path, got NoneType; write it as a str",
+        (images, 3): r"^table: expected a path, got int 3; write it as a str",
+        (images, text, None): r"^vectors: expected Vectors, got NoneType; Vectors\(dims=",
+    }.items():
+        with pytest.raises(TypeError, match=message):
+            tabulate(*arguments)
+
+
 # -- the command, in two processes
 
 

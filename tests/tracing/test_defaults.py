@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import topolayer as tl
-from topolayer import plot
+from topolayer import losses, plot
 
 from ..helpers.comparing import found, pairings, persistence
 from ..helpers.families import FAMILIES, MASKED, Family
@@ -73,6 +73,24 @@ def landmarks(barcode: tl.Barcode) -> Tensor:
     return some.sum(some.lengths) + barcode.sum(ranks) + (padded * there).sum(1) + barcode.coordinates.sum()
 
 
+def cells(filtration: tl.Filtration, dims: int | tuple[int, ...] = (0, 1)) -> Tensor:
+    barcode = tl.persistence(filtration, dims)
+    every = tl.representatives(filtration, barcode, barcode.lengths > 0)
+    return filtration.values.flatten()[torch.cat(every)].sum()
+
+
+def extended_cells(filtration: tl.LowerStar) -> Tensor:
+    barcode = tl.extended_persistence(filtration)
+    every = tl.representatives(filtration, barcode, barcode.kind != 1)
+    return filtration.values.flatten()[torch.cat(every)].sum()
+
+
+def matched(matching: tl.InducedMatching) -> Tensor:
+    i, j = matching.pairs
+    apart = (matching.first.births[i] - matching.second.births[j]).square()
+    return apart.sum() + matching.first.lengths[matching.unmatched_first].sum()
+
+
 FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], Tensor]] = {
     "Rips": (lambda x: total(tl.persistence(tl.Rips((x[:, :6, :6] + x[:, :6, :6].mT) * APART), (0, 1))), IMAGES),
     "from_points": (of_points(2), POINTS),
@@ -108,6 +126,18 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], Tensor]] = {
     "sliced_wasserstein": (lambda x: tl.sliced_wasserstein(bars(x), bars(OTHER[0])), IMAGES),
     "betti_matching_error": (lambda x: tl.betti_matching_error(x, MASK) * x.sum(), IMAGES),
     "betti_matching_loss": (lambda x: tl.betti_matching_loss(x, MASK), IMAGES),
+    "representatives": (lambda x: cells(tl.Cubical(x)), IMAGES),
+    "representatives, Freudenthal": (lambda x: cells(tl.Freudenthal(x)), IMAGES),
+    "representatives, LowerStar": (lambda x: cells(tl.LowerStar(x, RING), dims=0), IMAGES),
+    "representatives, Rips": (lambda x: (1 + cells(tl.Rips.from_points([x, x[:5]]))) * x.sum(), POINTS),
+    "extended_persistence": (lambda x: total(tl.extended_persistence(tl.LowerStar(x, RING))), IMAGES),
+    "representatives, extended": (lambda x: extended_cells(tl.LowerStar(x, RING)), IMAGES),
+    "induced_matching": (lambda x: matched(tl.induced_matching(tl.Cubical(x), tl.Cubical(OTHER), (0, 1))), IMAGES),
+    "few_extrema": (lambda x: tl.few_extrema(tl.LowerStar(x, RING), k=1), IMAGES),
+    "smooth_gradient": (lambda x: of_points(2)(tl.smooth_gradient(x, bandwidth=0.2)), POINTS),
+    "lists of clouds": (lambda x: total(tl.persistence(tl.Alpha([x[:5], x]), (0, 1))), POINTS),
+    "rtd_lite": (lambda x: losses.rtd_lite(x, POINTS.flip(0)), POINTS),
+    "signature_loss": (lambda x: losses.signature_loss(x, POINTS.flip(0)), POINTS),
     "wasserstein_matching_loss": (lambda x: tl.wasserstein_matching_loss(x, MASK), IMAGES),
 }  # fmt: skip
 

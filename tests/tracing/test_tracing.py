@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
 import topolayer as tl
+from topolayer import losses
+from topolayer import nn as layers
 
 from ..helpers.problems import OLD_COMPILER
 
@@ -58,6 +60,14 @@ def rips(x: Tensor) -> Tensor:
     return tl.persistence(tl.Rips((x[0, :, None] - x[0]).square().sum(-1))).lengths.sum()
 
 
+def points(x: Tensor) -> Tensor:
+    return tl.persistence(tl.Rips.from_points(x[0, :, :2])).lengths.sum()
+
+
+def representations(x: Tensor) -> Tensor:
+    return losses.rtd_lite(x[:, :, :3], x)
+
+
 def alpha(x: Tensor) -> Tensor:
     return tl.persistence(tl.Alpha(x[0, :, :2])).lengths.sum()
 
@@ -84,7 +94,7 @@ def maxima_of_a_region(x: Tensor) -> Tensor:
 
 
 GRIDS = [masked, maxima_of_a_region, total, lengths_of_loops, entropy, simplified, maxima, regions]
-OTHERS = [rips, alpha, graph, simplified_graph, errors]
+OTHERS = [rips, points, representations, alpha, graph, simplified_graph, errors]
 
 
 class Model(nn.Module):
@@ -197,6 +207,7 @@ def test_the_simplices_of_an_example_are_not_traced() -> None:
 
 
 GRID = torch.linspace(-1, 1, 5)
+PERSLAY, LARGEST_TENTS = layers.PersLay(layers.Tent(GRID)), layers.PersLay(layers.Tent(GRID), pooling=2)
 OF_NUMBERS: dict[str, Callable[[Tensor, tl.Barcode], Tensor]] = {
     "wasserstein_matching_loss": lambda x, _: tl.wasserstein_matching_loss(x.sigmoid(), MASK),
     "betti_error": lambda x, _: tl.betti_error(x.sigmoid(), MASK),
@@ -213,6 +224,17 @@ OF_NUMBERS: dict[str, Callable[[Tensor, tl.Barcode], Tensor]] = {
     "Rips.from_points": lambda x, _: tl.persistence(tl.Rips.from_points(x)).deaths,
     "LowerStar": lambda x, _: tl.persistence(tl.LowerStar(x[:, :, 0], PATH)).deaths,
     "Alpha": lambda x, _: tl.persistence(tl.Alpha(x[0])).deaths,
+    "Simplicial": lambda x, _: tl.Simplicial(x[0, 0], [torch.arange(8)[:, None]]).values,
+    "LowerStar with batch": lambda x, _: tl.LowerStar(x[0, :, 0], PATH, batch=PATH.new_zeros(7)).values,
+    "smooth_gradient": lambda x, _: tl.smooth_gradient(x, bandwidth=0.1),
+    "extended_persistence": lambda x, _: tl.extended_persistence(tl.LowerStar(x[:, :, 0], PATH)).deaths,
+    "induced_matching": lambda x, _: tl.induced_matching(*[tl.Cubical(x, mask=m) for m in (MASK, x > 0)]).pairs,
+    "representatives": lambda x, bars: tl.representatives(tl.Freudenthal(x), bars, bars.dims == 0)[0],
+    "wasserstein_matching": lambda _, bars: tl.wasserstein_matching(bars, bars)[0],
+    "rtd_lite": lambda x, _: losses.rtd_lite(x, x),
+    "SignatureLoss": lambda x, _: losses.SignatureLoss()(x, x),
+    "PersLay": lambda _, bars: PERSLAY(bars),
+    "PersLay with pooling": lambda _, bars: LARGEST_TENTS(bars),
 }
 IN_A_GRAPH: dict[str, Callable[[tl.Barcode], Tensor]] = {
     "betti_numbers of a number": lambda bars: tl.betti_numbers(bars, 0.5),

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 import topolayer as tl
+from topolayer import losses
 
 from ..backends.test_rank_adapter import Reference
 
@@ -25,6 +26,7 @@ GRID = torch.rand(2, 5, 6, dtype=torch.float64, generator=generator())
 CLOUD = torch.rand(9, 2, dtype=torch.float64, generator=generator())
 VOLUME = torch.rand(3, 4, 3, dtype=torch.float64, generator=generator())
 RING = torch.tensor([[0, 1], [1, 2], [2, 3], [3, 4], [4, 5], [5, 6], [6, 7], [7, 8], [0, 8]])
+CIRCLE = 2 * torch.stack([(torch.arange(9) * 0.7).cos(), (torch.arange(9) * 0.7).sin()], dim=1).double()
 AXIS = torch.linspace(0, 1, 4, dtype=torch.float64)
 
 
@@ -47,6 +49,19 @@ def weighted_ring(points: Tensor) -> tl.Simplicial:
     ends = points[:, 0][RING]
     values = torch.cat([points[:, 0], ends.amax(dim=1) + points[:, 1]])
     return tl.Simplicial(values, [torch.arange(9)[:, None], RING])
+
+
+def representatives(values: Tensor) -> Tensor:
+    """Pixels of all bars of both dimensions."""
+    filtration = tl.Cubical(values, superlevel=True)
+    barcode = tl.persistence(filtration, (0, 1))
+    return torch.cat(tl.representatives(filtration, barcode, barcode.lengths > 0.1))
+
+
+def loops(rips: tl.Rips) -> Tensor:
+    """The lengths of the edges of all loops."""
+    barcode = tl.persistence(rips, (0, 1))
+    return rips.values.flatten()[torch.cat(tl.representatives(rips, barcode, barcode.dims == 1))]
 
 
 LOSSES: dict[str, tuple[Loss, Tensor]] = {
@@ -80,6 +95,10 @@ LOSSES: dict[str, tuple[Loss, Tensor]] = {
     "silhouette": (lambda v: tl.silhouette(bars(v), AXIS).square().sum(), GRID),
     "longest_lengths": (lambda v: tl.longest_lengths(bars(v), 3).square().sum(), GRID),
     "betti_numbers": (lambda v: tl.betti_numbers(bars(v), AXIS, softness=0.1).square().sum(), GRID),
+    "representatives": (lambda v: v.flatten()[representatives(v)].square().sum(), GRID),
+    "of loops": (lambda v: loops(tl.Rips.from_points(v + CIRCLE)).square().sum(), CLOUD),
+    "rtd_lite": (lambda v: losses.rtd_lite(v, CLOUD.flip(0)), CLOUD),
+    "signature_loss": (lambda v: losses.signature_loss(v, CLOUD.flip(0)), CLOUD),
     "padded": (lambda v: bars(v).padded(bars(v).lengths)[0].square().sum(), GRID),
     "landscape": (lambda v: tl.landscape(bars(v), AXIS, k=2).square().sum(), GRID),
     "persistence_image": (lambda v: tl.persistence_image(bars(v), AXIS, AXIS, sigma=0.2).square().sum(), GRID),

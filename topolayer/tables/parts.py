@@ -40,7 +40,7 @@ class Table:
         """The paths that have a row.
 
         Raises:
-            ValueError: the numbers of a file were made with other options.
+            ValueError: the numbers of a file were made with other options, or it is no parquet.
         """
         return {path for part in self._files() for path in pq.read_table(part, columns=["path"])["path"].to_pylist()}
 
@@ -66,7 +66,13 @@ class Table:
         files = [self.path] if self.path.exists() else []
         files += sorted(self.folder.glob("*.parquet"))
         for file in files:
-            found = json.loads((pq.read_schema(file).metadata or {}).get(_OPTIONS, b"null"))
+            try:
+                schema = pq.read_schema(file)
+            except pa.ArrowInvalid as error:
+                raise ValueError(
+                    f"table: expected a new file or one in parquet, got {file}, which is neither; name another file"
+                ) from error
+            found = json.loads((schema.metadata or {}).get(_OPTIONS, b"null"))
             if found != json.loads(json.dumps(self.options)):
                 raise ValueError(
                     f"table: expected a new file or one that was made with the options {json.dumps(self.options)}, got "

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
 
-from topolayer._checks import check_integer, check_number, check_word
+from topolayer._checks import came, check_integer, check_number, check_word
 from topolayer.tables.files import READERS, Color, find, read
 from topolayer.tables.parts import Row, Table
 from topolayer.tables.vectors import Vectors
@@ -71,7 +71,11 @@ def tabulate(
         >>> pyarrow.parquet.read_table(folder / "bars.parquet")["path"].to_pylist()
         ['a.npy', 'b.npy']
     """
-    folder, table = Path(folder), Path(table)
+    folder, table = (_path(*named) for named in (("folder", folder), ("table", table)))
+    if table.is_dir():
+        raise ValueError(f"table: expected a file to write, got the folder {table}; {table / 'bars.parquet'} is a file")
+    if not isinstance(vectors, Vectors):
+        raise TypeError(f"vectors: expected Vectors, got {came(vectors)}; Vectors(dims=(0,)), for instance, are some")
     if color is not None:
         check_word("color", color, _COLORS, remedy="None is for files with one number for each pixel")
     workers = check_integer("workers", workers, least=0, remedy="0 computes in this process")
@@ -102,6 +106,12 @@ def tabulate(
     if rank == 0:
         growing.finish()
     return len(mine)
+
+
+def _path(name: str, given: object) -> Path:
+    if not isinstance(given, (str, os.PathLike)):
+        raise TypeError(f"{name}: expected a path, got {came(given)}; write it as a str or a pathlib.Path")
+    return Path(given)
 
 
 def _place() -> tuple[int, int]:
