@@ -83,7 +83,7 @@ def representatives(filtration: Filtration, barcode: Barcode, which: Tensor) -> 
     ends = torch.stack([barcode.births, barcode.deaths], dim=1)
     given = filtration.values, ends, bars, dense("which", which)
     places, sizes = below_transforms(partial(_places, filtration), *given)
-    return [part.clone() for part in places.split(to_numpy(sizes).tolist())]
+    return [part.clone() for part in torch.split(places, to_numpy(sizes).tolist())]
 
 
 def _places(filtration: Filtration, values: Tensor, ends: Tensor, bars: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
