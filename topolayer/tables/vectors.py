@@ -122,7 +122,13 @@ def _checked(name: str, points: object) -> Points:
     if not isinstance(points, (tuple, list)) or len(points) != 3:
         raise TypeError(f"{name}: expected {_POINTS}, got {came(points)}; (0, 1, 32), for instance")
     first, last = (check_number(name, number, remedy="give finite ones") for number in points[:2])
-    count = check_integer(name, points[2], least=2, what="a number of points, an int", remedy="take more points")
+    count = check_integer(
+        name,
+        points[2],
+        least=2,
+        what="an int, the last of three numbers (first point, last point, how many)",
+        remedy="take more points",
+    )
     if first == last:
         raise ValueError(f"{name}: expected different first and last points, got {points}; (0, 1, 32), for instance")
     return first, last, count
