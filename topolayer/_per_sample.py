@@ -7,13 +7,26 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # by their bytes
+_MANY = 2**15  # from here on torch sorts integers on the CPU by their digits, five to eight times as fast as floats
+
 
 def lexsort(keys: Sequence[Tensor]) -> Tensor:
     """Stable order by the first key, ties by the second, and so on: (n,) tensors -> (n,) int64."""
-    order = keys[-1].argsort(stable=True)
-    for key in reversed(keys[:-1]):
-        order = order[key[order].argsort(stable=True)]
+    *others, last = keys
+    order = _argsort(last)
+    for key in reversed(others):
+        order = order.index_select(0, _argsort(key.index_select(0, order)))
     return order
+
+
+def _argsort(key: Tensor) -> Tensor:
+    if len(key) >= _MANY and key.is_floating_point():
+        bits = key.detach().add(0.0).view(_INTEGERS[key.itemsize])  # 0.0 for -0.0, which is equal
+        # The bits of negative floats ascend downwards. As in torch.sort, NaN comes last.
+        largest = torch.iinfo(bits.dtype).max
+        key = torch.where(key.isnan(), largest, bits ^ (bits >> (8 * key.itemsize - 1) & largest))
+    return key.argsort(stable=True)
 
 
 def counts(group: Tensor, groups: int) -> Tensor:

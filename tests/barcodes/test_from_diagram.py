@@ -55,6 +55,29 @@ def _rows(barcode: tl.Barcode, *, shuffled: bool = True) -> list[Tensor]:
     return diagrams
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("superlevel", [False, True])
+def test_the_order_of_very_many_bars(superlevel: bool, dtype: torch.dtype) -> None:
+    """So many are sorted in another way: negative numbers, both zeros, ties, tiny numbers and infinite ones."""
+    generator = torch.Generator().manual_seed(0)
+    tiny, huge = torch.finfo(dtype).smallest_normal / 64, torch.finfo(dtype).max
+    kinds = torch.tensor([tiny, 1.0, 1 / 3, 1e30, huge / 32], dtype=dtype)
+    ends = torch.randint(-30, 31, (70_000, 2), generator=generator).to(dtype)
+    ends = (ends * kinds[torch.randint(5, (70_000, 2), generator=generator)]).sort(dim=1, descending=superlevel).values
+    ends = torch.where(ends == 0, ends.copysign(torch.randn(70_000, 2, generator=generator)), ends)
+    ends[1000:35_500, 1] = -INF if superlevel else INF
+    sizes = [3, 69_000, 0, 997]
+    sign = -1 if superlevel else 1
+    sample = [number for number, size in enumerate(sizes) for _ in range(size)]
+    bars = [(s, sign * d, 2 * i, sign * b) for i, (s, (b, d)) in enumerate(zip(sample, ends.tolist(), strict=True))]
+    barcode = tl.Barcode.from_diagram(list(ends.split(sizes)), superlevel=superlevel)
+    assert min(len(barcode), len(barcode.essential)) > 2**15
+    finite = sorted(bar for bar in bars if bar[1] not in (bar[3], INF))
+    assert barcode.pairs[:, 0].tolist() == [bar[2] for bar in finite]
+    never = sorted((s, b, i) for s, d, i, b in bars if d == INF)
+    assert barcode.essential.indices.tolist() == [bar[2] for bar in never]
+
+
 def test_by_hand() -> None:
     diagram = torch.tensor([[0, INF], [1, 4], [2, 2.5], [3, 3], [0, 4], [-1, INF]], requires_grad=True)
     barcode = tl.Barcode.from_diagram(diagram, dim=1)

@@ -45,8 +45,10 @@ def read_diagrams(diagram: Tensor | Sequence[Tensor], *, dim: int, superlevel: b
         never = deaths.isinf()
         finite, essential = ((births != deaths) & ~never).nonzero()[:, 0], never.nonzero()[:, 0]
         # Sorts are stable, so equal values keep the order of their positions.
-        finite = finite[lexsort([sample[finite], deaths[finite]])]
-        essential = essential[lexsort([sample[essential], births[essential]])]
+        finite, essential = (
+            at.index_select(0, lexsort([sample.index_select(0, at).int(), ends.index_select(0, at)]))
+            for at, ends in ((finite, deaths), (essential, births))
+        )
     return Diagrams(
         values=ends.flatten(),
         indices=(
