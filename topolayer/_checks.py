@@ -56,7 +56,12 @@ def floating(name: str, tensor: object) -> Tensor:
 def real(name: str, tensor: object) -> Tensor:
     """As `floating`, of bool and integers of up to 16 bits too, which are raised to float32."""
     tensor = dense(name, tensor)
-    return tensor.float() if tensor.dtype in _SMALL else floating(name, tensor)
+    return tensor.float() if are_small(tensor) else floating(name, tensor)
+
+
+def are_small(numbers: Tensor) -> bool:
+    """Whether they are bool or integers of up to 16 bits."""
+    return numbers.dtype in _SMALL
 
 
 def dtype_as_compared(given: Tensor) -> torch.dtype:

@@ -65,6 +65,33 @@ def test_small_integers_are_as_their_float_copy(
         assert not barcode.births.requires_grad
 
 
+@pytest.mark.parametrize("superlevel", [False, True])
+@pytest.mark.parametrize("construction", ["F", "V", "T"])
+@pytest.mark.parametrize("dtype", SMALL, ids=str)
+def test_volumes_of_integers_are_read_without_a_copy(dtype: torch.dtype, construction: str, superlevel: bool) -> None:
+    """In the whole range of the type, in all dimensions together and alone, in the order of bars of the copy."""
+    least, most = (-SMALL[dtype] - 1 if dtype.is_signed else 0), SMALL[dtype]
+    values = torch.randint(least, most + 1, (2, 7, 8, 9), generator=torch.Generator().manual_seed(0)).to(dtype)
+
+    def make(given: torch.Tensor) -> tl.Filtration:
+        if construction == "F":
+            return tl.Freudenthal(given, ndim=3, superlevel=superlevel)
+        return tl.Cubical(given, ndim=3, construction=construction, superlevel=superlevel)  # type: ignore[arg-type]
+
+    integer, copy = make(values), make(values.float())
+    assert repr(integer) == repr(copy)
+    for dims in ((0, 1, 2), (0, 2), (0,), (1,), (2,)):
+        barcode, expected = tl.persistence(integer, dims), tl.persistence(copy, dims)
+        for name in ("pairs", "births", "deaths", "dims", "sample"):
+            assert torch.equal(getattr(barcode, name), getattr(expected, name))
+        assert torch.equal(barcode.essential.births, expected.essential.births)
+    assert len(tl.persistence(integer, (0, 1, 2))) > 50
+    assert "values" not in vars(integer)  # which are made when they are first read
+    assert integer.values is integer.values
+    assert torch.equal(integer.values, copy.values)
+    assert torch.equal(tl.persistence(integer).pairs, tl.persistence(copy).pairs)
+
+
 def test_levels_between_integers() -> None:
     """Numbers are compared with the values, not rounded to their type."""
     barcode = tl.persistence(tl.Freudenthal(torch.tensor([3, 0, 2], dtype=torch.uint8), ndim=1, superlevel=True))

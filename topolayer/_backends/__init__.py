@@ -102,7 +102,7 @@ def choose_backend(
         reasons = (candidate.unsupported(part, dims) for part in _seen_by(candidate, filtration))
         return next((reason for reason in reasons if reason is not None), None)
 
-    candidates = _by_preference(filtration.values) if backend is None else [_asked_for(backend)]
+    candidates = _by_preference(filtration.numbers) if backend is None else [_asked_for(backend)]
     for candidate in candidates:
         if unsupported(candidate) is None:
             return candidate

@@ -19,7 +19,7 @@ from topolayer._filtrations.simplices import Simplices, by_sample, edges
 _Indices: TypeAlias = NDArray[np.int64]
 _Arrays: TypeAlias = tuple[_Indices, _Indices, _Indices]  # indices of bars, their dimensions and samples
 _Found: TypeAlias = tuple[_Arrays, _Arrays, bool]  # finite and essential bars, and whether all values were finite
-_LARGEST_SAMPLE = 2**32 - 1  # positions within a sample are 32 bits wide
+LARGEST_SAMPLE = 2**32 - 1  # positions within a sample are 32 bits wide
 _MOST_POINTS_OF_LOOPS = 2**16  # so are edges, and each has two ends
 
 
@@ -44,10 +44,10 @@ class NativeBackend:
                     return f"it takes at most {_MOST_POINTS_OF_LOOPS} points in dimension 1, got {points}"
             case _:
                 return f"it does not compute {type(filtration).__name__} filtrations"
-        if filtration.values.numel() > _LARGEST_SAMPLE and not isinstance(filtration.cells, CliqueComplex):
+        if filtration.numbers.numel() > LARGEST_SAMPLE and not isinstance(filtration.cells, CliqueComplex):
             entries = int(filtration.offsets.diff().max())
-            if entries > _LARGEST_SAMPLE:
-                return f"it takes samples of at most {_LARGEST_SAMPLE} entries, got {entries}"
+            if entries > LARGEST_SAMPLE:
+                return f"it takes samples of at most {LARGEST_SAMPLE} entries, got {entries}"
         return None
 
     def pairs(self, filtration: Filtration, dims: tuple[int, ...]) -> IndexPairs:
@@ -145,7 +145,8 @@ def _bars(filtration: Filtration, dims: list[int]) -> _Found:
                 *_flat(filtration), vertices, facets, balls, filtration.superlevel, dims, threads
             )
         case Grid() as grid:
-            return _core.grid_bars(_rows(filtration), _grid(grid), filtration.superlevel, dims, threads)
+            numbers = _readable(filtration.numbers).reshape(filtration.samples, -1)
+            return _core.grid_bars(numbers, _grid(grid), filtration.superlevel, dims, threads)
     raise AssertionError("unsupported")
 
 
@@ -154,7 +155,7 @@ def _indices(indices: _Indices, dims: _Indices, samples: _Indices) -> BarIndices
     return unchecked(BarIndices, indices=tensor(indices), dims=tensor(dims), samples=tensor(samples))
 
 
-_CONNECTIVITY = {
+CONNECTIVITY = {
     "F": _core.Connectivity.FREUDENTHAL,
     "V": _core.Connectivity.VERTICES,
     "T": _core.Connectivity.TOP_CELLS,
@@ -162,7 +163,7 @@ _CONNECTIVITY = {
 
 
 def _grid(grid: Grid) -> _core.Grid:
-    return _core.Grid(grid.shape, _CONNECTIVITY[grid.connectivity])
+    return _core.Grid(grid.shape, CONNECTIVITY[grid.connectivity])
 
 
 def _graphs(filtration: Filtration, complex_: VertexComplex) -> tuple[_Indices, _Indices]:
@@ -203,6 +204,12 @@ def _rows(filtration: Filtration) -> np.ndarray:
 def _flat(filtration: Filtration) -> tuple[np.ndarray, _Indices]:
     """All values, and where each sample begins."""
     return _to_numpy(filtration.values).ravel(), filtration.offsets.cpu().numpy()
+
+
+def _readable(numbers: Tensor) -> np.ndarray:
+    """In a dtype whose grids the core takes: of integers all but int8."""
+    array = _to_numpy(numbers.short() if numbers.dtype is torch.int8 else numbers)
+    return array.view(np.uint8) if array.dtype == np.bool_ else array
 
 
 def _to_numpy(tensor: Tensor) -> np.ndarray:

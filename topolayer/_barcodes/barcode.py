@@ -15,7 +15,7 @@ from torch import Tensor
 from topolayer._barcodes.bars import Bars, EssentialBars, catenated, check_alike, pack, unpack
 from topolayer._barcodes.diagrams import read_diagrams
 from topolayer._barcodes.ranks import first_places, places
-from topolayer._checks import came
+from topolayer._checks import are_small, came
 from topolayer._tracing import transforms_are_active
 
 
@@ -347,8 +347,8 @@ def gathered(
     Indices are flat: those of finite bars, then those of essential ones, each followed by their dimensions and samples.
     """
     pairs, dims, sample, born, never_dims, never_sample = indices
-    births, deaths = values.index_select(0, pairs.flatten()).view(-1, 2).unbind(1)  # one gather has one backward
-    never = EssentialBars(values.index_select(0, born), never_dims, never_sample, indices=born, **of_filtration)
+    births, deaths = _at(pairs.flatten(), values).view(-1, 2).unbind(1)  # one gather has one backward
+    never = EssentialBars(_at(born, values), never_dims, never_sample, indices=born, **of_filtration)
     return Barcode(
         births=births,
         deaths=deaths,
@@ -361,6 +361,15 @@ def gathered(
         input_dtype=input_dtype,
         **of_filtration,
     )
+
+
+def _at(places: Tensor, values: Tensor) -> Tensor:
+    """Entries of the values, in float32 where these are small integers."""
+    if not are_small(values):
+        return values.index_select(0, places)
+    if values.dtype is torch.uint16:  # torch cannot gather these
+        return values.view(torch.int16).index_select(0, places).view(torch.uint16).float()
+    return values.index_select(0, places).float()
 
 
 _OF_FILTRATION = ("computed_dims", "batch_shape", "grid_shape")

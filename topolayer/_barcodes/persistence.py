@@ -79,7 +79,7 @@ def _fake(values: Tensor, *options: object) -> Tensors:
 
 
 def no_bars(filtration: Filtration) -> Tensors:
-    none = torch.empty(0, dtype=torch.int64, device=filtration.values.device)
+    none = torch.empty(0, dtype=torch.int64, device=filtration.numbers.device)
     return none.reshape(0, 2), none, none, none, none, none
 
 
@@ -161,10 +161,10 @@ def _check_pairs(pairs: object, filtration: Filtration, dims: tuple[int, ...], b
     if not isinstance(pairs, IndexPairs):
         raise TypeError(f"backend: {backend!r} was expected to return IndexPairs, got {type(pairs).__name__}")
     for kind, bars in (("finite", pairs.finite), ("essential", pairs.essential)):
-        if bool((bars.indices < 0).any() or (bars.indices >= filtration.values.numel()).any()):
+        if bool((bars.indices < 0).any() or (bars.indices >= filtration.numbers.numel()).any()):
             raise ValueError(
                 f"backend: {backend!r} returned {kind} bars with an index outside filtration.values, "
-                f"which has {filtration.values.numel()} entries"
+                f"which has {filtration.numbers.numel()} entries"
             )
         offsets = filtration.offsets.to(bars.indices.device)
         sample = torch.searchsorted(offsets, bars.indices.contiguous(), right=True) - 1
@@ -212,7 +212,7 @@ def inside(pairs: IndexPairs, unmasked: Filtration, mask: Tensor) -> IndexPairs:
 
 
 def gather(indices: Tensors, filtration: Filtration, dims: tuple[int, ...]) -> Barcode:
-    values = filtration.values.flatten()
+    values = filtration.numbers.flatten()
     if indices[0].device != values.device:
         indices = tuple(tensor.to(values.device) for tensor in indices)
     cells = filtration.cells

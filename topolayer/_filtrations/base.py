@@ -9,9 +9,19 @@ from typing import Any, Self, TypeVar
 import torch
 from torch import Tensor
 
-from topolayer._checks import alike, check_finite, check_inside, check_integer, dtype_as_compared, real
+from topolayer._checks import (
+    alike,
+    are_small,
+    check_finite,
+    check_inside,
+    check_integer,
+    dense,
+    dtype_as_compared,
+    real,
+)
 from topolayer._filtrations.cells import Cells
 from topolayer._filtrations.simplices import offsets_of
+from topolayer._tracing import is_traced, transforms_are_active
 
 Kind = TypeVar("Kind", bound="Filtration")
 
@@ -19,7 +29,7 @@ Kind = TypeVar("Kind", bound="Filtration")
 def with_tensors(filtration: Kind, values: Tensor, mask: Tensor | None, **others: Any) -> Kind:
     """The same filtration with other values and another mask, which are not checked, and other attributes."""
     other = object.__new__(type(filtration))
-    other.__dict__.update(filtration.__dict__, values=values, mask=mask, **others)
+    other.__dict__.update(filtration.__dict__, values=values, mask=mask, _integers=None, **others)
     return other
 
 
@@ -29,9 +39,9 @@ def outside_last(filtration: Kind) -> Kind:
     Raises:
         ValueError: a sample has nothing inside.
     """
-    values, mask, superlevel = filtration.values, filtration.mask, filtration.superlevel
-    if mask is None:
+    if filtration.mask is None:
         return filtration
+    values, mask, superlevel = filtration.values, filtration.mask, filtration.superlevel
     check_inside("mask", mask, filtration.value_axes)
     last = torch.finfo(values.dtype).min if superlevel else torch.finfo(values.dtype).max
     later = torch.where(mask, values, last)
@@ -68,6 +78,7 @@ class Filtration:
     mask: Tensor | None = None
     input_dtype: torch.dtype
     _sizes: tuple[int, ...] | None = None  # how many values each sample has, where they may differ in that
+    _integers: Tensor | None = None  # bool or small integers as they were given: `values` is made when it is first read
 
     def __init__(self) -> None:
         if type(self) is Filtration:
@@ -76,11 +87,27 @@ class Filtration:
                 "Cubical, LowerStar, Simplicial, Rips or Alpha filtration"
             )
 
+    def __getattr__(self, name: str) -> Any:  # of what is not there
+        integers = self.__dict__.get("_integers")
+        if name != "values" or integers is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return self.__dict__.setdefault("values", integers.float())
+
     def _take(self, name: str, tensor: object) -> Tensor:
         """The tensor as `real` returns it, with a note of the dtype in which it is compared."""
         raised = real(name, tensor)
         object.__setattr__(self, "input_dtype", dtype_as_compared(tensor))  # type: ignore[arg-type]
         return raised
+
+    def _take_numbers(self, name: str, tensor: object) -> None:
+        """Sets `values`, but keeps integers as they are if there are numbers to look at later."""
+        checked = dense(name, tensor)
+        if are_small(checked) and not (is_traced() or transforms_are_active()):
+            object.__delattr__(self, "values")
+            object.__setattr__(self, "_integers", checked)
+            object.__setattr__(self, "input_dtype", dtype_as_compared(checked))
+        else:
+            object.__setattr__(self, "values", self._take(name, tensor))
 
     def _take_each(self, name: str, tensors: Sequence[object]) -> list[Tensor]:
         """The same for a list of tensors of one dtype and one device."""
@@ -88,6 +115,11 @@ class Filtration:
         dtype = dtype_as_compared(tensors[0]) if tensors else torch.float32  # type: ignore[arg-type]
         object.__setattr__(self, "input_dtype", dtype)
         return raised
+
+    @property
+    def numbers(self) -> Tensor:
+        """The values, or the bool or small integers of which they are a float32 copy: reading these makes no copy."""
+        return self.values if self._integers is None else self._integers
 
     @property
     def cells(self) -> Cells | None:
@@ -112,7 +144,7 @@ class Filtration:
         """The batch axes."""
         if self._sizes is not None:
             return (len(self._sizes),)
-        shape = tuple(self.values.shape)
+        shape = tuple(self.numbers.shape)
         return shape[: len(shape) - self.value_axes]
 
     @property
@@ -127,7 +159,7 @@ class Filtration:
                 f"sample_shape: expected samples of one shape, got {self!r}, whose samples may differ in size; "
                 "filtration.sample(0) is the first alone"
             )
-        shape = tuple(self.values.shape)
+        shape = tuple(self.numbers.shape)
         return shape[len(shape) - self.value_axes :]
 
     @property
@@ -138,7 +170,7 @@ class Filtration:
     @property
     def offsets(self) -> Tensor:
         """(samples + 1,) int64: where each sample begins in the values, flat, and where the last one ends."""
-        device, sizes = self.values.device, self._sizes
+        device, sizes = self.numbers.device, self._sizes
         if sizes is not None:
             return torch.from_numpy(offsets_of(sizes)).to(device)
         return torch.arange(self.samples + 1, device=device) * math.prod(self.sample_shape)
@@ -214,7 +246,7 @@ class Filtration:
 
     def detach(self) -> Self:
         """The same filtration off the autograd graph: what a backend gets to see."""
-        return with_tensors(self, self.values.detach(), self.mask)
+        return self if self._integers is not None else with_tensors(self, self.values.detach(), self.mask)
 
     def check_finite(self) -> None:
         """Looks for NaN and infinity among the values, inside the mask if there is one.
@@ -240,8 +272,9 @@ class Filtration:
         return terms.new_zeros(len(sizes)).index_add(0, sample, terms)
 
     def __repr__(self) -> str:
-        shape = ", ".join(map(str, self.values.shape))
+        dtype = self.values.dtype if self._integers is None else torch.float32
+        shape = ", ".join(map(str, self.numbers.shape))
         samples = "" if self._sizes is None else f" in {len(self._sizes)} samples"
         level = ", superlevel=True" if self.superlevel else ""
         mask = "" if self.mask is None else ", mask=..."
-        return f"{type(self).__name__}(<{self.values.dtype} of shape ({shape}){samples}>{level}{mask})"
+        return f"{type(self).__name__}(<{dtype} of shape ({shape}){samples}>{level}{mask})"

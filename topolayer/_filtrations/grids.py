@@ -26,22 +26,23 @@ class _Grid(Filtration):
     _cells: Grid = field(init=False)  # made once, as they are used often
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "values", self._take("values", self.values))
+        self._take_numbers("values", self.values)
+        numbers = self.numbers
         object.__setattr__(self, "ndim", check_ndim(self.ndim))
         check_bool("superlevel", self.superlevel)
-        if self.values.ndim < self.ndim:
+        if numbers.ndim < self.ndim:
             raise ValueError(
-                f"values: expected at least {self.ndim} axes, the grid's, got shape {tuple(self.values.shape)}; "
+                f"values: expected at least {self.ndim} axes, the grid's, got shape {tuple(numbers.shape)}; "
                 "ndim says how many of the axes are the grid's"
             )
-        shape = tuple(self.values.shape[self.values.ndim - self.ndim :])
+        shape = tuple(numbers.shape[numbers.ndim - self.ndim :])
         if 0 in shape:
             raise ValueError(
-                f"values: expected a grid with at least one entry, got shape {tuple(self.values.shape)}; ndim says how "
+                f"values: expected a grid with at least one entry, got shape {tuple(numbers.shape)}; ndim says how "
                 "many of the axes are the grid's, and only those of the batch may be empty"
             )
         if self.mask is not None:
-            object.__setattr__(self, "mask", check_region("mask", self.mask, self.values, self.ndim))
+            object.__setattr__(self, "mask", check_region("mask", self.mask, numbers, self.ndim))
         object.__setattr__(self, "_cells", Grid(shape, self._connectivity()))
 
     def _connectivity(self) -> Literal["F", "V", "T"]:

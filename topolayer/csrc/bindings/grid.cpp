@@ -50,6 +50,9 @@ void bind_grids(nb::module_& m) {
                                     "connectivity"_a);
     bind_bars<float>(m);
     bind_bars<double>(m);
+    bind_bars<std::uint8_t>(m);
+    bind_bars<std::int16_t>(m);
+    bind_bars<std::uint16_t>(m);
     bind_simplification<float, std::int32_t>(m);
     bind_simplification<float, std::int64_t>(m);
     bind_simplification<double, std::int32_t>(m);

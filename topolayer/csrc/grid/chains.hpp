@@ -22,29 +22,31 @@ namespace topolayer {
 // The order in which voxels enter the filtration, or its reverse, as numbers.
 template <class Value>
 class VoxelOrder {
+    static constexpr bool narrow = sizeof(Key<Value>) == 4;  // a key and a position fit into one number
+
 public:
     struct Wide {
         std::uint64_t key;
         Position position;
         auto operator<=>(const Wide&) const = default;
     };
-    using Entry = std::conditional_t<sizeof(Value) == 4, std::uint64_t, Wide>;
+    using Entry = std::conditional_t<narrow, std::uint64_t, Wide>;
 
     // The highest bit in which two entries differ, from one on, or zero.
     static unsigned difference(const Entry& a, const Entry& b) {
-        if constexpr (sizeof(Value) == 4)
+        if constexpr (narrow)
             return static_cast<unsigned>(std::bit_width(a ^ b));
         else
             return static_cast<unsigned>(a.key != b.key ? 32 + std::bit_width(a.key ^ b.key)
                                                         : std::bit_width(a.position ^ b.position));
     }
-    static constexpr std::size_t differences = 8 * sizeof(Value) + 32 + 1;
+    static constexpr std::size_t differences = 8 * sizeof(Key<Value>) + 32 + 1;
 
     VoxelOrder(const Value* values, bool superlevel, bool reversed)
         : values_(values), high_first_(superlevel != reversed), flip_(reversed ? ~Position{0} : 0) {}
 
     Entry operator()(Position position) const {
-        if constexpr (sizeof(Value) == 4)
+        if constexpr (narrow)
             return std::uint64_t{key(position)} << 32 | (position ^ flip_);
         else
             return {key(position), position ^ flip_};
@@ -54,7 +56,7 @@ public:
 
     // What no voxel comes behind.
     static Entry end() {
-        if constexpr (sizeof(Value) == 4)
+        if constexpr (narrow)
             return ~Entry{0};
         else
             return {~std::uint64_t{0}, ~Position{0}};
@@ -63,7 +65,7 @@ public:
     void prefetch(Position position) const { topolayer::prefetch(values_ + position); }
 
     Position position(const Entry& entry) const {
-        if constexpr (sizeof(Value) == 4)
+        if constexpr (narrow)
             return static_cast<Position>(entry) ^ flip_;
         else
             return entry.position ^ flip_;

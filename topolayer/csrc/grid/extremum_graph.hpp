@@ -123,6 +123,19 @@ public:
         far_label_.reset();
     }
 
+    // Calls function(label, position) for positions [begin, end), with the label that a way from each of them leads to.
+    template <class Function>
+    void for_each_end(std::int64_t begin, std::int64_t end, const Grid& grid, Interrupt& interrupt, Function function) {
+        Part& part = parts_.front();
+        part.patience = grid.size() / 4;
+        Pace pace(interrupt);
+        for (auto position = static_cast<Position>(begin); position < end; ++position) {
+            function(extremum_from(position, grid, part), position);
+            pace.after(1);
+        }
+        far_label_.reset();
+    }
+
     bool reversed() const { return reversed_; }
 
     Label extrema() const { return extrema_; }  // how many
@@ -156,8 +169,9 @@ public:
         keys_of_arcs().swap(other.keys_of_arcs());
     }
 
-    // Saddles and arcs are gone.
+    // Saddles, arcs and ways are gone.
     void release() {
+        map_.release();
         for (Part& part : parts_) {
             part.band.saddles.release();
             part.band.links.release();

@@ -26,6 +26,11 @@ public:
         std::fill(codes_.end() - word, codes_.end(), std::uint8_t{0});  // behind the last pixel there is nothing
     }
 
+    void release() {
+        codes_.release();
+        extrema_.release();
+    }
+
     std::size_t bytes() const { return codes_.bytes() + extrema_.bytes(); }
 
     std::uint8_t* codes() { return codes_.begin(); }
