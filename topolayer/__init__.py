@@ -35,6 +35,7 @@ from topolayer._barcodes.matching import InducedMatching, induced_matching
 from topolayer._barcodes.persistence import persistence
 from topolayer._barcodes.representatives import representatives
 from topolayer._barcodes.simplify import simplify
+from topolayer._barcodes.slabs import persistence_in_slabs
 from topolayer._barcodes.sums import algebraic, length_weights, longest_lengths, persistent_entropy, total_persistence
 from topolayer._barcodes.vectors import betti_numbers, landscape, persistence_image, silhouette
 from topolayer._filtrations import Alpha, Cubical, Filtration, Freudenthal, LowerStar, Rips, Simplicial, smooth_gradient
@@ -85,6 +86,7 @@ __all__ = [
     "longest_lengths",
     "persistence",
     "persistence_image",
+    "persistence_in_slabs",
     "persistent_entropy",
     "probe",
     "register_backend",

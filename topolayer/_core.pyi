@@ -29,7 +29,16 @@ class Grid:
 def grid_bars(values: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], grid: Grid, superlevel: bool, dims: Sequence[int], threads: int) -> tuple[tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, 2))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], bool]: ...
 
 @overload
-def grid_bars(values: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], grid: Grid, superlevel: bool, dims: Sequence[int], threads: int) -> tuple[tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, 2))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], bool]:
+def grid_bars(values: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], grid: Grid, superlevel: bool, dims: Sequence[int], threads: int) -> tuple[tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, 2))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], bool]: ...
+
+@overload
+def grid_bars(values: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], grid: Grid, superlevel: bool, dims: Sequence[int], threads: int) -> tuple[tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, 2))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], bool]: ...
+
+@overload
+def grid_bars(values: Annotated[NDArray[numpy.int16], dict(shape=(None, None), order='C', device='cpu', writable=False)], grid: Grid, superlevel: bool, dims: Sequence[int], threads: int) -> tuple[tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, 2))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], bool]: ...
+
+@overload
+def grid_bars(values: Annotated[NDArray[numpy.uint16], dict(shape=(None, None), order='C', device='cpu', writable=False)], grid: Grid, superlevel: bool, dims: Sequence[int], threads: int) -> tuple[tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, 2))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], bool]:
     """
     Finite bars (n, 2) with their dimensions and samples, essential bars (m,) likewise, and whether all values were finite.
     """
@@ -57,6 +66,32 @@ def grid_matching(first: Annotated[NDArray[numpy.float64], dict(shape=(None, Non
     """
     The bars of both, and (matched, 2) indices of finite bars in the first and in the second.
     """
+
+class Slabs:
+    def __init__(self, shape: Sequence[int], connectivity: Connectivity, superlevel: bool, top: bool, first: int = 0) -> None: ...
+
+    def add(self, planes: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], threads: int) -> bool:
+        """
+        The next planes, with one before and one behind where there are any; whether all values were finite.
+        """
+
+    def bars(self) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, 2))], Annotated[NDArray[numpy.float64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.float64], dict(shape=(None,))]]:
+        """
+        Once all planes have come: finite bars (n, 2), their values one after another, essential bars likewise.
+        """
+
+class DoubleSlabs:
+    def __init__(self, shape: Sequence[int], connectivity: Connectivity, superlevel: bool, top: bool, first: int = 0) -> None: ...
+
+    def add(self, planes: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], threads: int) -> bool:
+        """
+        The next planes, with one before and one behind where there are any; whether all values were finite.
+        """
+
+    def bars(self) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, 2))], Annotated[NDArray[numpy.float64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.float64], dict(shape=(None,))]]:
+        """
+        Once all planes have come: finite bars (n, 2), their values one after another, essential bars likewise.
+        """
 
 @overload
 def graph_bars(values: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], offsets: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], edges: Annotated[NDArray[numpy.int64], dict(shape=(None, 2), order='C', device='cpu', writable=False)], edge_offsets: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], superlevel: bool, dims: Sequence[int], threads: int) -> tuple[tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, 2))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]], bool]: ...

@@ -1,10 +1,11 @@
-"""Bad inputs of samples that may differ in size, as in `bad_inputs`."""
+"""Bad inputs of samples that may differ in size, or do not fit into memory, as in `bad_inputs`."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
+import numpy as np
 import torch
 
 import topolayer as tl
@@ -58,4 +59,26 @@ SAMPLES = [
     Bad("LowerStar", lambda: _graphs(samples=2.0), T, "samples", "an int", "float 2.0", "int(...)"),
     Bad("LowerStar", lambda: _graphs(batch=None, samples=3), V, "samples", "None", "got 3", "batch says"),
     Bad("Capabilities", lambda: tl.Capabilities(ragged=1), T, "ragged", "a bool", "int 1", "bool(...)"),
+]  # fmt: skip
+
+SLABS, in_slabs, FILE = "persistence_in_slabs", tl.persistence_in_slabs, np.zeros((4, 5, 6), np.float32)
+SAMPLES += [
+    Bad(SLABS, lambda: in_slabs(IMAGE), T, "array", "numpy.memmap or a zarr array", "Tensor", "tl.persistence"),
+    Bad(SLABS, lambda: in_slabs([[0.0, 1.0]]), T, "array", "numpy.memmap or a zarr array", "list", "tl.persistence"),
+    Bad(SLABS, lambda: in_slabs(np.ma.array(FILE)), T, "array", "without a mask", "MaskedArray", "filled"),
+    Bad(SLABS, lambda: in_slabs(FILE.astype(complex)), T, "array", "floating-point", "complex128", "numpy.abs"),
+    Bad(SLABS, lambda: in_slabs(FILE.astype(object)), T, "array", "floating-point", "object", "store it as float64"),
+    Bad(SLABS, lambda: in_slabs(FILE.astype(np.int32)), T, "array", "up to 16 bits", "int32", "store it as float64"),
+    Bad(SLABS, lambda: in_slabs(FILE[None]), V, "array", "one to three axes", "(1, 4, 5, 6)", "one channel"),
+    Bad(SLABS, lambda: in_slabs(FILE[:0]), V, "array", "none of them empty", "(0, 5, 6)", "one channel"),
+    Bad(SLABS, lambda: in_slabs(FILE, 1), V, "dims", "0, 2, or both", "1", "loops need the whole volume in memory"),
+    Bad(SLABS, lambda: in_slabs(FILE, (0, 0)), V, "dims", "0, 2, or both", "(0, 0)", "name each once"),
+    Bad(SLABS, lambda: in_slabs(FILE[0], 2), V, "dims", "0, 1, or both", "2", "leave out the others"),
+    Bad(SLABS, lambda: in_slabs(FILE, "0"), T, "dims", "an int", "str '0'", "int(...)"),
+    Bad(SLABS, lambda: in_slabs(FILE, construction="F"), V, "construction", '"freudenthal"', "'F'", "corner in common"),
+    Bad(SLABS, lambda: in_slabs(FILE, superlevel=1), T, "superlevel", "a bool", "int 1", "bool(...)"),
+    Bad(SLABS, lambda: in_slabs(FILE, slab=0), V, "slab", ">= 1", "0", "None chooses one"),
+    Bad(SLABS, lambda: in_slabs(FILE, slab=2.0), T, "slab", "a number of planes", "float 2.0", "int(...)"),
+    Bad(SLABS, lambda: in_slabs(FILE, slab=2**31), V, "slab", "<= 143165574", "2147483648", "None chooses one"),
+    Bad(SLABS, lambda: in_slabs(FILE, progress=True), T, "progress", "a function", "bool True", "print"),
 ]  # fmt: skip

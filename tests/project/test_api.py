@@ -60,6 +60,7 @@ NAMES = [
     "longest_lengths",
     "persistence",
     "persistence_image",
+    "persistence_in_slabs",
     "persistent_entropy",
     "probe",
     "register_backend",

@@ -36,6 +36,7 @@ template <class Index>
 using Output = nb::ndarray<Index, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 template <class... Shape>
 using Numbers = nb::ndarray<nb::numpy, std::int64_t, Shape...>;
+using Floats = nb::ndarray<nb::numpy, double, nb::ndim<1>>;
 // (n, 2), their dimensions and samples
 using Finite = std::tuple<Numbers<nb::shape<-1, 2>>, Numbers<nb::ndim<1>>, Numbers<nb::ndim<1>>>;
 // (m,), likewise
@@ -43,12 +44,12 @@ using Essential = std::tuple<Numbers<nb::ndim<1>>, Numbers<nb::ndim<1>>, Numbers
 using Result = std::tuple<Finite, Essential, bool>;
 using Matching = std::tuple<Result, Result, Numbers<nb::shape<-1, 2>>>;
 
-template <class Array = Numbers<nb::ndim<1>>>
-Array to_numpy(std::vector<std::int64_t>&& data, [[maybe_unused]] std::size_t width = 2) {
-    auto owner = std::make_unique<std::vector<std::int64_t>>(std::move(data));
+template <class Array = Numbers<nb::ndim<1>>, class Number = std::int64_t>
+Array to_numpy(std::vector<Number>&& data, [[maybe_unused]] std::size_t width = 2) {
+    auto owner = std::make_unique<std::vector<Number>>(std::move(data));
     auto* vector = owner.get();
-    nb::capsule capsule(owner.release(), [](void* p) noexcept { delete static_cast<std::vector<std::int64_t>*>(p); });
-    if constexpr (std::is_same_v<Array, Numbers<nb::ndim<1>>>)
+    nb::capsule capsule(owner.release(), [](void* p) noexcept { delete static_cast<std::vector<Number>*>(p); });
+    if constexpr (std::is_same_v<Array, Numbers<nb::ndim<1>>> || std::is_same_v<Array, Floats>)
         return Array(vector->data(), {vector->size()}, capsule);
     else
         return Array(vector->data(), {vector->size() / width, width}, capsule);
@@ -110,6 +111,7 @@ constexpr auto matching_doc = "The bars of both, and (matched, 2) indices of fin
 // The functions of each room, which stand in files of their own to be compiled at the same time.
 void bind_grids(nb::module_& m);
 void bind_matchings_of_grids(nb::module_& m);
+void bind_slabs(nb::module_& m);
 void bind_graphs(nb::module_& m);
 void bind_complexes(nb::module_& m);
 void bind_rips(nb::module_& m);

@@ -10,6 +10,7 @@ NB_MODULE(_core, m) {
         .value("INTERSECTION", topolayer::Comparison::intersection);
     topolayer::bind_grids(m);
     topolayer::bind_matchings_of_grids(m);
+    topolayer::bind_slabs(m);
     topolayer::bind_graphs(m);
     topolayer::bind_complexes(m);
     topolayer::bind_rips(m);

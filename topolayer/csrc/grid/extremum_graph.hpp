@@ -113,11 +113,10 @@ public:
     // label here that a way from each of them leads to.
     template <class Function>
     void for_each_end(const ExtremumGraph& other, const Grid& grid, Interrupt& interrupt, Function function) {
-        Part& part = parts_.front();
-        part.patience = grid.size();
+        parts_.front().patience = grid.size();
         Pace pace(interrupt);
         other.for_each_extremum([&](const Extremum<Value>& extremum) {
-            function(extremum, extremum_from(extremum.position, grid, part));
+            function(extremum, extremum_from(extremum.position, grid, parts_.front()));
             pace.after(1);
         });
         far_label_.reset();
@@ -126,11 +125,10 @@ public:
     // Calls function(label, position) for positions [begin, end), with the label that a way from each of them leads to.
     template <class Function>
     void for_each_end(std::int64_t begin, std::int64_t end, const Grid& grid, Interrupt& interrupt, Function function) {
-        Part& part = parts_.front();
-        part.patience = grid.size() / 4;
+        parts_.front().patience = grid.size() / 4;
         Pace pace(interrupt);
         for (auto position = static_cast<Position>(begin); position < end; ++position) {
-            function(extremum_from(position, grid, part), position);
+            function(extremum_from(position, grid, parts_.front()), position);
             pace.after(1);
         }
         far_label_.reset();

@@ -21,7 +21,18 @@ public:
         const auto axes = std::count_if(shape.begin(), shape.end(), is_axis);
         std::copy_if(shape.begin(), shape.end(), shape_.end() - axes, is_axis);
         connect(connectivity);
+        own_end_ = size();
     }
+
+    // A part of a larger grid, of which so many pixels belong to the parts before and behind it in C order.
+    Grid slab(std::int64_t before, std::int64_t behind) const {
+        Grid result = *this;
+        result.own_begin_ = before;
+        result.own_end_ = size() - behind;
+        return result;
+    }
+    std::int64_t own_begin() const { return own_begin_; }
+    std::int64_t own_end() const { return own_end_; }
 
     // The same pixels with the dual connectivity.
     Grid dual() const {
@@ -75,6 +86,7 @@ private:
     Connectivity connectivity_;
     const Neighborhood* neighborhood_;
     bool all_on_border_;
+    std::int64_t own_begin_ = 0, own_end_;
 };
 
 }  // namespace topolayer

@@ -30,7 +30,7 @@ struct NoNotes {
     void meet(Label /* older */, Label /* younger */, Position /* saddle */, Key<Value>, bool /* united */) {}
 };
 
-// Buffers are kept from one graph to the next.
+// Buffers are kept from one graph to the next. A graph is an ExtremumGraph, or a StitchedGraph of slabs.
 template <class Value>
 class Merging {
 public:
@@ -50,8 +50,8 @@ public:
 
     // Goes through the arcs and finds the bars of length > 0: by death, then birth. Every other arc closes a loop, at
     // random: there is no branch for it.
-    template <class Notes = NoNotes<Value>>
-    void unite(ExtremumGraph<Value>& graph, Interrupt& interrupt, Notes&& notes = {}) {
+    template <class Graph, class Notes = NoNotes<Value>>
+    void unite(Graph& graph, Interrupt& interrupt, Notes&& notes = {}) {
         sort_arcs(graph);
         const Label extrema = graph.extrema();
         components_.renew(extrema + 1, graph.reversed());
@@ -96,7 +96,8 @@ public:
     }
 
     // The bars that were found in H0.
-    void list_h0(const ExtremumGraph<Value>& graph, Bars& bars) {
+    template <class Graph>
+    void list_h0(const Graph& graph, Bars& bars) {
         bars.finite.resize(2 * deaths_.size());
         auto* bar = bars.finite.data();
         for (const Death& death : deaths_) {
@@ -107,7 +108,8 @@ public:
     }
 
     // Those that were found in the reversed order: by death, which is the extremum in the filtration, not in that order.
-    void list_top(const ExtremumGraph<Value>& graph, Bars& bars) {
+    template <class Graph>
+    void list_top(const Graph& graph, Bars& bars) {
         const Label extrema = graph.extrema();
         saddle_of_.renew(extrema);
         std::fill(saddle_of_.begin(), saddle_of_.end(), unknown);
@@ -144,7 +146,8 @@ public:
 
 private:
     // By key, then position in the order.
-    void sort_arcs(ExtremumGraph<Value>& graph) {
+    template <class Graph>
+    void sort_arcs(Graph& graph) {
         order_.swap(graph.keys_of_arcs());
         if (graph.reversed()) std::reverse(order_.begin(), order_.end());
         sort_by_key(order_, spare_);

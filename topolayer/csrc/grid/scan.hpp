@@ -86,6 +86,15 @@ public:
         leads_outwards(codes[width - 1]);
     }
 
+    // Ways end at pixels of other slabs, which are taken for extrema.
+    static void end_ways(const Grid& grid, std::int64_t row, std::uint8_t* codes) {
+        const std::int64_t width = grid.shape()[2], first = row * width;
+        if (grid.own_begin() <= first && first + width <= grid.own_end()) return;
+        for (std::int64_t x = 0; x < width; ++x)
+            if (first + x < grid.own_begin() || first + x >= grid.own_end())
+                codes[x] = static_cast<std::uint8_t>(code::extremum | code::none);
+    }
+
     // Goes through the words of pixels [begin, end), whose masks start with that of `begin`.
     template <class Mask>
     void collect(const Task& task, const Mask* masks, std::int64_t begin, std::int64_t end) {
@@ -176,6 +185,7 @@ private:
             }
         }
         if (task.reversed) lead_outwards(task.grid, row, codes);
+        end_ways(task.grid, row, codes);
     }
 };
 
