@@ -147,9 +147,7 @@ def run_experiment(options: Settings, task: ModuleType, pictures: ModuleType) ->
         if fabric.is_global_zero:
             seed = shown_seed(options)
             if seed is None:
-                log.warning(
-                    "no run in %s has its weights (checkpoint.pt): no network is shown", options.folder
-                )
+                log.warning("no run in %s has its weights (checkpoint.pt): no network is shown", options.folder)
             else:
                 models = trained_models(options, seed, lambda: task.architecture(options))
                 pictures.showcase(options.folder, models, of_seed(pairs, seed)[1], options)

@@ -84,12 +84,13 @@ LEARNING += [
 ]  # fmt: skip
 
 PIXELS, DOUBLED = tl.Freudenthal(IMAGE), tl.Freudenthal(2 * IMAGE)
-TUNNELS = tl.Cubical(torch.rand(4, 4, 4, generator=torch.Generator().manual_seed(0)), ndim=3)
-INNER, REPRESENT = tl.persistence(TUNNELS, 1), "representatives"
+RING = torch.nn.functional.pad(torch.tensor([[1.0, 1, 1], [1, 0, 1], [1, 1, 1]])[None], (1, 296, 1, 296, 1, 1))
+LARGE = tl.Freudenthal(RING, ndim=3, superlevel=True)
+SPHERE = tl.Rips.from_points(torch.cat([torch.eye(3), -torch.eye(3)]))
+INNER, SHELL, REPRESENT = tl.persistence(LARGE, 1), tl.persistence(SPHERE, 2), "representatives"
 FIRST = torch.tensor([0])
-FAN = tl.LowerStar(torch.tensor([0.0, 1, 0, 1, 9]), torch.tensor([[0, 1, 4], [1, 2, 4], [2, 3, 4], [3, 0, 4]]))
 LINE = tl.LowerStar(torch.tensor([0.0, 3, 1, 2, 0]), torch.tensor([[0, 1], [1, 2], [2, 3], [3, 4]]))
-HOLE, BRANCHES = tl.persistence(FAN, 1), tl.extended_persistence(LINE).select(dim=1)
+BRANCHES = tl.extended_persistence(LINE).select(dim=1)
 LEARNING += [
     Bad(REPRESENT, lambda: tl.representatives(IMAGE, BARS, FIRST), T, "filtration", "Rips", "Tensor", "wrap"),
     Bad(REPRESENT, lambda: tl.representatives(PIXELS, IMAGE, FIRST), T, "barcode", "a Barcode", "Tensor", MAKE_ONE),
@@ -100,7 +101,7 @@ LEARNING += [
     Bad(REPRESENT, lambda: tl.representatives(PIXELS, BARS, GRID), T, "which", "integers", "float32", "> 0.5"),
     Bad(REPRESENT, lambda: tl.representatives(PIXELS, BARS, GRID > 0), V, "which", "a mask", "(5,)", "> 0.5"),
     Bad(REPRESENT, lambda: tl.representatives(PIXELS, BARS, FIRST - 1), V, "which", "from 0", "-1", "never die"),
-    Bad(REPRESENT, lambda: tl.representatives(FAN, HOLE, FIRST), V, "which", "dimension 0", "dimension 1", "extended"),
+    Bad(REPRESENT, lambda: tl.representatives(SPHERE, SHELL, FIRST), V, "which", "0 or 1", "dimension 2", "Alpha"),
     Bad(REPRESENT, lambda: tl.representatives(LINE, BRANCHES, FIRST), V, "which", "ordinary or ex", "relative", "kind"),
-    Bad(REPRESENT, lambda: tl.representatives(TUNNELS, INNER, FIRST), V, "which", "0 or 2", "dimension 1", "!= 1"),
+    Bad(REPRESENT, lambda: tl.representatives(LARGE, INNER, FIRST), V, "filtration", "4194304", "7020", "avg_pool3d"),
 ]  # fmt: skip

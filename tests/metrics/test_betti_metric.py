@@ -91,6 +91,18 @@ def test_labels_of_classes(kind: type[OfMasks]) -> None:
     torch.testing.assert_close(of(*volumes, num_classes=3), expected)
 
 
+@both
+@pytest.mark.parametrize("with_channel", [(True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("shape", [(4, 9, 11), (2, 4, 5, 6)], ids=["images", "volumes"])
+def test_labels_with_a_channel(shape: tuple[int, ...], with_channel: tuple[bool, bool], kind: type[OfMasks]) -> None:
+    labels = torch.randint(0, 3, (2, *shape), generator=torch.Generator().manual_seed(0))
+    given = [one[:, None] if channel else one for one, channel in zip(labels, with_channel, strict=True)]
+    for patch in (None, 4):
+        expected = score(*labels, kind=kind, num_classes=3, patch=patch)
+        assert (expected > 0).any()
+        torch.testing.assert_close(score(*given, kind=kind, num_classes=3, patch=patch), expected)
+
+
 def test_places_count_beside_numbers() -> None:
     """What is in the wrong place counts twice, once for each image, and its number is right."""
     assert (score(PREDS, TARGET, kind=BettiMatchingError) >= score(PREDS, TARGET)).all()
@@ -254,7 +266,7 @@ def test_options_that_are_refused() -> None:
 
 
 def test_batches_that_are_refused() -> None:
-    labelled = {"num_classes": 3}
+    labelled, volumes = {"num_classes": 3}, torch.zeros(1, 2, 2, 2, 2, dtype=torch.int64)
     cases: list[tuple[dict[str, Any], Any, Any, type[Exception], str]] = [
         ({}, LABELS, TRUE_LABELS, TypeError, r"^preds\b.*floating.*int64.*argmax"),
         ({}, PREDS, TRUE_LABELS, ValueError, r"^target\b.*as preds has.*one-hot"),
@@ -271,6 +283,8 @@ def test_batches_that_are_refused() -> None:
         (labelled, PREDS, TRUE_LABELS, TypeError, r"^preds\b.*labels.*float32; .*argmax\(1\)"),
         (labelled, LABELS, hot(TRUE_LABELS), ValueError, r"^target\b.*\(6, 12, 14\), as preds has.*argmax\(1\)"),
         (labelled, LABELS[:1, :1].squeeze(), TRUE_LABELS, ValueError, r"^preds\b.*\(B, H, W\).*\(14,\)"),
+        (labelled, volumes, volumes[:, :1], ValueError, r"^preds\b.*channel axis of size 1.*\(1, 2, 2, 2, 2\)"),
+        (labelled, LABELS, TRUE_LABELS[:, None, None], ValueError, r"^target\b.*of size 1.*\(6, 1, 1, 12, 14\)"),
         (labelled, LABELS, TRUE_LABELS + 1, ValueError, r"^target\b.*0 to 2.*3"),
         (labelled, LABELS - 1, TRUE_LABELS, ValueError, r"^preds\b.*0 to 2.*-1"),
         (labelled, LABELS, TRUE_LABELS.masked_fill(TRUE_LABELS == 2, 255), ValueError, r"^target\b.*255 marks"),

@@ -35,6 +35,8 @@ class Bars:
     def sum(self, terms: Tensor) -> Tensor:
         """Adds up one term per bar to one number per sample; 0 for a sample without bars.
 
+        The bars of a barcode are those that die. Terms of bars that never die are for `barcode.essential.sum`.
+
         Args:
             terms: (bars,) one entry per bar, of any dtype.
 

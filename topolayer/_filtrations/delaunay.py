@@ -49,13 +49,13 @@ def delaunay(points: NDArray[np.float64], name: str = "points") -> Triangulation
         if dimension > 1:
             _refuse_flat(points, name)
         cells = _on_a_line(points) if dimension == 1 else np.arange(count, dtype=np.int64)[None, :]
-        return Triangulation(vertices, Cloud(points), 0.0, face_lattice(cells, vertices=count))
+        return Triangulation(vertices, Cloud(points), 0.0, face_lattice([cells], vertices=count))
     for triangulate in (_by_qhull, by_insertion):  # Qhull fails as well where points are very close to one another
         for move in (0.0, *_MOVES):
             cloud = _moved(points, move)
             cells = triangulate(cloud)
             if cells is not None:
-                lattice = face_lattice(cells, vertices=count)
+                lattice = face_lattice([cells], vertices=count)
                 if _is_delaunay(cloud, lattice):
                     return Triangulation(vertices, cloud, move, lattice)
             _refuse_flat(points, name)

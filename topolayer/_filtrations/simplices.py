@@ -75,7 +75,7 @@ class FaceLattice(NamedTuple):
     facets: list[Indices]  # (m, d + 1): without the first vertex, the second, ...; (m, 0) of vertices
 
 
-def face_lattice(cells: Simplices, *, vertices: int) -> FaceLattice:
-    """The faces of these cells, with all of the vertices."""
-    simplices, facets = _core.lattice([np.ascontiguousarray(cells)], vertices)
+def face_lattice(cells: Iterable[Simplices], *, vertices: int) -> FaceLattice:
+    """The faces of these cells of one dimension or several, with all of the vertices."""
+    simplices, facets = _core.lattice([np.ascontiguousarray(rows) for rows in cells], vertices)
     return FaceLattice(simplices, [np.empty((vertices, 0), np.int64), *facets])

@@ -76,7 +76,7 @@ class OfMasks(Metric):
         Args:
             preds: `(B, *grid)` or `(B, C, *grid)` probabilities, or whatever `threshold` is meant for: `(B, H, W)`,
                 `(B, C, H, W)` or `(B, C, D, H, W)`; a set of bool is one of 0 and 1. With `num_classes` labels
-                `(B, H, W)` or `(B, D, H, W)`.
+                `(B, H, W)` or `(B, D, H, W)`, or the same with a channel axis of size 1, `(B, 1, ...)`.
             target: the truth: the same shape, 0 and 1 of any dtype, or labels.
 
         Raises:
@@ -143,17 +143,19 @@ class OfMasks(Metric):
                 f"preds: expected a tensor of labels, integers, as num_classes={classes} says, got {came}; for "
                 "probabilities or logits pass preds.argmax(1), for masks leave out num_classes"
             )
-        if preds.ndim not in (3, 4) or 0 in preds.shape[1:]:
+        has_channel = preds.ndim > 3 and preds.shape[1] == 1  # as MONAI's have
+        ndim = preds.ndim - 1 - has_channel
+        if ndim not in (2, 3) or 0 in preds.shape[1:]:
             raise ValueError(
-                f"preds: expected labels of shape (B, H, W) or (B, D, H, W), got {tuple(preds.shape)}; remove "
-                "a channel axis with preds.squeeze(1), pass one image as preds[None]"
+                "preds: expected labels of shape (B, H, W) or (B, D, H, W), or with a channel axis of size 1, got "
+                f"{tuple(preds.shape)}; turn one-hot classes into labels with argmax(1), pass one image as preds[None]"
             )
-        if isinstance(target, Tensor) and target.shape != preds.shape:
+        shape = preds.shape[0], *preds.shape[-ndim:]
+        if isinstance(target, Tensor) and target.shape not in (shape, (shape[0], 1, *shape[1:])):
             raise ValueError(
-                f"target: expected labels of shape {tuple(preds.shape)}, as preds has, got {tuple(target.shape)}; "
-                "remove a channel axis with target.squeeze(1), turn one-hot classes into labels with argmax(1)"
+                f"target: expected labels of shape {shape}, as preds has, or with a channel axis of size 1, got "
+                f"{tuple(target.shape)}; turn one-hot classes into labels with argmax(1)"
             )
-        ndim = preds.ndim - 1
         found = one_hot("preds", preds, classes, preds, ndim, beside="preds")
         return found, one_hot("target", target, classes, preds, ndim, beside="preds"), ndim
 

@@ -88,8 +88,8 @@ class Gaussian(_OfBars):
 class _Gaussians(torch.autograd.Function):
     """(bars, channels) Gaussians of width 1 of points (2, bars) around centers (2, channels).
 
-    The sums of its derivative are products of a matrix and a vector. BLAS takes five times as long for one product with
-    the three columns together, and autograd's operations take longer still.
+    The sums of its derivative are products of a matrix and a vector. One product with the three columns together, for
+    which BLAS has no kernel on every processor, can take five times as long.
     """
 
     @staticmethod
