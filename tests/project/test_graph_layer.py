@@ -21,7 +21,7 @@ def page() -> dict[str, Any]:
     names: dict[str, Any] = {}
     for code in CELL.findall(PAGE.read_text(encoding="utf-8")):
         if "def " in code or code.startswith("import"):
-            exec(compile(code.split("\n\n\ntrain, test =")[0], str(PAGE), "exec"), names)
+            exec(compile(re.split(r"\n\n\n(?:train, test|optimizer) =", code)[0], str(PAGE), "exec"), names)
     return names
 
 
