@@ -94,6 +94,8 @@ def placed(options: Options, trained_with: Any) -> Any:
         raise UserError(f"--cache {options.cache}: {kind.experiment.name} keeps its images in memory; leave it out")
     if options.limit or data != trained_with.data:
         changes |= {"train_images": options.limit, "val_images": options.limit}
+    if data != trained_with.data:
+        changes["held_out"] = 0.0
     return dataclasses.replace(trained_with, **changes)
 
 

@@ -82,6 +82,9 @@ class Config(Options):
     """whether pixels of COCO's crowd annotations count as person"""
     train_share: float = 1.0
     """share of the training images that is used; every seed draws its own, the same in all arms"""
+    held_out: float = 0.0
+    """hold out this share of the training images, and score them in place of the validation images: for choosing
+    weights"""
     noise: float = 0.0
     """also score the trained network on validation images with Gaussian noise of this deviation; white is 1"""
     blur: float = 0.0
@@ -153,6 +156,8 @@ def settle(config: Settings) -> Settings:
     )
     if not 0 < config.train_share <= 1:
         raise UserError(f"--train-share must be above 0 and at most 1, got {config.train_share}")
+    if not 0 <= config.held_out < 1:
+        raise UserError(f"--held-out must be at least 0 and below 1, got {config.held_out}")
     each = config.batch_size // processes()
     try:
         if config.network == "vit":

@@ -22,7 +22,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import tyro
 
@@ -31,9 +31,6 @@ from experiments.shared import console, report
 from experiments.shared.console import Meter, UserError, log, stop_requests
 from experiments.shared.files import write_atomically, write_csv, write_json
 from experiments.shared.options import FREE, common, processes
-
-if TYPE_CHECKING:
-    from experiments.shared.images import ImageSet
 
 VARIED = ("lambda", "gradient", "layer", "k")  # columns of the table that say what was tried
 
@@ -116,22 +113,6 @@ def settings(sweep: Sweep) -> list[Setting]:
     return list({setting.name: setting for setting in found}.values())
 
 
-def split(sweep: Sweep) -> tuple[ImageSet, ImageSet]:
-    """The images to train on, and those to score."""
-    import torch
-
-    from experiments.segmentation import task
-
-    train = task.load(sweep, "train")
-    if not sweep.held_out:
-        return train, task.load(sweep, "val")
-    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0)).tolist()
-    number = round(sweep.held_out * len(train))
-    if not 0 < number < len(train):
-        raise UserError(f"--held-out {sweep.held_out}: of {len(train)} training images that is {number}")
-    return train.subset(order[number:]), train.subset(order[:number])
-
-
 def table(sweep: Sweep, tried: Sequence[Setting]) -> list[dict[str, Any]]:
     """One row per setting with finished runs: what was varied, means over seeds, differences to "none"."""
     found: list[report.Finished] = []
@@ -195,12 +176,10 @@ def main(sweep: Sweep) -> None:
 
     if processes() != 1:
         raise UserError("the sweep runs in one process: start it without torchrun")
-    if not 0 <= sweep.held_out < 1:
-        raise UserError(f"--held-out must be at least 0 and below 1, got {sweep.held_out}")
     sweep = settle(sweep)
     tried = settings(sweep)
     with runs.prepared(sweep) as fabric, stop_requests() as stop:
-        data = split(sweep)
+        data = task.load(sweep, "train"), task.load(sweep, "val")
         steps = sweep.epochs * steps_per_epoch(round(sweep.train_share * len(data[0])), sweep.batch_size)
         write_json(sweep.folder / "config.json", common(sweep))
         every = [(seed, setting) for seed in dict.fromkeys(sweep.seeds) for setting in tried]

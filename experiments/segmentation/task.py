@@ -128,7 +128,14 @@ class Segmentation:
 
 
 def load(config: Config, split: str) -> ImageSet:
-    """The training or validation images, `split` being "train" or "val"."""
+    """The training or validation images, `split` being "train" or "val"; the latter may be held-out training images."""
+    if config.held_out:
+        rest, held = _load(config, "train").split(config.held_out)
+        return rest if split == "train" else held
+    return _load(config, split)
+
+
+def _load(config: Config, split: str) -> ImageSet:
     limit = config.train_images if split == "train" else config.val_images
     if config.data == "scenes":
         count, seed = {"train": (400, 1), "val": (100, 2)}[split]

@@ -91,6 +91,14 @@ class ImageSet:
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
         return self.subset(sorted(order[: round(share * len(self))].tolist()))
 
+    def split(self, share: float) -> tuple[ImageSet, ImageSet]:
+        """The images to train on, and the share of them that is held out, always the same."""
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(0)).tolist()
+        number = round(share * len(self))
+        if not 0 < number < len(self):
+            raise UserError(f"--held-out {share}: of {len(self)} training images that is none or all")
+        return self.subset(order[number:]), self.subset(order[:number])
+
     def noisy(self, strength: float, *, seed: int = 0) -> ImageSet:
         """The images with Gaussian noise, the same at every call, of standard deviation `strength`, white being 1."""
         generator = torch.Generator().manual_seed(seed)

@@ -17,13 +17,13 @@ from experiments.shared.runs import Run
 
 
 def test_lambda_is_chosen_without_looking_at_validation_images(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    load = task.load
+    load = task._load
 
     def of_training(config: Config, split: str) -> ImageSet:
         assert split == "train", "these are reported on"
         return load(config, split)
 
-    monkeypatch.setattr(task, "load", of_training)
+    monkeypatch.setattr(task, "_load", of_training)
     tried = swept(config, train_images=5, epochs=1, lambdas=(1e-6, 1e-3))
     sweep.main(tried)
     none, *rows = table(tried)
@@ -72,10 +72,10 @@ def test_a_sweep_varies_one_thing_at_a_time_and_trains_nothing_twice(
 
 def test_held_out_images_are_not_trained_on(config: Config) -> None:
     tried = swept(config, train_images=10)
-    fitted, held = (set(part.names) for part in sweep.split(tried))
+    fitted, held = (set(task.load(tried, part).names) for part in ("train", "val"))
     assert (len(fitted), len(held)) == (8, 2) and not fitted & held
-    train, val = sweep.split(dataclasses.replace(tried, held_out=0))
-    assert (len(train), len(val)) == (10, tried.val_images)
+    every = dataclasses.replace(tried, held_out=0)
+    assert (len(task.load(every, "train")), len(task.load(every, "val"))) == (10, tried.val_images)
 
 
 def test_the_table_of_a_sweep_is_of_its_seeds_and_last_validations(config: Config) -> None:
@@ -99,7 +99,7 @@ def test_the_table_of_a_sweep_is_of_its_seeds_and_last_validations(config: Confi
     [
         ({"seeds": ()}, "--seeds: expected at least one"),
         ({"held_out": 1.0}, "--held-out must be"),
-        ({"train_images": 2, "held_out": 0.2}, "--held-out 0.2: of 2 training images that is 0"),
+        ({"train_images": 2, "held_out": 0.2}, "--held-out 0.2: of 2 training images that is none or all"),
         ({"ks": (-1,)}, "--k must be a number from 0"),
         ({"layers": ("dec9",)}, "no such layer"),
     ],
@@ -111,7 +111,7 @@ def test_sweeps_that_cannot_work_are_refused(config: Config, changes: dict[str, 
 
 def swept(config: Config, **changes: Any) -> sweep.Sweep:
     options = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-    changes = {"arms": ("none", "topology"), "epochs": 1, "train_images": 5, "resume": True} | changes
+    changes = {"arms": ("none", "topology"), "epochs": 1, "train_images": 5, "resume": True, "held_out": 0.2} | changes
     return sweep.Sweep(**(options | changes))
 
 
