@@ -33,6 +33,7 @@ public:
     }
     std::int64_t own_begin() const { return own_begin_; }
     std::int64_t own_end() const { return own_end_; }
+    bool is_whole() const { return own_begin_ == 0 && own_end_ == size(); }
 
     // The same pixels with the dual connectivity.
     Grid dual() const {

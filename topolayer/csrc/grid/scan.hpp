@@ -138,6 +138,7 @@ private:
             passing.resize(static_cast<std::size_t>(width + PixelMap::word));
             masks = passing.data();
         }
+        const bool in_slab = !grid.is_whole();
         Pace pace(task.sample.interrupt);
         std::optional<Comparisons<Value, Mask>> comparisons;
         if (!task.takes_links()) comparisons.emplace(task.sample, grid, task.begin_row);
@@ -153,6 +154,7 @@ private:
                 for (std::int64_t x = 0; x < width; ++x) here[x] ^= all;
             }
             look_up_codes(task, row, here);
+            if (in_slab) end_ways(grid, row, task.map.codes() + first);
             const std::int64_t complete = row + 1 == task.end_row ? end : end - end % PixelMap::word;
             if (complete > collected) {
                 collect(task, masks, collected, complete);
@@ -185,7 +187,6 @@ private:
             }
         }
         if (task.reversed) lead_outwards(task.grid, row, codes);
-        end_ways(task.grid, row, codes);
     }
 };
 
