@@ -97,7 +97,7 @@ dist: $(VENV)/installed-release
 	$(INSTALLED)/venv/bin/python -m pip install --quiet "$$(echo dist/*.whl)[test]"
 	tar -xzf dist/*.tar.gz -C $(INSTALLED) --strip-components 1
 	rm -rf $(INSTALLED)/topolayer
-	cd $(INSTALLED) && venv/bin/python -m pytest -q --ignore=tests/experiments
+	cd $(INSTALLED) && venv/bin/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal --ignore=tests/experiments
 
 clean:
 	rm -rf $(VENV) build dist docs/_build
