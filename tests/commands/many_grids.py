@@ -269,9 +269,10 @@ class Check:
         """On copies of the batch, as the core starts no thread for few values."""
         copies = -(-WORTH_THREADS // self.drawn.values.numel())
         values = self.drawn.values.expand(copies, *self.drawn.values.shape)
-        one = self.bars(values, self.drawn.mask)
+        mask = None if self.drawn.mask is None else self.drawn.mask.expand(values.shape)
+        one = self.bars(values, mask)
         torch.set_num_threads(self.threads)
-        many = self.bars(values, self.drawn.mask)
+        many = self.bars(values, mask)
         torch.set_num_threads(1)
         pairs = (one.pairs, many.pairs), (one.dims, many.dims), (one.essential.indices, many.essential.indices)
         if not all(torch.equal(a, b) for a, b in pairs):
