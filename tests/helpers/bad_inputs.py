@@ -289,6 +289,7 @@ HU = "wasserstein_matching_loss"
 RATIO = "gradient_ratio"
 HARD, IGNORED = (IMAGE > 0.5).long(), torch.tensor([[0, 1, 255]])
 HU_MODULE, PRIOR, FOUR = "WassersteinMatchingLoss", "BettiNumberLoss", IMAGE[:, None]
+LABELS = (3 * IMAGE).long()
 PLACES, PLACES_MODULE = "BettiMatchingError", "BettiMatchingLoss"
 LAYERS = [
     Bad(LOSS, lambda: tl.betti_matching_loss(5 * IMAGE, HARD), V, "prediction", "0 to 1", "from", "torch.sigmoid"),
@@ -305,6 +306,9 @@ LAYERS = [
     Bad(HU_MODULE, lambda: WassersteinMatchingLoss(weight=-1), V, "weight", ">= 0", "-1", "for each class"),
     Bad(HU_MODULE, lambda: WassersteinMatchingLoss()(5 * FOUR, FOUR), V, "input", "0 to 1", "from", "sigmoid=True"),
     Bad("BettiError", lambda: BettiError(patches=3), V, "patches", "the size", "patch=None", "give patch"),
+    Bad("BettiError", lambda: BettiError().update(LABELS, LABELS), T, "preds", "floating", "int64", "num_classes"),
+    Bad("BettiError", lambda: BettiError(num_classes=2).update(LABELS, LABELS), V, "preds", "0 to 1", "2", "=2 says"),
+    Bad(HU_MODULE, lambda: WassersteinMatchingLoss()(LABELS, LABELS), T, "input", "floating", "int64", "the logits or"),
     Bad("BettiError", lambda: BettiError().update(FOUR, 2 * FOUR), V, "target", "0 in the", "from", "sigmoid"),
     Bad(PRIOR, lambda: BettiNumberLoss(-1), V, "components", ">= 0", "-1", "another"),
     Bad(PRIOR, lambda: BettiNumberLoss()(IMAGE), V, "input", "(B, C, H, W)", "(2, 6, 7)", "unsqueeze(1)"),
@@ -356,6 +360,7 @@ LAYERS = [
     Bad("probe", lambda: tl.probe(MODEL, [IMAGE], prominence=10**400), V, "prominence", "< 1", "inf", "percentage"),
     Bad("Regularizer", lambda: tl.Regularizer(MODEL, {"a": tl.few_maxima}), V, "penalties", "layer", "'a'", "nearest"),
     Bad("Regularizer", lambda: tl.Regularizer(MODEL, [tl.few_maxima]), T, "penalties", "a dict", "list", "such as"),
+    Bad("Regularizer", lambda: tl.Regularizer(MODEL, {"0": IMAGE}), T, "penalties", "function", "(2, 6, 7)", "itself"),
     Bad("probe", lambda: tl.probe(MODEL, IMAGE), T, "batches", "several batches", "Tensor", "[batches]"),
     Bad("probe", lambda: tl.probe(MODEL, [IMAGE[:, None]], IMAGE), T, "masks", "several batches", "Tensor", "[masks]"),
 ]  # fmt: skip

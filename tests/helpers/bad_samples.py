@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
+import networkx
 import numpy as np
 import torch
 
@@ -15,6 +17,10 @@ from .bad_inputs import A_TENSOR, AS_TENSOR, EDGES, GRID, IMAGE, NAN, NONE, Bad,
 SMOOTH, smooth = "smooth_gradient", tl.smooth_gradient
 from_points, PAIR, PLANE = tl.Rips.from_points, torch.zeros(2, 2), torch.rand(5, 2)
 BATCH, PATH = torch.tensor([0, 0, 1, 1, 1]), torch.tensor([[0, 1], [2, 3], [3, 4]])
+
+NEXT = torch.eye(5, dtype=torch.int64).roll(1, 1) + torch.eye(5, dtype=torch.int64).roll(-1, 1)  # a ring's adjacency
+GRAPH, PYG = networkx.cycle_graph(5), SimpleNamespace(edge_index=EDGES.mT)
+SCAN = SimpleNamespace(shape=(4, 5, 6), dataobj=np.zeros((4, 5, 6)))  # as nibabel's images
 
 
 def _graphs(values: Any = GRID, simplices: Any = PATH, batch: Any = BATCH, samples: Any = None) -> tl.LowerStar:
@@ -53,7 +59,13 @@ SAMPLES = [
     Bad("LowerStar", lambda: _graphs(batch=BATCH - 1), V, "batch", "from 0", "-1", "sort"),
     Bad("LowerStar", lambda: _graphs(GRID.expand(2, 5)), V, "values", "(vertices,)", "(2, 5)", "values[:, 0]"),
     Bad("LowerStar", lambda: _graphs(GRID[:, None]), V, "values", "(vertices,)", "(5, 1)", "squeeze(-1)"),
-    Bad("LowerStar", lambda: _graphs(simplices=EDGES), V, "simplices", "one sample", "samples [0, 1]", "numbers in"),
+    Bad("LowerStar", lambda: _graphs(simplices=EDGES), V, "simplices", "one sample", "samples [0, 1]", "before it"),
+    Bad("LowerStar", lambda: _graphs([GRID, GRID]), T, "values", A_TENSOR, "list", "torch.cat(values)"),
+    Bad("LowerStar", lambda: tl.LowerStar(GRID, GRAPH), T, "simplices", "an integer", "Graph", "simplices.edges()"),
+    Bad("LowerStar", lambda: tl.LowerStar(GRID, PYG), T, "simplices", "an integer", "Namespace", "edge_index.mT"),
+    Bad("LowerStar", lambda: tl.LowerStar(GRID, [(0, 1)]), T, "simplices", "integer", "tuple", "tensor(simplices)"),
+    Bad("LowerStar", lambda: tl.LowerStar(GRID, NEXT.float()), T, "simplices", "integer", "float32", "nonzero()"),
+    Bad("LowerStar", lambda: tl.LowerStar(GRID, NEXT), V, "simplices", "distinct", "[0, 1, 0, 0, 1]", "nonzero()"),
     Bad("LowerStar", lambda: _graphs(GRID[:0], batch=NONE), V, "simplices", "has none", "got 0", "per vertex"),
     Bad("LowerStar", lambda: _graphs(samples=1), V, "samples", "at least 2", "got 1", "None"),
     Bad("LowerStar", lambda: _graphs(samples=2.0), T, "samples", "an int", "float 2.0", "int(...)"),
@@ -65,6 +77,9 @@ SLABS, in_slabs, FILE = "persistence_in_slabs", tl.persistence_in_slabs, np.zero
 SAMPLES += [
     Bad(SLABS, lambda: in_slabs(IMAGE), T, "array", "numpy.memmap or a zarr array", "Tensor", "tl.persistence"),
     Bad(SLABS, lambda: in_slabs([[0.0, 1.0]]), T, "array", "numpy.memmap or a zarr array", "list", "tl.persistence"),
+    Bad(SLABS, lambda: in_slabs("a.npy"), T, "array", "numpy.memmap or a zarr array", "str 'a.npy'", "mmap_mode"),
+    Bad(SLABS, lambda: in_slabs({"x": FILE}), T, "array", "numpy.memmap or a zarr array", "dict", "the arrays in it"),
+    Bad(SLABS, lambda: in_slabs(SCAN), T, "array", "numpy.memmap or a zarr array", "Namespace", ".dataobj"),
     Bad(SLABS, lambda: in_slabs(np.ma.array(FILE)), T, "array", "without a mask", "MaskedArray", "filled"),
     Bad(SLABS, lambda: in_slabs(FILE.astype(complex)), T, "array", "floating-point", "complex128", "numpy.abs"),
     Bad(SLABS, lambda: in_slabs(FILE.astype(object)), T, "array", "floating-point", "object", "store it as float64"),

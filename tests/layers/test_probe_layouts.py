@@ -50,7 +50,7 @@ def test_other_proportions_are_no_grid(image: tuple[int, ...], shape: tuple[int,
     )
     assert [found["layer"] for found in table.rows] == ["grid"]
     assert "not have the proportions of the images" in table.skipped["odd"] and "grids" in table.skipped["odd"]
-    assert "1 have no row because they do not look like grids" in str(table)
+    assert "1 has no row because it does not look like a grid" in str(table)
 
 
 def kept(h: Tensor, name: str) -> Tensor:

@@ -65,7 +65,7 @@ def test_few_pixels_are_fewer_where_k_is_smaller() -> None:
     table = tl.probe(model, [masks[:, None]], [masks])
     assert table.k == 2
     assert set(names(str(table))) == {"grid", "small"}
-    assert "1 more have so few pixels that they cannot have more than 2 maxima." in str(table)
+    assert "1 more has so few pixels that it cannot have more than 2 maxima." in str(table)
 
 
 def test_the_usual_k_is_that_of_few_maxima() -> None:

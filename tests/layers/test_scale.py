@@ -119,6 +119,15 @@ def test_a_loss_without_a_gradient_has_no_ratio() -> None:
     assert math.isnan(tl.gradient_ratio(0 * h.sum(), 0 * h.sum(), h).item())
 
 
+def test_the_ratio_after_backward_says_what_to_do() -> None:
+    h = torch.ones(2, requires_grad=True)
+    loss = h.square().sum()
+    loss.backward()
+    with pytest.raises(RuntimeError) as raised:
+        tl.gradient_ratio(loss, loss, h)
+    assert "call it before backward()" in raised.value.__notes__[0]
+
+
 @pytest.mark.parametrize("name", ["penalty", "loss"])
 def test_what_does_not_depend_on_the_activation_is_refused(name: str) -> None:
     """Contract 9."""

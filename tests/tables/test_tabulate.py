@@ -125,7 +125,7 @@ def test_a_worker_that_dies_is_noticed_and_what_was_done_stays(
 
 def test_other_files_are_left_out_with_a_warning(images: Path, tmp_path: Path) -> None:
     (images / "deep" / "notes.txt").touch()
-    with pytest.warns(UserWarning, match="^1 other files in the folder are left out, such as deep/notes.txt$"):
+    with pytest.warns(UserWarning, match="^1 other file in the folder is left out, such as deep/notes.txt$"):
         tabulate(images, tmp_path / "bars.parquet", VECTORS)
     assert rows(tmp_path / "bars.parquet") == by_hand(images)
 
@@ -154,7 +154,7 @@ def test_other_options_are_refused_and_change_nothing(images: Path, tmp_path: Pa
     ("folder", "options", "message"),
     [
         ("absent", {}, r"^folder: expected a folder with files, got .*absent; name one"),
-        ("text", {}, r"^folder: expected files that can be read, got .*text with 1 others; known are \.png"),
+        ("text", {}, r"^folder: expected files that can be read, got .*text with 1 of other kinds; known are \.png"),
         ("images", {"color": "grey"}, r'^color: expected "luminance" or "red".*got \'grey\'; None is'),
         ("images", {"workers": -1}, r"^workers: expected an int >= 0, got -1; 0 computes in this process"),
         ("images", {"seconds": -1}, r"^seconds: expected a finite number >= 0, got -1; 30"),
@@ -175,6 +175,11 @@ def test_what_is_no_table_is_refused_and_left_alone(images: Path, tmp_path: Path
     assert text.read_text() == "no numbers"
     with pytest.raises(ValueError, match=r"^table: expected a file to write, got the folder .*; .*bars\.parquet is"):
         tabulate(images, images)
+    with pytest.raises(
+        ValueError, match=r"^table: expected the name of a parquet file, got .*bars\.csv; name it .*\.parquet"
+    ):
+        tabulate(images, tmp_path / "bars.csv")
+    assert not (tmp_path / "bars.csv").exists()
     for arguments, message in {
         (None, text): r"^folder: expected a path, got NoneType; write it as a str",
         (images, 3): r"^table: expected a path, got int 3; write it as a str",

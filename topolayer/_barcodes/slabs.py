@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -142,12 +143,22 @@ def _barcode(
     )
 
 
+def _remedy_of_array(array: object) -> str:
+    if isinstance(array, (str, os.PathLike)):
+        return 'open the file first, with numpy.load(path, mmap_mode="r"), numpy.memmap or zarr.open_array'
+    if hasattr(array, "dataobj"):
+        return "an image of nibabel has its array in .dataobj"
+    if hasattr(array, "keys"):
+        return "choose one of the arrays in it"
+    return "for what is in memory there is tl.persistence"
+
+
 def _check_array(array: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """The shape and the dtype, in the order of bytes of this machine, if its numbers can be compared."""
     if isinstance(array, torch.Tensor) or not all(hasattr(array, name) for name in ("shape", "dtype", "__getitem__")):
         raise TypeError(
             "array: expected an array with a shape, a dtype and slices, such as a numpy.memmap or a zarr array, got "
-            f"{came(array)}; for what is in memory there is tl.persistence"
+            f"{came(array)}; {_remedy_of_array(array)}"
         )
     if isinstance(array, np.ma.MaskedArray):
         raise TypeError("array: expected an array without a mask, got a MaskedArray; array.filled(...) has none")

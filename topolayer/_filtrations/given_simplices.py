@@ -8,6 +8,8 @@ from torch import Tensor
 from topolayer._checks import came, dense
 from topolayer._tracing import refuse_without_numbers
 
+_OF_ADJACENCY = "the edges of an adjacency matrix are simplices.triu(1).nonzero()"
+
 
 def check_complex(simplices: object, *, vertices: int) -> tuple[Tensor, ...]:
     """The simplices as one tensor or several, each (m, d + 1)."""
@@ -15,7 +17,7 @@ def check_complex(simplices: object, *, vertices: int) -> tuple[Tensor, ...]:
     if not isinstance(given, (list, tuple)):
         raise TypeError(
             "simplices: expected an integer tensor of shape (m, d + 1), or a tuple or list of such, got "
-            f"{came(given)}; convert it with torch.as_tensor"
+            f"{came(given)}; {_remedy_of_graph(given)}"
         )
     if not given:
         raise ValueError(
@@ -37,6 +39,17 @@ def check_complex(simplices: object, *, vertices: int) -> tuple[Tensor, ...]:
         refuse_without_numbers(rows)
         _check_vertices(rows, vertices=vertices)
     return every
+
+
+def _remedy_of_graph(graph: object) -> str:
+    if hasattr(graph, "edge_index"):
+        return "a graph of PyTorch Geometric has its edges in simplices.edge_index.mT"
+    if hasattr(graph, "edges"):
+        return (
+            "the edges of a networkx graph whose vertices are numbered from 0, as by "
+            "networkx.convert_node_labels_to_integers, are torch.tensor(list(simplices.edges()))"
+        )
+    return "convert it with torch.as_tensor"
 
 
 def check_filtered_complex(simplices: object) -> tuple[Tensor, ...]:
@@ -65,13 +78,18 @@ def check_filtered_complex(simplices: object) -> tuple[Tensor, ...]:
 def _rows(simplices: object) -> Tensor:
     """A tensor of integers with a row for each simplex."""
     if not isinstance(simplices, Tensor):
-        raise TypeError(
-            f"simplices: expected integer tensors of shape (m, d + 1), got {came(simplices)}; "
-            "convert it with torch.as_tensor"
+        listed = isinstance(simplices, (list, tuple))
+        remedy = (
+            "a list of edges becomes one by torch.tensor(simplices)" if listed else "convert it with torch.as_tensor"
         )
+        raise TypeError(f"simplices: expected integer tensors of shape (m, d + 1), got {came(simplices)}; {remedy}")
     rows = dense("simplices", simplices)
     if rows.is_floating_point() or rows.is_complex() or rows.dtype == torch.bool:
-        raise TypeError(f"simplices: expected an integer tensor, got {rows.dtype}; convert it with .long()")
+        square = rows.ndim == 2 and len(rows) == rows.shape[1] > 2
+        raise TypeError(
+            f"simplices: expected an integer tensor, got {rows.dtype}; "
+            f"{_OF_ADJACENCY if square else 'convert it with .long()'}"
+        )
     if rows.ndim != 2 or rows.shape[1] == 0:
         remedy = "one simplex alone is simplices[None]" if rows.ndim == 1 and len(rows) else "a row is a simplex"
         if rows.numel() == 0:
@@ -98,11 +116,14 @@ def _check_distinct(simplices: Tensor) -> None:
     repeated = (ordered[:, 1:] == ordered[:, :-1]).any(dim=1)
     if bool(repeated.any()):
         row = int(repeated.nonzero()[0])
-        wide = 1 < len(simplices) < simplices.shape[1]
-        transposed = "; an edge_index, with a column for each edge, is transposed with simplices.mT" if wide else ""
+        remedy = "drop the repetition, or the row"
+        if 1 < len(simplices) < simplices.shape[1]:
+            remedy += "; an edge_index, with a column for each edge, is transposed with simplices.mT"
+        elif len(simplices) == simplices.shape[1] and int(simplices.max()) == 1:
+            remedy = _OF_ADJACENCY
         raise ValueError(
             f"simplices: expected distinct vertices in each simplex, got {_shortened(simplices[row])} in row {row}; "
-            f"drop the repetition, or the row{transposed}"
+            f"{remedy}"
         )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from topolayer._checks import check_bool, check_integer, dense
+from topolayer._checks import came, check_bool, check_integer, dense
 from topolayer._filtrations.base import Filtration, with_tensors
 from topolayer._filtrations.cells import VertexComplex, as_arrays
 from topolayer._filtrations.given_simplices import check_complex
@@ -63,6 +63,7 @@ class LowerStar(Filtration):
     samples: InitVar[int | None] = field(default=None, kw_only=True)
 
     def __post_init__(self, samples: int | None) -> None:
+        _check_not_listed(self.values)
         values = self._take("values", self.values)
         object.__setattr__(self, "values", values)
         check_bool("superlevel", self.superlevel)
@@ -106,6 +107,14 @@ class LowerStar(Filtration):
 
 
 del LowerStar.samples  # the field is only an argument: the property of the base says how many there are
+
+
+def _check_not_listed(values: object) -> None:
+    if isinstance(values, (list, tuple)) and values and all(isinstance(part, Tensor) for part in values):
+        raise TypeError(
+            f"values: expected a torch.Tensor, got {came(values)}; graphs of different sizes stand in one row, "
+            "torch.cat(values), and batch says which graph a vertex belongs to"
+        )
 
 
 def _check_flat(values: Tensor) -> None:
@@ -162,6 +171,6 @@ def _check_within_samples(simplices: Sequence[Tensor], sizes: Sequence[int]) -> 
             row = int(apart.argmax())
             raise ValueError(
                 f"simplices: expected vertices of one sample in each, got {rows[row].tolist()} in row {row}, of "
-                f"samples {sample[row].tolist()}; they are numbers in values: those within a sample are raised by "
-                "the number of vertices before it"
+                f"samples {sample[row].tolist()}; vertices are numbered through all samples, so add to those of each "
+                "sample the number of vertices before it"
             )

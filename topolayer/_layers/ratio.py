@@ -43,7 +43,11 @@ def gradient_ratio(penalty: Tensor, loss: Tensor, h: Tensor) -> Tensor:
             )
         gradient = None
         if value.requires_grad and h.requires_grad:
-            (gradient,) = torch.autograd.grad(value.sum(), h, retain_graph=True, allow_unused=True)
+            try:
+                (gradient,) = torch.autograd.grad(value.sum(), h, retain_graph=True, allow_unused=True)
+            except RuntimeError as error:
+                error.add_note("gradient_ratio needs the graph, which backward() frees: call it before backward()")
+                raise
         if gradient is None:
             raise ValueError(
                 f"{name}: expected a number that was computed from h with gradients enabled, got one that does not "

@@ -130,11 +130,11 @@ class Regularizer:
         missing = [name for name, record in records.items() if not record]
         if missing:
             raise RuntimeError(
-                f"nothing was recorded since the last call from layer {', '.join(map(repr, missing))}."
+                f"nothing was recorded from layer {', '.join(map(repr, missing))} since the last call."
                 + ("" if self._model.training else " The model is in eval(): only model.train() records.")
                 + "".join(map(self._hint, missing))
-                + " Was the model run since then, in training mode, and the layer in it, as layer(x), not "
-                ".forward(x)? Under a tracer or FlopCounterMode nothing is recorded."
+                + " Run the model in training mode before each call. It has to call the layer as layer(x), not as "
+                "layer.forward(x). Under a tracer or FlopCounterMode nothing is recorded."
             )
         means = {name: _mean(name, self._penalties[name][1], record) for name, record in records.items()}
         self._step += 1
@@ -252,9 +252,10 @@ def _picked(name: str, select: Select | None, output: object) -> Tensor:
     """The tensor to be penalized, of all that a layer has returned."""
     if select is None:
         if not isinstance(output, Tensor):
+            picks = f"lambda output: output[{next(iter(output), 0) if isinstance(output, Mapping) else 0!r}]"
             raise TypeError(
                 f"layer {name!r} must return one tensor to be penalized, not a {type(output).__name__}: give a pair of "
-                f"functions, the first of which picks the tensor, such as {{{name!r}: (lambda output: output[0], "
+                f"functions, the first of which picks the tensor, such as {{{name!r}: ({picks}, "
                 "topolayer.few_maxima)}, or name a layer inside it"
             )
         return output
@@ -329,9 +330,14 @@ def check_penalties(penalties: object, every: object) -> None:
             raise TypeError(f"penalties: expected the name of a layer, a str, got {name!r}")
         if not all(map(callable, penalty if isinstance(penalty, tuple) and len(penalty) == 2 else [penalty])):
             raise TypeError(
-                f"penalties: expected a function for layer {name!r}, got {penalty!r}; a pair is (select, penalty), two "
-                "functions"
+                f"penalties: expected a function for layer {name!r}, got {_shown(penalty)}; pass the function itself, "
+                "such as topolayer.few_maxima, without calling it; a pair is (select, penalty), two functions"
             )
+
+
+def _shown(thing: object) -> str:
+    """What came: a tensor without its numbers."""
+    return f"a tensor of shape {tuple(thing.shape)}" if isinstance(thing, Tensor) else repr(thing)
 
 
 def _find_layers(model: nn.Module, names: Iterable[str]) -> dict[str, nn.Module]:

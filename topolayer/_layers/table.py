@@ -155,14 +155,16 @@ class LayerTable:
         ]
         notes += [f"{reason}: {_WHY_NOT[str(reason)]}." for reason in {row["why_not"]: 0 for row in shown} if reason]
         if small:
-            notes.append(
-                f"{small} more have so few pixels that they cannot have more than {self.k or _USUAL_K} maxima."
-            )
+            have = "has so few pixels that it" if small == 1 else "have so few pixels that they"
+            notes.append(f"{small} more {have} cannot have more than {self.k or _USUAL_K} maxima.")
         if large > len(shown):
-            notes.append(f"{large - len(shown)} more are not shown: print(table.to_string(None)) has all.")
+            are = "is" if large == len(shown) + 1 else "are"
+            notes.append(f"{large - len(shown)} more {are} not shown: print(table.to_string(None)) has all.")
         unclear = sum(LAYOUT_REMEDY in reason for reason in self.skipped.values())
         if unclear:
-            notes.append(f"{unclear} have no row because they do not look like grids: see table.skipped, and grids=.")
+            have = "has no row because it does not look like a grid"
+            have = have if unclear == 1 else "have no row because they do not look like grids"
+            notes.append(f"{unclear} {have}: see table.skipped, and grids=.")
         return notes if self.components is None else [*notes, self._recommendation()]
 
     def _recommendation(self) -> str:

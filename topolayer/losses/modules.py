@@ -20,10 +20,19 @@ from topolayer._filtrations.grids import check_construction
 from topolayer._tracing import untraced
 from topolayer.losses.betti_matching import betti_matching_costs, check_min_length
 from topolayer.losses.reductions import Reduction, check_reduction, reduced
-from topolayer.losses.segmentations import Prediction, check_mask, check_prediction, check_probabilities, one_hot
+from topolayer.losses.segmentations import (
+    Prediction,
+    check_mask,
+    check_prediction,
+    check_probabilities,
+    one_hot,
+    refuse_labels,
+)
 from topolayer.losses.wasserstein import matching_costs
 
 _ACTIVATE = "for logits choose sigmoid=True, or softmax=True where classes exclude each other"
+
+_LABELS = "instead of labels, such as those of argmax, pass the logits or probabilities that they come from"
 
 
 class _OfChannels(nn.Module):
@@ -44,6 +53,7 @@ class _OfChannels(nn.Module):
 
     def _probabilities(self, input: Tensor, dims: int | tuple[int, ...] | None = None) -> Prediction:
         """The input as (B, C, *grid) probabilities."""
+        refuse_labels("input", input, _LABELS)
         values = floating("input", input)
         ndim = values.ndim - 2
         if ndim not in (2, 3):
@@ -53,7 +63,7 @@ class _OfChannels(nn.Module):
             )
         if self.softmax and values.shape[1] == 1:
             raise ValueError(
-                "softmax: expected an input with a channel for each class, got one channel, of which the softmax is 1; "
+                "softmax: expected an input with a channel for each class, got one channel, whose softmax is always 1; "
                 "choose sigmoid=True"
             )
         found = check_prediction(values, None, ndim, dims, name="input")

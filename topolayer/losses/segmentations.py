@@ -15,6 +15,8 @@ _ROUNDING = 8  # units of the given dtype by which a probability may leave [0, 1
 _OF_MODULES = "input"  # the name of a prediction in loss modules, which have the option to_onehot_y
 _ACTIVATE = "logits take torch.sigmoid, or torch.softmax over the channels where classes exclude each other"
 
+_LABELS = "instead of labels, such as those of argmax, pass the probabilities that they come from"
+
 
 class Prediction(NamedTuple):
     values: Tensor  # float32 or float64, 0 outside the region
@@ -32,13 +34,10 @@ def check_prediction(
     *,
     name: str = "prediction",
     sets: bool = False,
+    labels: str = _LABELS,
 ) -> Prediction:
     """What a loss or a score makes of its prediction; a score also takes sets, of bool."""
-    if isinstance(prediction, Tensor) and prediction.dtype in _INTEGERS:
-        raise TypeError(
-            f"{name}: expected floating-point numbers, got {prediction.dtype}; instead of labels, as of argmax, "
-            f"give the probabilities of which they are the largest; 0 and 1 alone become {name}.float()"
-        )
+    refuse_labels(name, prediction, labels)
     is_set = isinstance(prediction, Tensor) and prediction.dtype == torch.bool
     values = real(name, prediction) if sets and is_set else floating(name, prediction)
     refuse_without_numbers(values)
@@ -59,6 +58,15 @@ def check_prediction(
         values = values.masked_fill(~region, 0)
     check_finite(name, values)
     return Prediction(values, region, ndim, tuple(range(ndim)) if dims is None else dims, name)
+
+
+def refuse_labels(name: str, prediction: object, labels: str = _LABELS) -> None:
+    """Refuses a prediction of integers, and says what to do with the labels that they may be."""
+    if isinstance(prediction, Tensor) and prediction.dtype in _INTEGERS:
+        raise TypeError(
+            f"{name}: expected floating-point numbers, got {prediction.dtype}; {labels}; a mask of 0 and 1 becomes "
+            f"{name}.float()"
+        )
 
 
 def check_probabilities(
@@ -107,8 +115,13 @@ def check_mask(name: str, mask: Tensor, found: Prediction) -> Tensor:
     return values.to(prediction.dtype)
 
 
-def one_hot(name: str, labels: Tensor, classes: int, like: Tensor, ndim: int, *, beside: str) -> Tensor:
-    """(B, classes, *grid) bool of the labels (B, *grid) or (B, 1, *grid) that belong to a tensor (B, C, *grid)."""
+def one_hot(
+    name: str, labels: Tensor, classes: int, like: Tensor, ndim: int, *, beside: str, because: str | None = None
+) -> Tensor:
+    """(B, classes, *grid) bool of the labels (B, *grid) or (B, 1, *grid) that belong to a tensor (B, C, *grid).
+
+    An error says by `because` where the number of classes comes from.
+    """
     labels = _on_device(name, labels, like, beside).detach()
     refuse_without_numbers(labels)
     shape, (batch, grid) = tuple(labels.shape), (like.shape[0], like.shape[-ndim:])
@@ -126,7 +139,7 @@ def one_hot(name: str, labels: Tensor, classes: int, like: Tensor, ndim: int, *,
     low, high = _span(labels if labels.is_floating_point() else numbers)
     if not whole or low < 0 or high >= classes:
         ignored = _ignored(numbers)
-        remedy = "round them" if not whole else f"{beside} has a channel for each class"
+        remedy = "round them" if not whole else because or f"{beside} has a channel for each class"
         if whole and ignored is not None:
             remedy = f"if {ignored} marks pixels to ignore, {name}.where({name} != {ignored}, 0) makes them background"
         raise ValueError(
@@ -236,9 +249,9 @@ def _remedy_of_shape(name: str, shape: tuple[int, ...], wanted: tuple[int, ...],
         return f"put the channels before the grid, with {name}.movedim(-1, {-ndim - 1})"
     every, channels = ":, " * (len(batch) - 1), batch[-1] if batch else 0
     if shape == (*batch[:-1], *grid):
-        return f"of one class c take the channel, {beside}[{every}c]"
+        return f"if it is the mask of one class c, compare it with that channel, {beside}[{every}c]"
     if shape == (*batch[:-1], 1, *grid):
-        return f"of one class c take the channel, {beside}[{every}c : c + 1]"
+        return f"if it is the mask of one class c, compare it with that channel, {beside}[{every}c : c + 1]"
     if shape in ((*batch[:-1], channels + 1, *grid), (*batch[:-1], channels - 1, *grid)):
         larger = name if shape[len(batch) - 1] > channels else beside
         return f"leave out the channel of the background, with {larger}[{every}1:] if it is the first"

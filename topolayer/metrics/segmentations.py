@@ -16,6 +16,8 @@ from topolayer.metrics.patches import crops
 
 _LABELS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
+_CLASSES = "for labels of classes, such as those of argmax, say num_classes=..."
+
 
 def _gathered(state: Tensor, group: Any = None) -> list[Tensor]:
     """A state of all processes. One without any batch does not know how many classes there are: its zeros fit all."""
@@ -125,7 +127,7 @@ class OfMasks(Metric):
 
     def _of_masks(self, preds: Tensor, target: Tensor) -> tuple[Tensor, Tensor, int]:
         ndim = 3 if isinstance(preds, Tensor) and preds.ndim == 5 else 2
-        checked = check_prediction(preds, None, ndim, None, name="preds", sets=True)
+        checked = check_prediction(preds, None, ndim, None, name="preds", sets=True, labels=_CLASSES)
         values = checked.values
         if values.ndim not in (3, 4, 5):
             raise ValueError(
@@ -156,8 +158,12 @@ class OfMasks(Metric):
                 f"target: expected labels of shape {shape}, as preds has, or with a channel axis of size 1, got "
                 f"{tuple(target.shape)}; turn one-hot classes into labels with argmax(1)"
             )
-        found = one_hot("preds", preds, classes, preds, ndim, beside="preds")
-        return found, one_hot("target", target, classes, preds, ndim, beside="preds"), ndim
+        because = f"num_classes={classes} says how many classes there are"
+        found, truth = (
+            one_hot(name, labels, classes, preds, ndim, beside="preds", because=because)
+            for name, labels in (("preds", preds), ("target", target))
+        )
+        return found, truth, ndim
 
     def _patch_of(self, found: Tensor, ndim: int) -> tuple[int, ...]:
         assert self.patch is not None

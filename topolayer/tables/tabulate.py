@@ -22,6 +22,7 @@ from topolayer.tables.files import READERS, Color, find, read
 from topolayer.tables.parts import Row, Table
 from topolayer.tables.vectors import Vectors
 
+_OTHER_TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".json", ".feather")  # a parquet file is not called so
 _COLORS = dict.fromkeys(("luminance", "red", "green", "blue"), "")
 
 
@@ -74,6 +75,11 @@ def tabulate(
     folder, table = (_path(*named) for named in (("folder", folder), ("table", table)))
     if table.is_dir():
         raise ValueError(f"table: expected a file to write, got the folder {table}; {table / 'bars.parquet'} is a file")
+    if table.suffix.lower() in _OTHER_TABLES:
+        raise ValueError(
+            f"table: expected the name of a parquet file, got {table}; name it {table.with_suffix('.parquet')}, and "
+            "convert it later, for instance with pandas.read_parquet"
+        )
     if not isinstance(vectors, Vectors):
         raise TypeError(f"vectors: expected Vectors, got {came(vectors)}; Vectors(dims=(0,)), for instance, are some")
     if color is not None:
@@ -85,12 +91,13 @@ def tabulate(
     files, others = find(folder)
     if not files:
         raise ValueError(
-            f"folder: expected files that can be read, got {folder} with {len(others)} others; known are "
+            f"folder: expected files that can be read, got {folder} with {len(others)} of other kinds; known are "
             f"{', '.join(READERS)}"
         )
     rank, processes = _place()
     if others and rank == 0:
-        warnings.warn(f"{len(others)} other files in the folder are left out, such as {others[0]}", stacklevel=2)
+        are = "file in the folder is" if len(others) == 1 else "files in the folder are"
+        warnings.warn(f"{len(others)} other {are} left out, such as {others[0]}", stacklevel=2)
     growing = Table(table, {**asdict(vectors), "color": color})
     done = growing.done()
     mine = [path for path in files[rank::processes] if path not in done]
