@@ -27,9 +27,9 @@ class Command:
     """the file to write, such as bars.parquet"""
     vectors: Annotated[Vectors, tyro.conf.arg(name="")] = field(default_factory=Vectors)
     color: Literal["luminance", "red", "green", "blue"] | None = None
-    """of which part of color images; without it there may be none"""
+    """which part of color images is computed; without it color images are refused"""
     workers: int = 0
-    """how many processes read and compute beside the one that writes"""
+    """how many processes read and compute, beside the one that writes"""
     seconds: float = 30.0
     """how often to write what was computed"""
 

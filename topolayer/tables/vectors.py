@@ -25,10 +25,10 @@ _POINTS = "three numbers: the first point, the last, and how many"
 class Vectors:
     """The numbers that a table has of each file, in columns that begin with the dimension, such as `h0_`.
 
-    Always there are: `bars`, how many bars die; `total` and `total_squared`, the sums of their lengths and of the
-    squares of those; `entropy`, as of `persistent_entropy`; and `longest`, a vector of the longest lengths, 0 where
-    there are fewer. With `levels` there are vectors `curve`, as of `betti_numbers`, and `landscape`, one function after
-    another. With `lengths` there is a vector `image`, one row after another, as of `persistence_image`.
+    These columns are always there: `bars` is how many bars die. `total` and `total_squared` are the sums of their
+    lengths and of the squares of these. `entropy` is that of `persistent_entropy`. `longest` is a vector of the longest
+    lengths, 0 where there are fewer. `levels` adds the vectors `curve`, as of `betti_numbers`, and `landscape`, one
+    function after another. `lengths` adds the vector `image`, as of `persistence_image`, one row after another.
 
     Args:
         filtration: "T" and "V" as in `Cubical`, or the triangulation of `Freudenthal`.
