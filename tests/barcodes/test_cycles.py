@@ -303,3 +303,28 @@ def test_an_empty_selection_costs_nothing() -> None:
     barcode = tl.persistence(filtration, dims=(0, 1))
     parts = tl.representatives(filtration, barcode, barcode.dims == 0)
     assert [int(birth) in part for birth, part in zip(barcode.pairs[:, 0], parts, strict=True)] == [True, True]
+
+
+def test_the_limit_is_one_of_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several meshes or clouds, those that are looked at must be small, each alone."""
+    clouds = [torch.rand(n, 3, generator=RNG) for n in (12, 30, 12)]
+    fan = torch.tensor([[0, 1, 4], [1, 2, 4], [2, 3, 4], [0, 3, 4]])
+    meshes = tl.LowerStar(
+        torch.tensor([0.0, 1, 2, 3, 4] * 3, dtype=torch.float16),
+        torch.cat([fan, fan + 5, fan + 10]),
+        batch=torch.arange(3).repeat_interleave(5),
+    )
+    alpha = tl.Alpha(clouds)
+    limits = int(alpha.offsets.diff()[0]), 40
+    for filtration, limit in zip((alpha, meshes), limits, strict=True):
+        barcode = tl.persistence(filtration, (0, 1))
+        some = (barcode.dims == 1) & (barcode.sample != 1)
+        expected = tl.representatives(filtration, barcode, some)
+        with monkeypatch.context() as patch:
+            patch.setattr("topolayer._barcodes.cycles._MOST_CELLS", limit)
+            found = tl.representatives(filtration, barcode, some)
+            if filtration is alpha:
+                with pytest.raises(ValueError, match=r"^filtration: expected at most .* cells"):
+                    tl.representatives(filtration, barcode, barcode.sample == 1)
+        assert [part.tolist() for part in found] == [part.tolist() for part in expected]
+        assert len(found) > 1

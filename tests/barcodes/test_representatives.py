@@ -141,6 +141,9 @@ def test_none_and_parts() -> None:
     (first,) = tl.representatives(filtration, part, torch.tensor([2]))
     whole = tl.representatives(filtration, barcode, (barcode.lengths > 0.3) & (barcode.dims == 0))
     assert torch.equal(first, whole[2])
+    for dtype in (torch.uint8, torch.uint16, torch.uint32, torch.uint64):  # of which torch compares only the first
+        (same,) = tl.representatives(filtration, part, torch.tensor([2], dtype=dtype))
+        assert torch.equal(same, first)
 
 
 # -- loops of points and of graphs

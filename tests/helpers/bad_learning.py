@@ -87,6 +87,9 @@ PIXELS, DOUBLED = tl.Freudenthal(IMAGE), tl.Freudenthal(2 * IMAGE)
 RING = torch.nn.functional.pad(torch.tensor([[1.0, 1, 1], [1, 0, 1], [1, 1, 1]])[None], (1, 296, 1, 296, 1, 1))
 LARGE = tl.Freudenthal(RING, ndim=3, superlevel=True)
 SPHERE = tl.Rips.from_points(torch.cat([torch.eye(3), -torch.eye(3)]))
+OTHERS, LOWER = tl.Cubical(IMAGE), tl.Freudenthal(IMAGE, ndim=1)  # with the same values
+FLAT, LOOPS = tl.Cubical(torch.zeros(3, 3)), tl.persistence(PIXELS, 1)
+NO_BARS = tl.persistence(FLAT)
 INNER, SHELL, REPRESENT = tl.persistence(LARGE, 1), tl.persistence(SPHERE, 2), "representatives"
 FIRST = torch.tensor([0])
 LINE = tl.LowerStar(torch.tensor([0.0, 3, 1, 2, 0]), torch.tensor([[0, 1], [1, 2], [2, 3], [3, 4]]))
@@ -97,6 +100,9 @@ LEARNING += [
     Bad(REPRESENT, lambda: tl.representatives(PIXELS, UPPER, FIRST), V, "barcode", "the one", "level=True", "make it"),
     Bad(REPRESENT, lambda: tl.representatives(PIXELS, CLOUD, FIRST), V, "barcode", "the one", "of 7 values", "make it"),
     Bad(REPRESENT, lambda: tl.representatives(DOUBLED, BARS, FIRST), V, "barcode", "the one", "other births", "make"),
+    Bad(REPRESENT, lambda: tl.representatives(OTHERS, BARS, FIRST), V, "barcode", "the one", "other pairs", "make"),
+    Bad(REPRESENT, lambda: tl.representatives(LOWER, LOOPS, FIRST), V, "barcode", "the one", "of dimension 1", "make"),
+    Bad(REPRESENT, lambda: tl.representatives(FLAT, NO_BARS, FIRST), V, "which", "no indices", "0", "never die"),
     Bad(REPRESENT, lambda: tl.representatives(PIXELS, BARS, [0]), T, "which", A_TENSOR, "list", AS_TENSOR),
     Bad(REPRESENT, lambda: tl.representatives(PIXELS, BARS, GRID), T, "which", "integers", "float32", "> 0.5"),
     Bad(REPRESENT, lambda: tl.representatives(PIXELS, BARS, GRID > 0), V, "which", "a mask", "(5,)", "> 0.5"),

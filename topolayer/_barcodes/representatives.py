@@ -13,7 +13,8 @@ from torch import Tensor
 
 from topolayer._barcodes.barcode import Barcode, check_barcode
 from topolayer._barcodes.cycles import Level, Pair, check_size, cycles, levels
-from topolayer._barcodes.extended import ExtendedBarcode
+from topolayer._barcodes.extended import ExtendedBarcode, extended_persistence
+from topolayer._barcodes.persistence import persistence
 from topolayer._checks import came, dense
 from topolayer._filtrations import Filtration, with_tensors
 from topolayer._filtrations.cells import Cells, CliqueComplex, Grid, SimplexComplex, VertexComplex
@@ -84,34 +85,36 @@ def representatives(filtration: Filtration, barcode: Barcode, which: Tensor) -> 
             f"barcode: expected the one of the filtration, {filtration!r}, got one of {barcode.entries} values with "
             f"superlevel={barcode.superlevel}; make it with persistence(filtration)"
         )
-    kinds = barcode.kind if isinstance(barcode, ExtendedBarcode) else torch.zeros_like(barcode.dims)
-    bars = torch.column_stack([barcode.pairs, barcode.dims, barcode.sample, kinds])
     ends = torch.stack([barcode.births, barcode.deaths], dim=1)
-    given = filtration.values, ends, bars, dense("which", which)
-    places, sizes = below_transforms(partial(_places, filtration), *given)
+    given = filtration.values, ends, _rows(barcode), dense("which", which)
+    places, sizes = below_transforms(partial(_places, filtration, isinstance(barcode, ExtendedBarcode)), *given)
     return [part.clone() for part in torch.split(places, to_numpy(sizes).tolist())]
 
 
-def _places(filtration: Filtration, values: Tensor, ends: Tensor, bars: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
-    """The cells of all chosen bars, one after another, and on the CPU how many each has.
+def _rows(barcode: Barcode) -> Tensor:
+    """A bar is (birth, death, dimension, sample, kind)."""
+    kinds = barcode.kind if isinstance(barcode, ExtendedBarcode) else torch.zeros_like(barcode.dims)
+    return torch.column_stack([barcode.pairs, barcode.dims, barcode.sample, kinds])
 
-    A bar is (birth, death, dimension, sample, kind).
-    """
+
+def _places(
+    filtration: Filtration, extended: bool, values: Tensor, ends: Tensor, bars: Tensor, which: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The cells of all chosen bars, one after another, and on the CPU how many each has."""
     device, cells = values.device, filtration.cells
     assert cells is not None  # as `representatives` has made sure
     filtration = with_tensors(filtration, values.detach().cpu(), None)
     bars = bars.cpu()
-    if bool((filtration.values.flatten()[bars[:, :2]] != ends.cpu()).any()):
-        raise ValueError(
-            f"barcode: expected the one of the filtration, {filtration!r}, got one with other births and deaths; make "
-            "it with persistence(filtration)"
-        )
     chosen = _chosen(which.cpu(), len(bars))
     has_cycle = _check_dims(cells, *bars[chosen][:, [2, 4]].T)
+    _check_bars(filtration, extended, ends.cpu(), bars, bars[chosen, 2])
     offsets = filtration.offsets.tolist()
     wanted: dict[tuple[int, int], set[Pair]] = defaultdict(set)  # by sample and dimension
     for birth, death, dim, sample, _ in bars[chosen[has_cycle]].tolist():
         wanted[sample, dim].add((birth - offsets[sample], death - offsets[sample]))
+    for sample in {sample for sample, _ in wanted}:
+        own: Any = filtration.sample(sample).cells
+        check_size(own)
 
     @cache
     def alone(sample: int) -> tuple[Any, Any]:
@@ -177,9 +180,27 @@ def _check_dims(cells: Cells, dims: Tensor, kinds: Tensor) -> Tensor:
     found = (dims != 0) & (kinds != _EXTENDED)
     if isinstance(cells, Grid):
         found &= dims != len(cells.shape) - 1
-    if bool(found.any()):
-        check_size(cells)
     return found
+
+
+def _check_bars(filtration: Filtration, extended: bool, ends: Tensor, bars: Tensor, dims: Tensor) -> None:
+    """Refuses bars of these dimensions that are not those of the filtration, as of other cells with the same values."""
+    wanted, top = set(dims.tolist()), filtration.top_dimension
+    got = ""
+    if bool((filtration.values.flatten()[bars[:, :2]] != ends).any()):
+        got = "other births and deaths"
+    elif wanted and (top is None or max(wanted) <= top):
+        own = extended_persistence(filtration) if extended else persistence(filtration, sorted(wanted))
+        missing = Counter(map(tuple, bars[torch.isin(bars[:, 2], dims)].tolist()))
+        missing.subtract(map(tuple, _rows(own).tolist()))
+        got = "other pairs" if max(missing.values(), default=0) > 0 else ""
+    elif wanted:
+        got = f"bars of dimension {max(wanted)}"
+    if got:
+        raise ValueError(
+            f"barcode: expected the one of the filtration, {filtration!r}, got one with {got}; make it with "
+            "persistence(filtration)"
+        )
 
 
 def _chosen(indices: Tensor, bars: int) -> Tensor:
@@ -192,13 +213,12 @@ def _chosen(indices: Tensor, bars: int) -> Tensor:
         )
     if indices.is_floating_point() or indices.is_complex():
         raise TypeError(f"which: expected integers or bools, got {indices.dtype}; {remedy}")
+    indices = indices.long()
     outside = (indices < 0) | (indices >= bars)
     if bool(outside.any()):
-        raise ValueError(
-            f"which: expected indices from 0 to {bars - 1}, got {int(indices[outside][0])}; bars that never die have "
-            "none"
-        )
-    return indices.long()
+        expected = f"indices from 0 to {bars - 1}" if bars else "no indices, as the barcode has no finite bars"
+        raise ValueError(f"which: expected {expected}, got {int(indices[outside][0])}; bars that never die have none")
+    return indices
 
 
 # -- grids; arrays are of NumPy, since labels are SciPy's
