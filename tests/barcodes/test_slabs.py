@@ -239,8 +239,20 @@ def test_a_file_that_ended_before(tmp_path: Path) -> None:
     mapped = np.memmap(path, np.uint8, "r", shape=(9, 40, 100))
     with path.open("r+b") as file:
         file.truncate(20_000)
-    with pytest.raises(ValueError, match=r"^array: expected the file .* with 36000 bytes or more, .* 20000 bytes;"):
-        tl.persistence_in_slabs(mapped)
+    for array in (mapped, mapped[5:], mapped[:, 39], mapped[::-1].T, np.asarray(mapped)[6:]):
+        with pytest.raises(ValueError, match=r"^array: expected the file .* with 36000 bytes or more, .* 20000 bytes;"):
+            tl.persistence_in_slabs(array)
+
+
+def test_masked_values() -> None:
+    """What reads NetCDF has slices with a mask, whose values below it stand for nothing."""
+    values = draw("noise", (9, 4, 5))
+    masked = np.ma.array(values, mask=False)
+    whole = tl.persistence_in_slabs(values)
+    assert_same(tl.persistence_in_slabs(Changing(values, masked, 3), slab=3), whole)
+    masked[7, 1, 1] = np.ma.masked
+    with pytest.raises(ValueError, match=r"^array: expected slices without masked values, got some in array\[6:9\];"):
+        tl.persistence_in_slabs(Changing(values, masked, 3), slab=3)
 
 
 def test_an_array_for_which_there_is_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,7 @@ SAMPLES = [
 ]  # fmt: skip
 
 SLABS, in_slabs, FILE = "persistence_in_slabs", tl.persistence_in_slabs, np.zeros((4, 5, 6), np.float32)
+OTHER_DTYPE = SimpleNamespace(shape=(4, 5), dtype=torch.float32, __getitem__=None)
 SAMPLES += [
     Bad(SLABS, lambda: in_slabs(IMAGE), T, "array", "numpy.memmap or a zarr array", "Tensor", "tl.persistence"),
     Bad(SLABS, lambda: in_slabs([[0.0, 1.0]]), T, "array", "numpy.memmap or a zarr array", "list", "tl.persistence"),
@@ -84,10 +85,12 @@ SAMPLES += [
     Bad(SLABS, lambda: in_slabs(FILE.astype(complex)), T, "array", "floating-point", "complex128", "numpy.abs"),
     Bad(SLABS, lambda: in_slabs(FILE.astype(object)), T, "array", "floating-point", "object", "store it as float64"),
     Bad(SLABS, lambda: in_slabs(FILE.astype(np.int32)), T, "array", "up to 16 bits", "int32", "store it as float64"),
+    Bad(SLABS, lambda: in_slabs(OTHER_DTYPE), T, "array", "a dtype of NumPy", "torch.float32", "wrap it"),
     Bad(SLABS, lambda: in_slabs(FILE[None]), V, "array", "one to three axes", "(1, 4, 5, 6)", "one channel"),
     Bad(SLABS, lambda: in_slabs(FILE[:0]), V, "array", "none of them empty", "(0, 5, 6)", "one channel"),
     Bad(SLABS, lambda: in_slabs(FILE, 1), V, "dims", "0, 2, or both", "1", "loops need the whole volume in memory"),
     Bad(SLABS, lambda: in_slabs(FILE, (0, 0)), V, "dims", "0, 2, or both", "(0, 0)", "name each once"),
+    Bad(SLABS, lambda: in_slabs(FILE, ()), V, "dims", "0, 2, or both", "()", "0 stands for components"),
     Bad(SLABS, lambda: in_slabs(FILE[0], 2), V, "dims", "0, 1, or both", "2", "leave out the others"),
     Bad(SLABS, lambda: in_slabs(FILE, "0"), T, "dims", "an int", "str '0'", "int(...)"),
     Bad(SLABS, lambda: in_slabs(FILE, construction="F"), V, "construction", '"freudenthal"', "'F'", "corner in common"),

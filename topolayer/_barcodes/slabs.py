@@ -70,17 +70,24 @@ def persistence_in_slabs(
     slab = _check_slab(slab, shape, getattr(array, "chunks", None))
     if progress is not None and not callable(progress):
         raise TypeError(f"progress: expected a function of two ints, got {came(progress)}; print is one")
-    before = _file_of(array)
+    mapping = _mapping_of(array)
+    before = _file_of(mapping)
     read_so_far = 0
 
     def read(begin: int, end: int, planes: Planes) -> None:
         nonlocal read_so_far
-        _check_file(array, before)
-        part = np.asarray(array[begin:end])
+        _check_file(mapping, before)
+        part = array[begin:end]
+        if np.ma.is_masked(part):
+            raise ValueError(
+                f"array: expected slices without masked values, got some in array[{begin}:{end}]; fill them in, with a "
+                "number that enters last, in a copy of the file"
+            )
+        part = np.asarray(part)
         if part.shape != planes.shape or part.dtype.newbyteorder("=") != dtype:
             raise ValueError(
                 f"array: expected array[{begin}:{end}] of shape {planes.shape} and dtype {dtype}, got {part.shape} and "
-                f"{part.dtype}; the array must not change while it is read"
+                f"{part.dtype}; slices must be of the array's shape and dtype, and not change while they are read"
             )
         planes[...] = part
         read_so_far = end
@@ -103,7 +110,7 @@ def persistence_in_slabs(
             f"not enough memory for the extrema and saddles of an array of shape {shape}, of which {read_so_far} "
             f"planes were read with slab={slab}; a smaller slab leaves more, and smoother values have fewer of them"
         ) from error
-    _check_file(array, before)
+    _check_file(mapping, before)
     return _barcode(found, wanted, shape, dtype, torch.from_numpy(np.empty(0, computed)).dtype, superlevel)
 
 
@@ -162,7 +169,13 @@ def _check_array(array: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
         )
     if isinstance(array, np.ma.MaskedArray):
         raise TypeError("array: expected an array without a mask, got a MaskedArray; array.filled(...) has none")
-    shape, dtype = tuple(map(int, array.shape)), np.dtype(array.dtype).newbyteorder("=")
+    try:
+        shape, dtype = tuple(map(int, array.shape)), np.dtype(array.dtype).newbyteorder("=")
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"array: expected a tuple of ints as shape and a dtype of NumPy, got {array.shape!r:.60} and "
+            f"{array.dtype!r:.60}; wrap it in a class that has them"
+        ) from error
     if not 1 <= len(shape) <= 3 or 0 in shape:
         raise ValueError(
             f"array: expected one to three axes, none of them empty, got shape {shape}; take one channel or "
@@ -184,6 +197,7 @@ def _check_dims(dims: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
     if not wanted or len(set(wanted)) < len(wanted) or not set(wanted) <= {0, top}:
         known = f"0, {top}, or both" if top else "0"
         remedy = "name each once" if set(wanted) <= {0, top} else "leave out the others"
+        remedy = remedy if wanted else "0 stands for components"
         if top == 2 and 1 in wanted:
             needed = 12 * math.prod(shape) / 1e9
             remedy = (
@@ -209,21 +223,31 @@ def _check_slab(slab: Any, shape: tuple[int, ...], chunks: Any) -> int:
     return min(most, max(1, planes), shape[0])
 
 
-def _file_of(array: Any) -> tuple[int, int] | None:
-    """Size and time of the last change of the file that an array is mapped from."""
-    if not isinstance(array, np.memmap) or array.filename is None or not Path(array.filename).exists():
+def _mapping_of(array: Any) -> Any:
+    """The `numpy.memmap` of a whole file that an array shares its memory with; None if there is none."""
+    found = None
+    while isinstance(array, np.ndarray):
+        if isinstance(array, np.memmap) and array.filename is not None:
+            found = array
+        array = array.base
+    return found
+
+
+def _file_of(mapping: Any) -> tuple[int, int] | None:
+    """Size and time of the last change of a file that is mapped."""
+    if mapping is None or not Path(mapping.filename).exists():
         return None
-    status = Path(array.filename).stat()
+    status = Path(mapping.filename).stat()
     return status.st_size, status.st_mtime_ns
 
 
-def _check_file(array: Any, before: tuple[int, int] | None) -> None:
+def _check_file(mapping: Any, before: tuple[int, int] | None) -> None:
     """Refuses a mapped file that is another one than before: reading behind its end would end the process."""
-    now = _file_of(array)
-    needed = array.offset + array.nbytes if now is not None else 0
+    now = _file_of(mapping)
+    needed = mapping.offset + mapping.nbytes if now is not None else 0
     if now != before or (now is not None and now[0] < needed):
         raise ValueError(
-            f"array: expected the file {array.filename} to stay as it is while it is read, with {needed} bytes or "
+            f"array: expected the file {mapping.filename} to stay as it is while it is read, with {needed} bytes or "
             f"more, got one that has changed{'' if now is None else f' and has {now[0]} bytes'}; map it again when it "
             "is complete"
         )
