@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+from copy import deepcopy as copy_of
+
 import pytest
 import torch
 
@@ -87,6 +90,9 @@ def test_volumes_of_integers_are_read_without_a_copy(dtype: torch.dtype, constru
         assert torch.equal(barcode.essential.births, expected.essential.births)
     assert len(tl.persistence(integer, (0, 1, 2))) > 50
     assert "values" not in vars(integer)  # which are made when they are first read
+    for again in (pickle.loads(pickle.dumps(make(values))), copy_of(make(values))):  # torch cannot pickle uint16
+        assert torch.equal(tl.persistence(again, 1).pairs, tl.persistence(copy, 1).pairs)
+        assert torch.equal(again.values, copy.values)
     assert integer.values is integer.values
     assert torch.equal(integer.values, copy.values)
     assert torch.equal(tl.persistence(integer).pairs, tl.persistence(copy).pairs)

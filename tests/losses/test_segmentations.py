@@ -240,7 +240,7 @@ def test_a_channel_of_the_background_in_one_of_the_two(function: Function) -> No
 
 
 @both
-@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.uint16, torch.uint32, torch.uint64])
 def test_a_prediction_of_labels(function: Function, dtype: torch.dtype) -> None:
     for prediction in (CLASSES.argmax(1), HARD):
         with pytest.raises(TypeError, match=rf"^prediction\b.*floating-point.*{dtype}; .*argmax.*probabilities"):

@@ -89,6 +89,8 @@ def test_labels_of_classes(kind: type[OfMasks]) -> None:
     volumes = torch.randint(0, 3, (2, 2, 4, 5, 6), generator=torch.Generator().manual_seed(0))
     expected = FUNCTIONS[kind](hot(volumes[0]).float(), hot(volumes[1]), ndim=3).mean(0)
     torch.testing.assert_close(of(*volumes, num_classes=3), expected)
+    for dtype in (torch.uint8, torch.uint16, torch.uint32, torch.uint64):
+        torch.testing.assert_close(of(*volumes.to(dtype), num_classes=3), expected)
 
 
 @both

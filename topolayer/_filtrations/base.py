@@ -93,6 +93,11 @@ class Filtration:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return self.__dict__.setdefault("values", integers.float())
 
+    def __getstate__(self) -> dict[str, Any]:
+        if self._integers is None or self._integers.dtype is not torch.uint16:
+            return self.__dict__
+        return self.__dict__ | {"values": self.values, "_integers": None}  # torch cannot pickle these
+
     def _take(self, name: str, tensor: object) -> Tensor:
         """The tensor as `real` returns it, with a note of the dtype in which it is compared."""
         raised = real(name, tensor)

@@ -10,7 +10,7 @@ from torch import Tensor
 from topolayer._checks import check_finite, check_inside, check_ndim, check_region, dense, floating, real
 from topolayer._tracing import refuse_without_numbers
 
-_INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+INTEGERS = (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, torch.uint16, torch.uint32, torch.uint64)
 _ROUNDING = 8  # units of the given dtype by which a probability may leave [0, 1]
 _OF_MODULES = "input"  # the name of a prediction in loss modules, which have the option to_onehot_y
 _ACTIVATE = "logits take torch.sigmoid, or torch.softmax over the channels where classes exclude each other"
@@ -62,7 +62,7 @@ def check_prediction(
 
 def refuse_labels(name: str, prediction: object, labels: str = _LABELS) -> None:
     """Refuses a prediction of integers, and says what to do with the labels that they may be."""
-    if isinstance(prediction, Tensor) and prediction.dtype in _INTEGERS:
+    if isinstance(prediction, Tensor) and prediction.dtype in INTEGERS:
         raise TypeError(
             f"{name}: expected floating-point numbers, got {prediction.dtype}; {labels}; a mask of 0 and 1 becomes "
             f"{name}.float()"

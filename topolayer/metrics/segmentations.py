@@ -11,10 +11,8 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 
 from topolayer._checks import check_bool, check_integer, check_integers, check_number
 from topolayer._filtrations.grids import check_construction
-from topolayer.losses.segmentations import check_binary, check_mask, check_prediction, one_hot
+from topolayer.losses.segmentations import INTEGERS, check_binary, check_mask, check_prediction, one_hot
 from topolayer.metrics.patches import crops
-
-_LABELS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 _CLASSES = "for labels of classes, such as those of argmax, say num_classes=..."
 
@@ -139,7 +137,7 @@ class OfMasks(Metric):
         return values.detach().to(preds.dtype) >= self.threshold, truth.bool(), ndim
 
     def _of_labels(self, preds: Tensor, target: Tensor, classes: int) -> tuple[Tensor, Tensor, int]:
-        if not isinstance(preds, Tensor) or preds.dtype not in _LABELS:
+        if not isinstance(preds, Tensor) or preds.dtype not in (torch.bool, *INTEGERS):
             came = preds.dtype if isinstance(preds, Tensor) else type(preds).__name__
             raise TypeError(
                 f"preds: expected a tensor of labels, integers, as num_classes={classes} says, got {came}; for "
