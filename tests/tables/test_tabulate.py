@@ -130,6 +130,22 @@ def test_other_files_are_left_out_with_a_warning(images: Path, tmp_path: Path) -
     assert rows(tmp_path / "bars.parquet") == by_hand(images)
 
 
+def test_links_to_folders_are_left_out_with_a_warning(images: Path, tmp_path: Path) -> None:
+    """They may lead in circles, and not without a word to whoever meant them to be read."""
+    (images / "deep" / "circle").symlink_to(images)
+    with pytest.warns(UserWarning, match="^1 other files in the folder are left out, such as deep/circle$"):
+        tabulate(images, tmp_path / "bars.parquet", VECTORS)
+    assert rows(tmp_path / "bars.parquet") == by_hand(images)
+
+
+def test_a_name_that_parquet_cannot_hold(images: Path, tmp_path: Path) -> None:
+    """It is refused before anything is computed, which could not be written."""
+    next(images.glob("*.npy")).rename(images / os.fsdecode(b"\xff.npy"))
+    with pytest.raises(ValueError, match=r"^folder: expected names of files in UTF-8, got '\\udcff\.npy' in "):
+        tabulate(images, tmp_path / "bars.parquet", VECTORS)
+    assert not (tmp_path / "bars.parquet.parts").exists()
+
+
 def test_rows_that_are_in_the_table_and_in_a_part_count_once(images: Path, tmp_path: Path) -> None:
     """As after an interruption between the table and the removal of its parts."""
     table, folder = tmp_path / "bars.parquet", tmp_path / "bars.parquet.parts"

@@ -17,12 +17,17 @@ _LARGEST_WHOLE = 2**53  # up to here float64 has every integer
 
 
 def find(folder: Path) -> tuple[list[str], list[str]]:
-    """Relative paths, sorted: of files that can be read, and of all others. Hidden ones are left out of both."""
+    """Relative paths, sorted: of files that can be read, and of all others. Hidden ones are left out of both.
+
+    Links to folders, which may lead in circles, are among the others.
+    """
     known: list[str] = []
     others: list[str] = []
     for place, folders, files in os.walk(folder):
         arrays = [name for name in folders if _kind(name) == ".zarr"]
         folders[:] = [name for name in folders if name not in arrays and not name.startswith(".")]
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        others += [Path(place, name).relative_to(folder).as_posix() for name in links]
         for name in (*arrays, *files):
             path = Path(place, name).relative_to(folder).as_posix()
             if not name.startswith("."):

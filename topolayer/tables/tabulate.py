@@ -38,7 +38,7 @@ def tabulate(
     """Writes a parquet table with a row for each image, volume or signal in a folder and the folders below it.
 
     The rows are sorted by path. Files are .png, .jpg, .tif, .bmp, .npy, .nii, .nii.gz and arrays of .zarr; others are
-    left out, with a warning. Each file is computed on its own, in its own units.
+    left out, with a warning, and so are links to folders. Each file is computed on its own, in its own units.
 
     What was computed is written every half a minute, into a folder beside the table. After an interruption the same
     call goes on from there. It also adds new files to a table that is complete. A file that has a row is not read
@@ -94,6 +94,9 @@ def tabulate(
             f"folder: expected files that can be read, got {folder} with {len(others)} of other kinds; known are "
             f"{', '.join(READERS)}"
         )
+    for path in files:
+        if os.fsencode(path).decode(errors="replace") != path:  # parquet has no other names
+            raise ValueError(f"folder: expected names of files in UTF-8, got {path!r} in {folder}; rename it")
     rank, processes = _place()
     if others and rank == 0:
         are = "file in the folder is" if len(others) == 1 else "files in the folder are"
