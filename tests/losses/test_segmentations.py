@@ -223,7 +223,7 @@ def test_labels_that_mark_no_class(function: Function, ignored: int) -> None:
 def test_a_mask_of_one_class_beside_a_channel_for_each(function: Function) -> None:
     """A mask of bools has no labels."""
     for mask, remedy in ((HARD, r"prediction\[:, c : c \+ 1\]"), (HARD[:, 0], r"prediction\[:, c\]")):
-        with pytest.raises(ValueError, match=rf"^mask\b.*of one class c .*{remedy}"):
+        with pytest.raises(ValueError, match=rf"^mask\b.*of one class c, .*{remedy}"):
             function(CLASSES, mask)
     assert torch.equal(function(CLASSES[:, 2], HARD[:, 0]), function(CLASSES[:, 2:3], HARD)[:, 0])
 

@@ -133,7 +133,7 @@ def test_other_files_are_left_out_with_a_warning(images: Path, tmp_path: Path) -
 def test_links_to_folders_are_left_out_with_a_warning(images: Path, tmp_path: Path) -> None:
     """They may lead in circles, and not without a word to whoever meant them to be read."""
     (images / "deep" / "circle").symlink_to(images)
-    with pytest.warns(UserWarning, match="^1 other files in the folder are left out, such as deep/circle$"):
+    with pytest.warns(UserWarning, match="^1 other file in the folder is left out, such as deep/circle$"):
         tabulate(images, tmp_path / "bars.parquet", VECTORS)
     assert rows(tmp_path / "bars.parquet") == by_hand(images)
 
