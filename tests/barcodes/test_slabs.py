@@ -130,7 +130,8 @@ def test_mapped_files_and_zarr(dtype: str, tmp_path: Path) -> None:
     mapped[...] = values
     mapped.flush()
     mapped = np.memmap(tmp_path / "values", dtype, "r", shape=values.shape)
-    stored = zarr.create_array(tmp_path / "values.zarr", shape=values.shape, chunks=(4, 3, 7), dtype=dtype)
+    path = str(tmp_path / "values.zarr")
+    stored = zarr.open_array(path, mode="w", shape=values.shape, chunks=(4, 3, 7), dtype=dtype)
     stored[...] = values
     for array, slab in itertools.product((mapped, mapped[:], stored), (None, 1, 5)):
         told = Told()

@@ -215,6 +215,7 @@ def test_what_is_no_model(wrong: Any) -> None:
 
 
 def test_an_exported_model_has_no_layers() -> None:
+    torch.compiler.reset()  # torch 2.4 does not export classes whose layers have changed inside compiled code before
     program = torch.export.export(nn.Sequential(nn.Linear(4, 4)), (samples(3),))
     with pytest.raises(TypeError, match=r"^model: .*got ExportedProgram; .*before torch\.export$"):
         tl.Regularizer(program, {"0": energy})
