@@ -59,7 +59,9 @@ def test_a_missing_layer_is_named_with_what_to_do(net: Net) -> None:
     net.unused = nn.Linear(2, 2)
     with tl.Regularizer(net, {"enc": energy, "unused": energy}) as regularizer:
         net(samples(2))
-        with pytest.raises(RuntimeError, match=r"from layer 'unused'\. .*and the layer in it"):
+        with pytest.raises(
+            RuntimeError, match=r"from layer 'unused' since the last call\. .*call the layer as layer\(x\)"
+        ):
             regularizer()
 
 
