@@ -267,17 +267,14 @@ def test_nan_in_the_matrix_is_reported_with_its_count_and_place() -> None:
 
 def test_simplices() -> None:
     values = torch.rand(2, 4)
-    for wrong in (EDGES.numpy(), None, 3, "01", [EDGES, None]):
-        with pytest.raises(TypeError, match=r"^simplices\b.*tensor.*torch\.as_tensor"):
-            tl.LowerStar(values, wrong)
-    for wrong in (CYCLE, [CYCLE]):
-        with pytest.raises(TypeError, match=r"^simplices\b.*integer tensors.*got list; .*torch\.tensor\(simplices\)$"):
+    given = {"as_tensor": (EDGES.numpy(), None, 3, "01", [EDGES, None]), r"tensor\(simplices\)$": (CYCLE, [CYCLE])}
+    for remedy, wrong in ((remedy, wrong) for remedy, every in given.items() for wrong in every):
+        with pytest.raises(TypeError, match=rf"^simplices\b.*tensor.*torch\.{remedy}"):
             tl.LowerStar(values, wrong)
     for dtype in (torch.float32, torch.bool, torch.complex64):
-        with pytest.raises(TypeError, match=rf"^simplices\b.*integer.*{dtype}"):
-            tl.LowerStar(values, EDGES.to(dtype))
-        with pytest.raises(TypeError, match=rf"^simplices\b.*integer.*{dtype}"):
-            tl.LowerStar(values, [EDGES, EDGES.to(dtype)])
+        for wrong in (EDGES.to(dtype), [EDGES, EDGES.to(dtype)]):
+            with pytest.raises(TypeError, match=rf"^simplices\b.*integer.*{dtype}"):
+                tl.LowerStar(values, wrong)
     for shape in ((), (4,), (2, 2, 2), (3, 0)):
         with pytest.raises(ValueError, match=r"^simplices\b.*\(m, d \+ 1\)"):
             tl.LowerStar(values, torch.zeros(shape, dtype=torch.int64))
